@@ -1,0 +1,1 @@
+"""The node daemons: malacoda (assurance monitor), rubicante (CPU admission)."""

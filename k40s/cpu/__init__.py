@@ -1,0 +1,1 @@
+"""Real-time CPU: tasks, servers, schedulability tests, budget synthesis, admission. All pure."""
