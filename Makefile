@@ -1,0 +1,77 @@
+# `make help` lists what there is. Every target does its own set-up.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# What the local Kubernetes and the kernel tests drive, by their Debian names.
+PACKAGES := buildah ca-certificates conntrack containerd containernetworking-plugins ethtool \
+            iproute2 iptables mmdebstrap nftables procps rt-app runc skopeo socat stress-ng
+
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(BIN)/.installed: pyproject.toml requirements.lock
+	@echo "==> Python packages into $(VENV)"
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+	  apt-get update -qq && apt-get install -y -qq -o DPkg::Lock::Timeout=300 python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps -e .
+	@touch $@
+
+.PHONY: setup
+setup: $(BIN)/.installed ## Install the Python packages (in .venv)
+
+.PHONY: packages
+packages: ## Install the Debian packages that the local cluster needs (root)
+	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+	  echo "==> Debian packages:" $$missing; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	    -o DPkg::Lock::Timeout=300 --no-install-recommends $$missing >/dev/null; \
+	fi
+
+.PHONY: demo
+demo: setup packages ## Bring up a real Kubernetes, deploy k40s, tell its story with figures (root)
+	$(BIN)/k40s demo
+
+.PHONY: demo-down
+demo-down: setup ## Remove everything that the demo made (root)
+	$(BIN)/k40s local down --name demo
+
+.PHONY: check
+check: setup ## Lint, types, layers, unit tests; under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/unit
+
+.PHONY: test
+test: setup packages ## Everything: check, property, kernel, contract and end-to-end tests (root)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/unit tests/property --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -v -p no:randomly tests/kernel
+	$(BIN)/pytest -v -p no:randomly tests/contract
+	$(BIN)/pytest -v -p no:randomly tests/e2e
+
+.PHONY: bench
+bench: setup packages ## Run the benchmarks; each prints a table (root)
+	@for script in bench/*.py; do echo "==> $$script"; $(BIN)/python $$script || exit 1; done
+
+.PHONY: format
+format: setup ## Format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: setup ## Pin the dependencies anew, with hashes and without addresses
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras \
+	  --no-emit-index-url --no-emit-find-links --python-version 3.11 \
+	  --custom-compile-command "make lock" -o requirements.lock pyproject.toml
