@@ -17,7 +17,7 @@ def test_names_the_place_what_was_found_and_what_would_be_right(found: object, s
 def test_leaves_the_path_out_when_the_whole_text_is_meant() -> None:
     error = InvalidInputError(source="request body", path="$", found="{", expected="JSON")
 
-    assert "request body: found '{', expected JSON" == str(error)
+    assert str(error) == "request body: found '{', expected JSON"
 
 
 def test_shortens_what_was_found() -> None:

@@ -22,7 +22,21 @@ def test_reads_a_duration_exactly(text: str, nanoseconds: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "250", "1.5", "ms", "-1ms", "+1ms", "1 ms", "1m", "1h", "1e3us", ".5ms", "1.ms", "１ms"],
+    [
+        "",
+        "250",
+        "1.5",
+        "ms",
+        "-1ms",
+        "+1ms",
+        "1 ms",
+        "1m",
+        "1h",
+        "1e3us",
+        ".5ms",
+        "1.ms",
+        "\uff11ms",
+    ],
 )
 def test_refuses_what_is_no_duration_with_a_unit(text: str) -> None:
     with pytest.raises(ValueError, match="with a unit"):
