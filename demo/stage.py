@@ -1,0 +1,82 @@
+"""What the chapters share: the cluster's two nodes, eyes on them, and a voice."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from demo.observer import BudgetGroup, Observer, wait_until
+from demo.pods import Manifest
+from k40s.annotations import ASSURANCE_KEY, CPU_STATE_KEY, parse_cpu_state, parse_node_assurance
+
+START_SECONDS = 90.0
+MEASURE_SECONDS = 5.0
+
+POLICIES = {os.SCHED_OTHER: "SCHED_OTHER", os.SCHED_FIFO: "SCHED_FIFO", os.SCHED_RR: "SCHED_RR"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One cluster with a real-time node and a general node. ``say`` tells a line of the story."""
+
+    observer: Observer
+    real_time_node: str
+    general_node: str
+    say: Callable[[str], None]
+
+    def wait_running(self, *names: str) -> None:
+        """Wait until pods run."""
+        for name in names:
+            wait_until(
+                f"pod {name!r} runs",
+                lambda name=name: self.observer.phase_of(name) == "Running",
+                seconds=START_SECONDS,
+            )
+
+    def create_and_wait(self, pods: Sequence[Manifest], names: Sequence[str]) -> None:
+        """Create pods one after the other, as teams do, and wait until each runs."""
+        for pod, name in zip(pods, names, strict=True):
+            self.observer.create(pod)
+            self.wait_running(name)
+
+    def group_with_thread(self, *, known: Sequence[str]) -> BudgetGroup:
+        """The budget group that is new, once a thread is in it."""
+
+        def found() -> list[BudgetGroup]:
+            groups = self.observer.groups()
+            return [g for g in groups if g.name not in known and len(g.threads) == 1]
+
+        wait_until("a real-time thread is in its budget group", found, seconds=START_SECONDS)
+        return found()[0]
+
+    def policy(self, thread: int) -> tuple[str, int]:
+        """A thread's scheduling policy by name, and its real-time priority."""
+        policy = os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK
+        return POLICIES.get(policy, str(policy)), os.sched_getparam(thread).sched_priority
+
+    def share(self, thread: int) -> tuple[float, str]:
+        """The share of a CPU that a thread ran for, and the CPU time stolen meanwhile."""
+        before = self.observer.steal()
+        share = self.observer.share(thread, MEASURE_SECONDS)
+        stolen = (self.observer.steal() - before) * 1000 // os.sysconf("SC_CLK_TCK")
+        return share, f"steal {stolen} ms in {MEASURE_SECONDS:.0f} s"
+
+    def jobs(self, name: str) -> int:
+        """How many jobs a periodic pod has done."""
+        line = self.observer.last_log(name)
+        return int(line.split()[0]) if line else 0
+
+    def level(self, node: str) -> int:
+        """The assurance that a node publishes; 0 where there is none."""
+        text = self.observer.node_annotation(node, ASSURANCE_KEY)
+        return parse_node_assurance(text).level if text else 0
+
+    def reserved(self) -> int:
+        """How many reservations the real-time node publishes."""
+        text = self.observer.node_annotation(self.real_time_node, CPU_STATE_KEY)
+        return len(parse_cpu_state(text).node.reservations)
+
+    def utilization(self) -> Fraction:
+        """ΣQ/P over the cores that the real-time node publishes."""
+        text = self.observer.node_annotation(self.real_time_node, CPU_STATE_KEY)
+        return sum(parse_cpu_state(text).utilization.values(), Fraction(0))
