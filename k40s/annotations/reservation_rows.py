@@ -1,0 +1,88 @@
+"""Reservations inside the published CPU state: one terse JSON array each, times in whole µs.
+
+``[uid, core, criticality, Q, P, [priority, …], [[C, T, D], …]]``; a task that has a priority of
+its own carries it as a fourth number.
+"""
+
+import re
+
+from k40s.cpu.model import HIGHEST_PRIORITY, MAX_PERIOD, MIN_PERIOD, Reservation, Server, Task
+from k40s.criticality import Criticality
+from k40s.strict_json import Json
+from k40s.units import NS_PER_US, Nanoseconds
+
+UID_LENGTH = 8
+"""How much of a pod's uid a row carries."""
+MAX_ROWS = 1024
+
+_UID = re.compile(r"[ -~]{1,8}", re.ASCII)
+
+
+def format_reservation(held: Reservation) -> list[object]:
+    """One row. Raises ``ValueError`` for a time that is not whole microseconds."""
+    rows: list[list[int]] = []
+    for task in held.tasks:
+        row = [_micros(task.wcet), _micros(task.period), _micros(task.deadline)]
+        rows.append(row if task.priority is None else [*row, task.priority])
+    return [
+        held.pod_uid[:UID_LENGTH],
+        held.core,
+        held.criticality.name,
+        _micros(held.server.budget),
+        _micros(held.server.period),
+        list(held.priorities),
+        rows,
+    ]
+
+
+def _micros(time: Nanoseconds) -> int:
+    whole, rest = divmod(time, NS_PER_US)
+    if rest:
+        raise ValueError(f"{time} ns is not a whole number of microseconds")
+    return whole
+
+
+def read_reservations(place: Json, cores: tuple[int, ...]) -> tuple[Reservation, ...]:
+    """Read all rows; containers and tasks, whose names are not written, are numbered."""
+    rows = place.items(at_most=MAX_ROWS)
+    return tuple(_read_row(row, f"c{index}", cores) for index, row in enumerate(rows))
+
+
+def _read_row(row: Json, container: str, cores: tuple[int, ...]) -> Reservation:
+    uid, core, criticality, budget, period, priorities, tasks = row.items(at_least=7, at_most=7)
+    number = core.integer(0, 9999)
+    if number not in cores:
+        raise core.invalid("a core of the node")
+    if criticality.value not in ("LOW", "HI"):
+        raise criticality.invalid('"LOW" or "HI"')
+    length = period.integer(1, MAX_PERIOD // NS_PER_US)
+    levels = priorities.items(at_least=1, at_most=HIGHEST_PRIORITY)
+    return Reservation(
+        pod_uid=uid.text(_UID, "the beginning of a pod's uid"),
+        container=container,
+        core=number,
+        criticality=Criticality[str(criticality.value)],
+        server=Server(budget=_nanos(budget.integer(1, length)), period=_nanos(length)),
+        tasks=tuple(
+            _read_task(task, f"t{index}")
+            for index, task in enumerate(tasks.items(at_least=len(levels), at_most=len(levels)))
+        ),
+        priorities=tuple(level.integer(1, HIGHEST_PRIORITY) for level in levels),
+    )
+
+
+def _read_task(row: Json, name: str) -> Task:
+    wcet, period, deadline, *rest = row.items(at_least=3, at_most=4)
+    longest = period.integer(MIN_PERIOD // NS_PER_US, MAX_PERIOD // NS_PER_US)
+    relative = deadline.integer(1, longest)
+    return Task(
+        name=name,
+        wcet=_nanos(wcet.integer(1, relative)),
+        period=_nanos(longest),
+        deadline=_nanos(relative),
+        priority=rest[0].integer(1, HIGHEST_PRIORITY) if rest else None,
+    )
+
+
+def _nanos(micros: int) -> Nanoseconds:
+    return Nanoseconds(micros * NS_PER_US)

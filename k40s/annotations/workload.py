@@ -1,0 +1,187 @@
+"""A pod's contract: criticality and real-time tasks, from labels and annotations to a value."""
+
+import re
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+from k40s.annotations.keys import CRITICALITY_KEY, TASKS_KEY
+from k40s.cpu.model import HIGHEST_PRIORITY, MAX_PERIOD, MIN_PERIOD
+from k40s.cpu.workload import TaskContract, WcetTable, Workload
+from k40s.criticality import Criticality, parse_criticality
+from k40s.errors import InvalidAnnotationError
+from k40s.strict_json import Json, read_json
+from k40s.units import Nanoseconds, format_duration
+
+MAX_TASKS = 64
+MAX_PLATFORMS = 64
+
+CRITICALITY_FORM = 'one of "NO", "LOW", "HI"'
+_TASK_NAME = re.compile(r"[!-~](?:[ -~]{0,13}[!-~])?", re.ASCII)
+_CONTAINER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_PLATFORM = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
+
+
+def read_workload(
+    *,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    containers: Collection[str] | None = None,
+) -> Workload:
+    """Read a pod's contract; a pod without our keys is a workload of criticality NO.
+
+    ``containers`` are the names of the pod's containers, where known: a task may leave its
+    container out when there is exactly one, and may not name one that is absent.
+    Raises ``InvalidAnnotationError``.
+    """
+    criticality = _read_criticality(labels, annotations)
+    text = annotations.get(TASKS_KEY)
+    if text is None:
+        return Workload(criticality=criticality)
+    if criticality is Criticality.NO:
+        raise InvalidAnnotationError(
+            source=CRITICALITY_KEY,
+            path="$",
+            found=annotations.get(CRITICALITY_KEY, labels.get(CRITICALITY_KEY)),
+            expected=f'"LOW" or "HI", because the pod has real-time tasks in {TASKS_KEY}',
+        )
+    tasks = read_tasks(
+        read_json(text, source=TASKS_KEY, error=InvalidAnnotationError),
+        criticality=criticality,
+        containers=containers,
+    )
+    return Workload(criticality=criticality, tasks=tasks)
+
+
+def parse_tasks(
+    value: object,
+    *,
+    source: str,
+    criticality: Criticality,
+    containers: Collection[str] | None = None,
+) -> tuple[TaskContract, ...]:
+    """Read a decoded JSON list of tasks. Raises ``InvalidAnnotationError``."""
+    place = Json(value=value, source=source, error=InvalidAnnotationError)
+    return read_tasks(place, criticality=criticality, containers=containers)
+
+
+def read_tasks(
+    place: Json, *, criticality: Criticality, containers: Collection[str] | None = None
+) -> tuple[TaskContract, ...]:
+    """Read the list of tasks that stands at a place. Raises the place's error."""
+    contracts: list[TaskContract] = []
+    named: set[tuple[str, str]] = set()
+    for item in place.items(at_least=1, at_most=MAX_TASKS):
+        contract = _read_task(item, criticality, containers)
+        if (contract.container, contract.name) in named:
+            raise item.members()["name"].invalid("a name used once per container")
+        named.add((contract.container, contract.name))
+        contracts.append(contract)
+    return tuple(contracts)
+
+
+def task_json(contract: TaskContract) -> dict[str, object]:
+    """The JSON object of a task, such that ``parse_tasks`` gives back the same contract."""
+    wcet: object
+    if contract.wcet.by_platform is not None:
+        wcet = {name: format_duration(time) for name, time in contract.wcet.by_platform.items()}
+    else:
+        wcet = format_duration(contract.wcet.baseline or 0)
+    written: dict[str, object] = {
+        "name": contract.name,
+        "container": contract.container,
+        "period": format_duration(contract.period),
+        "deadline": format_duration(contract.deadline),
+        "wcet": wcet,
+    }
+    if contract.priority is not None:
+        written["priority"] = contract.priority
+    return written
+
+
+def _read_criticality(labels: Mapping[str, str], annotations: Mapping[str, str]) -> Criticality:
+    annotation = annotations.get(CRITICALITY_KEY)
+    label = labels.get(CRITICALITY_KEY)
+    text = annotation if annotation is not None else label
+    if text is None:
+        return Criticality.NO
+    if label is not None and label != text:
+        raise InvalidAnnotationError(
+            source=f"label {CRITICALITY_KEY}",
+            path="$",
+            found=label,
+            expected="the same as the annotation, or no such label",
+        )
+    try:
+        return parse_criticality(text)
+    except ValueError:
+        raise InvalidAnnotationError(
+            source=CRITICALITY_KEY, path="$", found=text, expected=CRITICALITY_FORM
+        ) from None
+
+
+def _read_task(
+    place: Json, criticality: Criticality, containers: Collection[str] | None
+) -> TaskContract:
+    field = place.fields(("name", "period", "wcet"), ("deadline", "container", "priority"))
+    period = field["period"].duration()
+    if not MIN_PERIOD <= period <= MAX_PERIOD:
+        raise field["period"].invalid(
+            f"{format_duration(MIN_PERIOD)} to {format_duration(MAX_PERIOD)}"
+        )
+    deadline = field["deadline"].duration() if "deadline" in field else period
+    if deadline > period:
+        raise field["deadline"].invalid(f"at most the period, {format_duration(period)}")
+    return TaskContract(
+        name=field["name"].text(
+            _TASK_NAME, "a thread's name: 1 to 15 printable ASCII characters, no space at the ends"
+        ),
+        container=_read_container(place, field.get("container"), containers),
+        period=period,
+        deadline=deadline,
+        wcet=_read_wcet(field["wcet"], deadline, criticality),
+        priority=field["priority"].integer(1, HIGHEST_PRIORITY) if "priority" in field else None,
+    )
+
+
+def _read_container(task: Json, named: Json | None, containers: Collection[str] | None) -> str:
+    if named is None:
+        if containers is not None and len(containers) == 1:
+            return next(iter(containers))
+        raise task.invalid(
+            "the field container, because the pod may have several", found="no container"
+        )
+    name = named.text(_CONTAINER_NAME, "a container's name")
+    if containers is not None and name not in containers:
+        raise named.invalid(f"one of the pod's containers: {', '.join(sorted(containers))}")
+    return name
+
+
+def _read_wcet(place: Json, deadline: Nanoseconds, criticality: Criticality) -> WcetTable:
+    if isinstance(place.value, str):
+        baseline = _within(place, deadline)
+        if criticality is Criticality.HI:
+            raise place.invalid(
+                f'a table of platforms, such as {{"xeon": "{place.value}"}}: '
+                "a HI task runs only on platforms for which its WCET is known"
+            )
+        return WcetTable(baseline=baseline)
+    if not isinstance(place.value, dict):
+        raise place.invalid('a duration with a unit ("20ms"), or a table {"platform": "20ms"}')
+    members = place.members()
+    if not 1 <= len(members) <= MAX_PLATFORMS:
+        raise place.invalid(f"1 to {MAX_PLATFORMS} platforms")
+    for name, member in members.items():
+        if _PLATFORM.fullmatch(name) is None:
+            raise member.invalid("under a platform's name that can be a label's value")
+    return WcetTable(
+        by_platform=MappingProxyType(
+            {name: _within(member, deadline) for name, member in members.items()}
+        )
+    )
+
+
+def _within(place: Json, deadline: Nanoseconds) -> Nanoseconds:
+    wcet = place.duration()
+    if wcet > deadline:
+        raise place.invalid(f"at most the deadline, {format_duration(deadline)}")
+    return wcet
