@@ -1,0 +1,1 @@
+"""The impure floor that all processes share: API server, HTTP, TLS, settings, log, store, loops."""

@@ -1,0 +1,99 @@
+"""A daemon's word to the scheduler: node annotations on change only, and a Lease as heartbeat.
+
+Every Node update wakes all pods that an extender has refused, so the proof of life must not be
+one: it is the renewal of a coordination Lease.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Protocol
+
+from k40s.runtime.records import NodeRecord
+from k40s.units import Nanoseconds
+
+
+class NodeWriter(Protocol):
+    """The part of the API server that a daemon writes to."""
+
+    def get_node(self, name: str) -> NodeRecord | None:
+        """The node's metadata, or None. Raises ``UnavailableError``."""
+
+    def patch_node(
+        self,
+        name: str,
+        *,
+        labels: Mapping[str, str | None] = ...,
+        annotations: Mapping[str, str | None] = ...,
+    ) -> NodeRecord:
+        """Set, and with None remove, these keys alone. May raise ``NotFoundError`` too."""
+
+    def renew_lease(self, namespace: str, name: str, *, holder: str, duration: Nanoseconds) -> None:
+        """Renew it, or create it. Raises ``UnavailableError``."""
+
+
+class Publisher:
+    """Publishes for one node. Methods raise what the gateway raises; repeat them then."""
+
+    def __init__(
+        self,
+        *,
+        gateway: NodeWriter,
+        node: str,
+        lease_namespace: str,
+        lease_name: str,
+        lease: Nanoseconds,
+    ) -> None:
+        self._gateway = gateway
+        self._node = node
+        self._lease_namespace = lease_namespace
+        self._lease_name = lease_name
+        self._lease = lease
+        self._lock = threading.Lock()
+        self._labels: dict[str, str | None] = {}
+        self._annotations: dict[str, str | None] = {}
+
+    def publish(
+        self,
+        *,
+        annotations: Mapping[str, str | None] | None = None,
+        labels: Mapping[str, str | None] | None = None,
+    ) -> bool:
+        """Write what differs from what was written last; returns whether anything was."""
+        with self._lock:
+            new_annotations = _changes(annotations or {}, self._annotations)
+            new_labels = _changes(labels or {}, self._labels)
+            if not new_annotations and not new_labels:
+                return False
+            self._gateway.patch_node(self._node, labels=new_labels, annotations=new_annotations)
+            self._annotations |= new_annotations
+            self._labels |= new_labels
+            return True
+
+    def beat(self) -> None:
+        """Renew the Lease: what this node publishes still holds."""
+        self._gateway.renew_lease(
+            self._lease_namespace, self._lease_name, holder=self._node, duration=self._lease
+        )
+
+    def verify(self) -> bool:
+        """Compare with the Node as it is, and forget what someone else has changed or removed.
+
+        Returns whether all was as published; if not, the next ``publish`` writes again.
+        """
+        record = self._gateway.get_node(self._node)
+        with self._lock:
+            whole = record is not None
+            for written, present in (
+                (self._annotations, record.annotations if record else {}),
+                (self._labels, record.labels if record else {}),
+            ):
+                for key in [key for key, text in written.items() if present.get(key) != text]:
+                    del written[key]
+                    whole = False
+            return whole
+
+
+def _changes(
+    wanted: Mapping[str, str | None], written: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    return {key: text for key, text in wanted.items() if key not in written or written[key] != text}
