@@ -18,6 +18,7 @@ class Reason(StrEnum):
     CPU_NO_REAL_TIME = "cpu.no-real-time"
     CPU_STATE_STALE = "cpu.state-stale"
     CPU_STATE_UNKNOWN = "cpu.state-unknown"
+    CPU_TEST_UNKNOWN = "cpu.test-unknown"
     CPU_NO_BANDWIDTH = "cpu.no-bandwidth"
     CPU_NODE_BANDWIDTH = "cpu.node-bandwidth"
     CPU_NOT_SCHEDULABLE = "cpu.not-schedulable"
@@ -43,6 +44,7 @@ _TEXTS = {
     Reason.CPU_NO_REAL_TIME: "the node cannot enforce real-time budgets",
     Reason.CPU_STATE_STALE: "the node's real-time CPU state is older than its lease",
     Reason.CPU_STATE_UNKNOWN: "the node publishes no valid real-time CPU state",
+    Reason.CPU_TEST_UNKNOWN: "the scheduler extender does not know the node's admission test",
     Reason.CPU_NO_BANDWIDTH: "no core of the node has the real-time bandwidth left",
     Reason.CPU_NODE_BANDWIDTH: "the node's real-time bandwidth over all cores is used up",
     Reason.CPU_NOT_SCHEDULABLE: "a deadline could be missed on every core of the node",
