@@ -124,7 +124,7 @@ class _Application(BaseApplication):
         for name, value in self._settings.items():
             self.cfg.set(name, value)
 
-    def load(self) -> "WSGIApplication":
+    def load(self) -> Any:  # noqa: ANN401  # the stubs have a WSGI type of their own
         return self._build()
 
 

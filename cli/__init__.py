@@ -1,0 +1,1 @@
+"""The `k40s` command: thin, one module per subcommand."""
