@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from k40s.cpu.model import CpuNode, Reservation
 from k40s.reasons import Reason
 
+ADMISSION_TEST = "davis-burns-2005+tick"
+"""The schedulability test that admission runs, as nodes publish it in their CPU state."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
