@@ -1,0 +1,115 @@
+"""The Flask application: routes, faults as 200 with ``Error``, durations.
+
+The three verbs are answered before Flask builds a request, because kube-scheduler waits for
+filter and prioritize one pod at a time, and their answers are bytes that stand ready; all else
+(probes for people with a client certificate, unknown paths, wrong methods) is ordinary Flask.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, request
+
+from extender.metrics import ExtenderMetrics
+from extender.verbs import INTERNAL, Verb, Verbs
+from extender.wire import format_binding_result, format_filter_fault
+from k40s.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_log = logging.getLogger(__name__)
+
+PREFIX = "/scheduler"
+Ready = Callable[[], str | None]
+"""Returns None when ready, else what is missing."""
+
+
+def create_app(*, verbs: Verbs, metrics: ExtenderMetrics, ready: Ready) -> Flask:
+    """Make the application around verbs that are handed in."""
+    app = Flask("extender")
+    routes = {
+        f"{PREFIX}/filter": Route("filter", verbs.filter, format_filter_fault, metrics, ready),
+        f"{PREFIX}/prioritize": Route("prioritize", verbs.prioritize, None, metrics, ready),
+        f"{PREFIX}/bind": Route("bind", verbs.bind, format_binding_result, metrics, ready),
+    }
+    for path, route in routes.items():
+        app.add_url_rule(path, route.verb, route.respond, methods=["POST"])
+    app.wsgi_app = VerbsFirst(app.wsgi_app, routes)  # type: ignore[method-assign]  # Flask's way
+    return app
+
+
+class Route:
+    """One verb: body in, body out, with its faults and its duration."""
+
+    def __init__(
+        self,
+        verb: str,
+        answer: Verb,
+        fault: Callable[[str], bytes] | None,
+        metrics: ExtenderMetrics,
+        ready: Ready,
+    ) -> None:
+        self.verb = verb
+        self._answer = answer
+        self._fault = fault
+        self._ready = ready
+        self._seconds = metrics.seconds[verb]
+        self._faults = metrics.faults[verb]
+        self._is_ready = False
+
+    def handle(self, body: bytes) -> tuple[str, bytes]:
+        """Return the status line and the reply."""
+        started = time.perf_counter()
+        try:
+            trouble = self._trouble()
+            return ("200 OK", self._answer(body)) if trouble is None else self._fail(trouble)
+        except InvalidInputError as error:
+            return self._fail(str(error), "400 Bad Request")
+        except Exception:  # noqa: BLE001  # a fault is answered, and logged with its trace
+            _log.exception("call failed", extra={"verb": self.verb})
+            return self._fail(INTERNAL, "500 Internal Server Error")
+        finally:
+            self._seconds.observe(time.perf_counter() - started)
+
+    def respond(self) -> Response:
+        """Flask's view of the route."""
+        status, reply = self.handle(request.get_data())
+        return Response(reply, status=status, mimetype="application/json")
+
+    def _trouble(self) -> str | None:
+        """A cache that was filled once stays answerable."""
+        if self._is_ready:
+            return None
+        trouble = self._ready()
+        self._is_ready = trouble is None
+        return trouble
+
+    def _fail(self, text: str, status: str = "503 Service Unavailable") -> tuple[str, bytes]:
+        self._faults.inc()
+        if self._fault is None:
+            return status, b"[]"
+        return "200 OK", self._fault(text)
+
+
+class VerbsFirst:
+    """WSGI middleware of the Flask application: POSTs to the verbs' own paths, at once."""
+
+    def __init__(self, app: "WSGIApplication", routes: dict[str, Route]) -> None:
+        self._app = app
+        self._routes = routes
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer, in one write, or let Flask answer."""
+        route = self._routes.get(environ["PATH_INFO"])
+        if route is None or environ["REQUEST_METHOD"] != "POST":
+            return self._app(environ, start_response)
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        status, reply = route.handle(environ["wsgi.input"].read(length))
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(reply)))]
+        start_response(status, headers)
+        return [reply]

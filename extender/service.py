@@ -1,0 +1,114 @@
+"""The extender's parts, put together around the adapters that are handed in."""
+
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+from flask import Flask
+from prometheus_client import CollectorRegistry
+
+from extender.app import create_app
+from extender.bind import Binder
+from extender.contracts import Contracts
+from extender.memory import AdmissionMemory
+from extender.metrics import ExtenderMetrics
+from extender.nodes import NodeCache
+from extender.ports import CpuReservations, PodBindings
+from extender.settings import ExtenderSettings
+from extender.verbs import Verbs
+from k40s.cpu.outcome import ADMISSION_TEST
+from k40s.runtime.informer import Informer
+from k40s.runtime.records import LeaseRecord, NodeRecord, PodRecord
+from k40s.runtime.watching import WatchSource
+
+
+class Cluster(PodBindings, Protocol):
+    """The part of ``KubeGateway`` that the extender uses."""
+
+    def nodes(self) -> WatchSource[NodeRecord]:
+        """All Nodes."""
+
+    def pods(self) -> WatchSource[PodRecord]:
+        """All Pods."""
+
+    def leases(self, *, namespace: str) -> WatchSource[LeaseRecord]:
+        """The daemons' Leases."""
+
+
+class Extender:
+    """Everything that runs in the worker process; ``stop`` ends the watches."""
+
+    def __init__(
+        self, settings: ExtenderSettings, *, cluster: Cluster, cpu: CpuReservations
+    ) -> None:
+        self.registry = CollectorRegistry()
+        self._stop = threading.Event()
+        self._metrics = ExtenderMetrics(self.registry)
+        self._cache = NodeCache(
+            thresholds=settings.thresholds,
+            tests={ADMISSION_TEST},
+            clock=time.monotonic_ns,
+            wall=lambda: datetime.now(UTC),
+        )
+        self._metrics.nodes.set_function(lambda: len(self._cache.snapshot().nodes))
+        self._informers = self._watch(cluster, settings.namespace)
+        contracts, memory = Contracts(), AdmissionMemory()
+        binder = Binder(
+            cache=self._cache,
+            contracts=contracts,
+            memory=memory,
+            cpu=cpu,
+            pods=cluster,
+            timeout=settings.bind_timeout,
+        )
+        self._verbs = Verbs(
+            cache=self._cache,
+            contracts=contracts,
+            memory=memory,
+            bind=binder.bind,
+            metrics=self._metrics,
+            clock=time.monotonic_ns,
+            patience=settings.filter_patience,
+        )
+
+    def start(self) -> Flask:
+        """Start the watches; the application answers once they are synchronized."""
+        for informer in self._informers:
+            informer.start()
+        return create_app(verbs=self._verbs, metrics=self._metrics, ready=self.trouble)
+
+    def trouble(self) -> str | None:
+        """What of the cache is not filled yet."""
+        waiting = [one.name for one in self._informers if not one.synchronized.is_set()]
+        return f"not synchronized: {', '.join(waiting)}" if waiting else None
+
+    def stop(self) -> None:
+        """End the watches."""
+        self._stop.set()
+
+    def _watch(self, cluster: Cluster, namespace: str) -> tuple["_Watch", ...]:
+        count = self._metrics.watch_errors.inc
+        cache, stop = self._cache, self._stop
+        return (
+            Informer(
+                name="nodes",
+                source=cluster.nodes(),
+                handler=cache.nodes,
+                stop=stop,
+                on_error=count,
+            ),
+            Informer(
+                name="leases",
+                source=cluster.leases(namespace=namespace),
+                handler=cache.leases,
+                stop=stop,
+                on_error=count,
+            ),
+            Informer(
+                name="pods", source=cluster.pods(), handler=cache.pods, stop=stop, on_error=count
+            ),
+        )
+
+
+_Watch = Informer[NodeRecord] | Informer[LeaseRecord] | Informer[PodRecord]

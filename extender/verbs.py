@@ -1,0 +1,163 @@
+"""The verbs: a request's body -> the reply's body. No call leaves the process but in bind."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from extender.bind import Bind, describe
+from extender.contracts import Contract, Contracts
+from extender.filter import Split, refuse_all, split_by_assurance, split_by_cpu
+from extender.heartbeats import Clock
+from extender.memory import AdmissionMemory, Judgement
+from extender.metrics import ExtenderMetrics
+from extender.nodes import NodeCache
+from extender.score import score_nodes
+from extender.views import Snapshot
+from extender.wire import (
+    ExtenderArgs,
+    PodFacts,
+    PriorityWriter,
+    format_binding_result,
+    format_filter_fault,
+    format_filter_result,
+    parse_binding_args,
+    parse_extender_args,
+)
+from k40s.cpu.workload import Workload
+from k40s.criticality import Criticality
+from k40s.errors import InvalidInputError
+from k40s.reasons import Reason
+from k40s.units import Nanoseconds
+
+_log = logging.getLogger(__name__)
+
+INTERNAL = "internal error of the k40s extender; its log says more"
+
+_TEXTS = {reason: describe(reason) for reason in Reason}
+
+
+class Verbs:
+    """Filter, prioritize and bind. Any thread may call; each call sees one snapshot."""
+
+    def __init__(
+        self,
+        *,
+        cache: NodeCache,
+        contracts: Contracts,
+        memory: AdmissionMemory,
+        bind: Bind,
+        metrics: ExtenderMetrics,
+        clock: Clock,
+        patience: Nanoseconds,
+    ) -> None:
+        self._cache = cache
+        self._contracts = contracts
+        self._memory = memory
+        self._bind = bind
+        self._metrics = metrics
+        self._clock = clock
+        self._patience = patience
+        self._priorities = PriorityWriter()
+
+    def filter(self, body: bytes) -> bytes:
+        """Answer ``ExtenderFilterResult``, with ``Error`` for a body that is not understood."""
+        try:
+            args = parse_extender_args(body)
+        except InvalidInputError as error:
+            self._metrics.faults["filter"].inc()
+            return format_filter_fault(str(error))
+        pod = args.pod
+        contract = self._read(pod)
+        new = self._contracts.remember(pod.uid, contract)
+        if contract.workload is None:
+            return self._refuse_invalid(args, contract, new=new)
+        split = self._split(args, contract, contract.workload)
+        for reason, count in Counter(split.refused.values()).items():
+            self._metrics.refusals[reason].inc(count)
+        if not split.fit and new:
+            _log.info("pod refused everywhere", extra=_facts(pod) | _by_reason(split.refused))
+        texts = {name: _TEXTS[reason] for name, reason in split.refused.items()}
+        return format_filter_result(args, split.fit, texts)
+
+    def prioritize(self, body: bytes) -> bytes:
+        """Answer ``HostPriorityList``; it has no place for an error: ``InvalidInputError``."""
+        args = parse_extender_args(body)
+        contract = self._read(args.pod)
+        workload = contract.workload
+        if workload is None:
+            return self._priorities.format(args.names, [0] * len(args.names))
+        snapshot = self._cache.snapshot()
+        remaining: Mapping[str, float] | None = None
+        if workload.is_real_time:
+            split = split_by_assurance(snapshot, args.names, workload.criticality)
+            judged = self._judge(snapshot, split, contract, workload, args.pod.uid)
+            remaining = {
+                name: verdict.remaining
+                for name, verdict in judged.verdicts.items()
+                if verdict.reason is None
+            }
+        scores = score_nodes(
+            snapshot, args.names, criticality=workload.criticality, remaining=remaining
+        )
+        return self._priorities.format(args.names, scores)
+
+    def bind(self, body: bytes) -> bytes:
+        """Answer ``ExtenderBindingResult``."""
+        try:
+            args = parse_binding_args(body)
+        except InvalidInputError as error:
+            self._metrics.faults["bind"].inc()
+            return format_binding_result(str(error))
+        result = self._bind(args)
+        self._metrics.binds[result.outcome].inc()
+        return format_binding_result(result.error)
+
+    def _read(self, pod: PodFacts) -> Contract:
+        return self._contracts.read(
+            labels=pod.labels, annotations=pod.annotations, containers=pod.containers
+        )
+
+    def _refuse_invalid(self, args: ExtenderArgs, contract: Contract, *, new: bool) -> bytes:
+        if new:
+            _log.info("pod invalid", extra=_facts(args.pod) | {"cause": contract.fault})
+        self._metrics.refusals[Reason.POD_INVALID].inc(len(args.names))
+        refused = refuse_all(args.names, Reason.POD_INVALID).refused
+        return format_filter_result(args, (), dict.fromkeys(refused, contract.fault))
+
+    def _split(self, args: ExtenderArgs, contract: Contract, workload: Workload) -> Split:
+        if workload.criticality is Criticality.NO:
+            return Split(fit=args.names, refused={})
+        snapshot = self._cache.snapshot()
+        split = split_by_assurance(snapshot, args.names, workload.criticality)
+        if not workload.is_real_time:
+            return split
+        judged = self._judge(snapshot, split, contract, workload, args.pod.uid)
+        return split_by_cpu(split, judged.verdicts)
+
+    def _judge(
+        self, snapshot: Snapshot, split: Split, contract: Contract, workload: Workload, uid: str
+    ) -> Judgement:
+        deadline = self._clock() + self._patience
+        judged = self._memory.judge(
+            snapshot,
+            split.fit,
+            contract,
+            workload,
+            uid,
+            late=lambda: self._clock() >= deadline,
+        )
+        self._metrics.judged["exact"].inc(judged.exact)
+        self._metrics.judged["rough"].inc(judged.rough)
+        self._metrics.judged["remembered"].inc(judged.remembered)
+        return judged
+
+
+Verb = Callable[[bytes], bytes]
+
+
+def _facts(pod: PodFacts) -> dict[str, object]:
+    return {"namespace": pod.namespace, "pod": pod.name, "uid": pod.uid}
+
+
+def _by_reason(refused: Mapping[str, Reason]) -> dict[str, object]:
+    return {"reasons": {r.value: count for r, count in Counter(refused.values()).items()}}
