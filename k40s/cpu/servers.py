@@ -1,0 +1,48 @@
+"""Deferrable servers against each other: each has to get its budget in each of its periods.
+
+Bernat & Burns 1999; Davis & Burns, RTSS 2005, section 3. A deferrable server with budget Q and
+period P interferes like a task (Q, P) with release jitter P − Q: it can spend Q at the end of one
+period and Q at the start of the next. With ``tick`` δ > 0 the budget is checked only every δ; what
+is overrun is debt, so δ enters once for each server (docs/theory.md). Integers of one unit.
+"""
+
+from k40s.cpu.response import Interference, demand_completion
+
+
+def deferrable(budget: int, period: int) -> tuple[int, int, int]:
+    """The interference of a deferrable server: (Q, P, J = P − Q)."""
+    return (budget, period, period - budget)
+
+
+def server_response(budget: int, period: int, above: Interference, tick: int) -> int | None:
+    """Time in which a server surely receives its budget, or None if that exceeds its period."""
+    return demand_completion(budget, above, limit=period, penalty=tick)
+
+
+def largest_budget(period: int, above: Interference, tick: int) -> int:
+    """Largest Q with ``server_response(Q, period, ...)`` not None; 0 if there is none.
+
+    Q fits iff Q ≤ x − I(x) for some x ≤ P, where I is the interference. I is a step function, so
+    only P and the last points before each step matter; they are visited downwards.
+    """
+    least = 0
+    for budget, _period, _jitter in above:
+        least += budget + tick
+    best = 0
+    point = period
+    while point - least > best:
+        used = 0
+        following = 0
+        for budget, interval, jitter in above:
+            hits = -(-(point + jitter) // interval)
+            used += hits * budget + tick
+            edge = (hits - 1) * interval - jitter
+            following = max(following, edge)
+        best = max(best, point - used)
+        point = following
+    return best
+
+
+def most_consumed(window: int, budget: int, period: int, tick: int) -> int:
+    """Most that a tick-enforced deferrable server consumes in any window of that length."""
+    return -(-(window + period - budget) // period) * budget + tick
