@@ -1,0 +1,111 @@
+"""Files of /proc as text, to values. Whatever the text is: a value or ``ValueError``."""
+
+from collections.abc import Collection
+
+from k40s.assurance.counters import CpuTimes, StatCounters
+
+_NO_TIMES = CpuTimes(user=0, system=0, idle=0, iowait=0, irq=0, steal=0)
+_MIN_COLUMNS = 8
+
+
+def parse_stat(text: bytes, cpus: Collection[int]) -> StatCounters:
+    """Read /proc/stat."""
+    own = others = _NO_TIMES
+    own_cpus = other_cpus = 0
+    counts: dict[bytes, int] = {}
+    for line in text.splitlines():
+        name, _, rest = line.partition(b" ")
+        if name in _COUNTS:
+            counts[name] = int(rest)
+        elif name.startswith(b"cpu") and name != b"cpu":
+            times = _cpu_times(rest)
+            if int(name[3:]) in cpus:
+                own, own_cpus = own + times, own_cpus + 1
+            else:
+                others, other_cpus = others + times, other_cpus + 1
+    if own_cpus == 0 or len(counts) != len(_COUNTS):
+        raise ValueError("stat lacks the node's CPUs or a counter")
+    return StatCounters(
+        own=own,
+        own_cpus=own_cpus,
+        others=others,
+        other_cpus=other_cpus,
+        contexts=counts[b"ctxt"],
+        forks=counts[b"processes"],
+        running=counts[b"procs_running"],
+    )
+
+
+def parse_softirqs(text: bytes, cpus: Collection[int]) -> dict[str, int]:
+    """Read /proc/softirqs: how often each has run on the node's CPUs."""
+    lines = text.splitlines()
+    columns = _columns(lines, cpus)
+    return {
+        name.decode(): sum(int(counts[column]) for column in columns)
+        for name, counts in map(_row, lines[1:])
+    }
+
+
+def parse_interrupts(text: bytes, cpus: Collection[int]) -> dict[str, int]:
+    """Read /proc/interrupts: the architecture's rows by name, devices' rows summed as "device"."""
+    lines = text.splitlines()
+    columns = _columns(lines, cpus)
+    rows = {"device": 0}
+    for line in lines[1:]:
+        name, counts = _row(line)
+        if name.isdigit():
+            rows["device"] += sum(int(counts[column]) for column in columns)
+        elif name in _ARCHITECTURE:
+            rows[name.decode()] = sum(int(counts[column]) for column in columns)
+    return rows
+
+
+def parse_loadavg(text: bytes) -> float:
+    """Read /proc/loadavg: the average of one minute."""
+    return float(text.split(maxsplit=1)[0]) if text.strip() else _nothing("loadavg")
+
+
+def parse_uptime(text: bytes) -> float:
+    """Read /proc/uptime: seconds since boot."""
+    return float(text.split(maxsplit=1)[0]) if text.strip() else _nothing("uptime")
+
+
+def parse_pressure(text: bytes) -> int:
+    """Read a pressure file: microseconds in which some task waited."""
+    for line in text.splitlines():
+        if line.startswith(b"some "):
+            _, found, total = line.rpartition(b"total=")
+            if found:
+                return int(total)
+    raise ValueError("pressure lacks its line 'some'")
+
+
+def _cpu_times(rest: bytes) -> CpuTimes:
+    columns = rest.split()
+    if len(columns) < _MIN_COLUMNS:
+        raise ValueError("stat has a CPU line with fewer than 8 columns")
+    user, nice, system, idle, iowait, irq, softirq, steal = map(int, columns[:_MIN_COLUMNS])
+    return CpuTimes(
+        user=user + nice, system=system, idle=idle, iowait=iowait, irq=irq + softirq, steal=steal
+    )
+
+
+def _columns(lines: list[bytes], cpus: Collection[int]) -> list[int]:
+    header = lines[0].split() if lines else []
+    columns = [column for column, name in enumerate(header) if int(name[3:]) in cpus]
+    if not columns:
+        raise ValueError("the header lacks the node's CPUs")
+    return columns
+
+
+def _row(line: bytes) -> tuple[bytes, list[bytes]]:
+    name, _, rest = line.partition(b":")
+    return name.strip(), rest.split()
+
+
+def _nothing(name: str) -> float:
+    raise ValueError(f"{name} is empty")
+
+
+_COUNTS = frozenset((b"ctxt", b"processes", b"procs_running"))
+_ARCHITECTURE = frozenset((b"LOC", b"RES", b"CAL", b"TLB"))
