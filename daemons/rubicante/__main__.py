@@ -1,0 +1,73 @@
+"""``python -m daemons.rubicante``: reads the environment and serves."""
+
+import os
+import sys
+from pathlib import Path
+
+from flask import Flask
+
+from daemons.rubicante.daemon import Daemon
+from daemons.rubicante.kernel.system import LinuxSystem
+from daemons.rubicante.settings import Settings
+from k40s.errors import K40sError
+from k40s.runtime.http import serve
+from k40s.runtime.kube import connect
+from k40s.runtime.log import configure
+from k40s.runtime.probes import ProbeServer
+from k40s.runtime.settings import node_environment, read_settings
+from k40s.runtime.store import Store
+from k40s.runtime.tls import TlsFiles
+
+_NODE_FILES = Path("/etc/k40s/node")
+_THREADS = 4
+
+
+def main() -> None:
+    """Serve until told to stop; a fault in the settings ends the process with its text."""
+    try:
+        run(read_settings(Settings, node_environment(os.environ, _NODE_FILES)))
+    except K40sError as error:
+        sys.exit(f"rubicante: {error}")
+
+
+def run(settings: Settings) -> None:
+    """Serve the API and the probes; the loops run in the worker process."""
+    configure(settings.log_level, sys.stderr)
+    started: list[Daemon] = []
+
+    def build() -> Flask:
+        gateway = connect(kubeconfig=settings.kubeconfig or None)
+        daemon = Daemon(
+            settings,
+            system=LinuxSystem(dry_run=settings.dry_run),
+            gateway=gateway,
+            pods=gateway.pods(node=settings.node_name),
+            store=Store(settings.store),
+        )
+        started.append(daemon)
+        ProbeServer(
+            host=settings.listen_host,
+            port=settings.probe_port,
+            registry=daemon.registry,
+            healthy=daemon.healthy,
+            ready=daemon.keeper.trouble,
+        ).start()
+        return daemon.start()
+
+    def halt() -> None:
+        for daemon in started:
+            daemon.halt()
+
+    serve(
+        build,
+        host=settings.listen_host,
+        port=settings.port,
+        tls=TlsFiles.in_directory(settings.tls_directory),
+        allowed_clients=frozenset(settings.allowed_clients),
+        threads=_THREADS,
+        on_stop=halt,
+    )
+
+
+if __name__ == "__main__":
+    main()

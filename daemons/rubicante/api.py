@@ -1,0 +1,96 @@
+"""The node's HTTP API (docs/http-api.md). Who may call it is the server's business."""
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from daemons.rubicante.kernel.rt_cgroup import UID
+from daemons.rubicante.reservations import Reservations
+from daemons.rubicante.state import NodeState
+from k40s.errors import InvalidInputError, KernelError, UnavailableError
+from k40s.node_api import (
+    MAX_BODY,
+    PodRef,
+    ReservationRequest,
+    format_admission_answer,
+    parse_reservation_request,
+)
+from k40s.strict_json import format_json
+
+
+def create_app(*, reservations: Reservations, state: NodeState) -> Flask:
+    """The WSGI application."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+
+    @app.get("/v1/state")
+    def read_state() -> Response:
+        return _json(200, state.document())
+
+    @app.post("/v1/admission")
+    def judge() -> Response:
+        answer = reservations.judge(_request(None))
+        return _json(200, format_admission_answer(answer))
+
+    @app.put("/v1/reservations/<pod_uid>")
+    def reserve(pod_uid: str) -> Response:
+        answer, created = reservations.reserve(_request(_uid(pod_uid)))
+        granted = 201 if created else 200
+        return _json(granted if answer.schedulable else 409, format_admission_answer(answer))
+
+    @app.delete("/v1/reservations/<pod_uid>")
+    def release(pod_uid: str) -> Response:
+        if reservations.release(_uid(pod_uid)):
+            return Response(status=204)
+        return _error(409, "the pod is bound here: its reservation ends with it")
+
+    app.register_error_handler(InvalidInputError, _invalid)
+    app.register_error_handler(KernelError, _unavailable)
+    app.register_error_handler(UnavailableError, _unavailable)
+    app.register_error_handler(HTTPException, _http_error)
+    return app
+
+
+def _request(pod_uid: str | None) -> ReservationRequest:
+    parsed = parse_reservation_request(request.get_data(cache=False), pod_uid=pod_uid)
+    _check_uid(parsed.pod)
+    return parsed
+
+
+def _uid(text: str) -> str:
+    if UID.fullmatch(text) is None:
+        raise InvalidInputError(source="request path", path="$", found=text, expected=_UID_FORM)
+    return text
+
+
+def _check_uid(pod: PodRef) -> None:
+    """A pod's UID becomes part of a cgroup's name."""
+    if UID.fullmatch(pod.uid) is None:
+        raise InvalidInputError(
+            source="request body", path="$.pod.uid", found=pod.uid, expected=_UID_FORM
+        )
+
+
+def _invalid(error: InvalidInputError) -> Response:
+    return _json(
+        422,
+        format_json({"error": str(error), "source": error.source, "path": error.path}),
+    )
+
+
+def _unavailable(error: KernelError | UnavailableError) -> Response:
+    return _error(503, str(error))
+
+
+def _http_error(error: HTTPException) -> Response:
+    return _error(error.code or 500, error.description or error.name)
+
+
+def _error(status: int, text: str) -> Response:
+    return _json(status, format_json({"error": text}))
+
+
+def _json(status: int, body: str | bytes) -> Response:
+    return Response(body, status=status, mimetype="application/json")
+
+
+_UID_FORM = "a UUID in lower case, as the API server gives pods"

@@ -1,0 +1,224 @@
+"""The reservations of this node: the single writer of who holds which server on which core."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from daemons.rubicante.entry import Entry, Phase, format_entry, parse_entry
+from k40s.cpu.model import CpuNode, PodDemand, Reservation
+from k40s.cpu.outcome import Admission, Rejection
+from k40s.cpu.workload import resolve
+from k40s.node_api import ReservationRequest
+from k40s.reasons import Reason
+from k40s.units import Nanoseconds
+
+Admit = Callable[[CpuNode, PodDemand], Admission | Rejection]
+Claim = Callable[[Entry], None]
+
+_GENERATION = "generation"
+_POD = "pod/"
+
+
+class BookStore(Protocol):
+    """Durable key → text. Both methods raise ``UnavailableError``."""
+
+    def entries(self) -> Mapping[str, str]:
+        """All of it."""
+        ...
+
+    def write(self, changes: Mapping[str, str | None]) -> None:
+        """Put and (None) delete in one transaction that survives kill −9."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """``created`` is False when the book already held just this."""
+
+    entry: Entry
+    created: bool
+
+
+class Book:
+    """Reserves, confirms and releases; each change is on disk before it is visible.
+
+    ``lock`` guards the book and, since the kernel follows the book, everything that changes the
+    kernel. ``node`` is the node without reservations. The generation counts changes of what
+    admission sees and never goes back, not by a restart either.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: BookStore,
+        node: CpuNode,
+        admit: Admit,
+        lease: Nanoseconds,
+        clock: Callable[[], int],
+    ) -> None:
+        self.lock = threading.RLock()
+        self._store = store
+        self._base = node.holding(())
+        self._admit = admit
+        self._lease = lease
+        self._clock = clock
+        held = store.entries()
+        self._generation = int(held.get(_GENERATION, "0"))
+        self._entries = {
+            key.removeprefix(_POD): parse_entry(text, pod_uid=key.removeprefix(_POD))
+            for key, text in held.items()
+            if key.startswith(_POD)
+        }
+        self._expiry = dict.fromkeys(self._entries, clock() + lease)
+
+    @property
+    def generation(self) -> int:
+        """Counts changes of cores, servers and priorities."""
+        with self.lock:
+            return self._generation
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, by UID."""
+        with self.lock:
+            return tuple(self._entries[uid] for uid in sorted(self._entries))
+
+    def find(self, pod_uid: str) -> Entry | None:
+        """A pod's entry."""
+        with self.lock:
+            return self._entries.get(pod_uid)
+
+    def node(self) -> CpuNode:
+        """The node as admission sees it."""
+        with self.lock:
+            return self._base.holding(
+                tuple(r for entry in self.entries() for r in entry.reservations)
+            )
+
+    def describe(self, node: CpuNode) -> None:
+        """Take over another platform or capacity of the node; reservations stay."""
+        with self.lock:
+            if node.holding(()) != self._base:
+                self._commit({}, base=node.holding(()))
+
+    def judge(self, request: ReservationRequest) -> Admission | Rejection:
+        """What ``reserve`` would answer at this moment; changes nothing."""
+        with self.lock:
+            node = self.node()
+            demand = resolve(
+                request.workload,
+                pod_uid=request.pod.uid,
+                platform=node.platform,
+                factor=node.platform_factor,
+            )
+            if isinstance(demand, Reason):
+                return Rejection(reason=demand, detail=f"platform {node.platform!r}")
+            return self._admit(node, demand)
+
+    def reserve(
+        self, request: ReservationRequest, *, containers: tuple[str, ...], claim: Claim
+    ) -> Reserved | Rejection:
+        """Admit a pod and write it down as leased, or change nothing.
+
+        A repeat of the same request finds the same reservation and renews its lease. ``claim``
+        is called with the new entry before it is written; what it raises leaves the book as it
+        was.
+        """
+        uid = request.pod.uid
+        with self.lock:
+            held = self._entries.get(uid)
+            repeat = held is not None and _same(held.request, request)
+            if held is not None and held.phase is not Phase.RELEASING:
+                if repeat:
+                    self._expiry[uid] = self._clock() + self._lease
+                    return Reserved(entry=held, created=False)
+                if held.phase is Phase.BOUND:
+                    return Rejection(
+                        reason=Reason.POD_INVALID, detail="the pod runs under another contract"
+                    )
+            if request.generation not in (None, self._generation):
+                return Rejection(
+                    reason=Reason.CPU_STALE_GENERATION,
+                    detail=f"judged by {request.generation}, at {self._generation}",
+                )
+            outcome = self.judge(request)
+            if isinstance(outcome, Rejection):
+                return outcome
+            entry = Entry(
+                request=replace(request, generation=None),
+                containers=containers,
+                phase=Phase.LEASED,
+                reservations=outcome.granted,
+            )
+            claim(entry)
+            self._commit({**self._moved(outcome), uid: entry})
+            self._expiry[uid] = self._clock() + self._lease
+            return Reserved(entry=entry, created=True)
+
+    def confirm(self, pod_uid: str) -> bool:
+        """The pod is bound here: its lease no longer runs out. False when nothing was leased."""
+        return self._advance(pod_uid, Phase.LEASED, Phase.BOUND)
+
+    def let_go(self, pod_uid: str) -> bool:
+        """Begin a release; the bandwidth stays reserved until ``forget``. False when absent."""
+        with self.lock:
+            entry = self._entries.get(pod_uid)
+            return entry is not None and self._advance(pod_uid, entry.phase, Phase.RELEASING)
+
+    def forget(self, pod_uid: str) -> bool:
+        """The kernel holds nothing of the pod any more: give its bandwidth back."""
+        with self.lock:
+            if pod_uid not in self._entries:
+                return False
+            self._commit({pod_uid: None})
+            self._expiry.pop(pod_uid, None)
+            return True
+
+    def expired(self) -> tuple[Entry, ...]:
+        """Leases that ran out without a sign of the pod."""
+        with self.lock:
+            return tuple(
+                entry
+                for entry in self.entries()
+                if entry.phase is Phase.LEASED and self._expiry[entry.pod.uid] <= self._clock()
+            )
+
+    def _moved(self, outcome: Admission) -> dict[str, Entry | None]:
+        """Entries of other pods whose servers grew or whose bands moved."""
+        by_pod: dict[str, list[Reservation]] = {}
+        for reservation in outcome.node.reservations:
+            by_pod.setdefault(reservation.pod_uid, []).append(reservation)
+        changed: dict[str, Entry | None] = {}
+        for uid, entry in self._entries.items():
+            if uid in by_pod and (after := entry.holding(tuple(by_pod[uid]))) != entry:
+                changed[uid] = after
+        return changed
+
+    def _advance(self, pod_uid: str, before: Phase, after: Phase) -> bool:
+        with self.lock:
+            entry = self._entries.get(pod_uid)
+            if entry is None or entry.phase is not before or before is after:
+                return False
+            moved = entry.in_phase(after)
+            self._store.write({_POD + pod_uid: format_entry(moved)})
+            self._entries[pod_uid] = moved
+            return True
+
+    def _commit(self, changes: Mapping[str, Entry | None], *, base: CpuNode | None = None) -> None:
+        """Write entries and the next generation in one transaction, then show them."""
+        texts = {
+            _POD + uid: None if entry is None else format_entry(entry)
+            for uid, entry in changes.items()
+        }
+        self._store.write({**texts, _GENERATION: str(self._generation + 1)})
+        self._generation += 1
+        self._base = base or self._base
+        for uid, entry in changes.items():
+            if entry is None:
+                self._entries.pop(uid, None)
+            else:
+                self._entries[uid] = entry
+
+
+def _same(one: ReservationRequest, other: ReservationRequest) -> bool:
+    return one.pod == other.pod and one.workload == other.workload

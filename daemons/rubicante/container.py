@@ -1,0 +1,135 @@
+"""Enforces one container's reservation: finds its tasks' threads and brings them in line."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemons.rubicante.entry import Entry
+from daemons.rubicante.kernel.rt_cgroup import GroupName
+from daemons.rubicante.kernel.threads import Thread
+from daemons.rubicante.matching import match
+from daemons.rubicante.metrics import EnforcementMetrics
+from daemons.rubicante.placement import Kernel, Place
+from k40s.cpu.model import Reservation
+
+log = logging.getLogger(__name__)
+
+_SETTLED_AFTER = 10.0
+"""Seconds in which a main thread may still turn out not to be the task's thread."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Followed:
+    """One container on its way to enforcement. ``seen`` is when its cgroup was first seen."""
+
+    seen: float | None = None
+    due: float = 0.0
+    home: Path | None = None
+    threads: dict[str, Thread] = field(default_factory=dict)
+    affinities: dict[int, frozenset[int]] = field(default_factory=dict)
+    failure: str = ""
+
+    def homes(self) -> dict[int, Path]:
+        """TID → the cgroup that the thread came from."""
+        return {} if self.home is None else {t.tid: self.home for t in self.threads.values()}
+
+
+class ContainerEnforcer:
+    """Acts on the kernel only; ``clock`` is monotonic, in seconds."""
+
+    def __init__(
+        self, *, kernel: Kernel, metrics: EnforcementMetrics, clock: Callable[[], float]
+    ) -> None:
+        self._kernel = kernel
+        self._metrics = metrics
+        self._clock = clock
+
+    def bring_in_line(
+        self,
+        entry: Entry,
+        name: GroupName,
+        reservation: Reservation,
+        followed: Followed,
+        ids: Mapping[str, str],
+    ) -> bool:
+        """One container. True when nothing is expected to change soon."""
+        self._renew_period(name, reservation, followed)
+        place = self._kernel.find(entry, reservation.container, name, ids)
+        if place is None:
+            followed.seen = followed.home = None
+            followed.threads = {}
+            self._kernel.groups.ensure(name, reservation.server)
+            return True
+        if place.cgroup != followed.home:
+            followed.seen, followed.home = self._clock(), place.cgroup
+        tasks = [task.name for task in reservation.tasks]
+        alone = len(tasks) == 1
+        main = self._kernel.main_thread(place.threads) if alone else None
+        matched = match(tasks, place.threads, main=main, held=followed.threads)
+        enforced = {
+            task: matched[task]
+            for task, priority in zip(tasks, reservation.priorities, strict=True)
+            if task in matched
+            and self._enforce(matched[task], name, reservation, priority, followed)
+        }
+        if len(enforced) > len(followed.threads) and followed.seen is not None:
+            self._metrics.delay.observe(self._clock() - followed.seen)
+        followed.threads = enforced
+        self._put_back(name, reservation, place, followed)
+        young = followed.seen is not None and self._clock() - followed.seen < _SETTLED_AFTER
+        by_name = all(task in enforced and enforced[task].name == task for task in tasks)
+        return by_name or (len(enforced) == len(tasks) and not young)
+
+    def _enforce(
+        self,
+        thread: Thread,
+        name: GroupName,
+        reservation: Reservation,
+        priority: int,
+        followed: Followed,
+    ) -> bool:
+        affinity = self._kernel.threads.affinity(thread.tid)
+        if affinity != {reservation.core}:
+            followed.affinities[thread.tid] = affinity
+        done = self._kernel.enforce(
+            thread,
+            group=name,
+            server=reservation.server,
+            core=reservation.core,
+            priority=priority,
+        )
+        if done and thread not in followed.threads.values():
+            log.info(
+                "thread enforced",
+                extra={
+                    "pod": name.pod_uid,
+                    "container": reservation.container,
+                    "tid": thread.tid,
+                    "core": reservation.core,
+                    "priority": priority,
+                },
+            )
+        return done
+
+    def _put_back(
+        self, name: GroupName, reservation: Reservation, place: Place, followed: Followed
+    ) -> None:
+        """Send home who is in the group without being a task: children, and former matches."""
+        kept = {thread.tid for thread in followed.threads.values()}
+        usual = min(followed.affinities.values(), key=sorted, default=self._kernel.cores)
+        for tid in set(self._kernel.groups.members(name)) - kept:
+            self._kernel.send_home(
+                tid,
+                core=reservation.core,
+                cores=followed.affinities.pop(tid, usual),
+                home=place.cgroup,
+            )
+        living = {thread.tid for thread in place.threads}
+        followed.affinities = {t: a for t, a in followed.affinities.items() if t in living}
+
+    def _renew_period(self, name: GroupName, reservation: Reservation, followed: Followed) -> None:
+        """A live group's period stays, so a group of another period is emptied and made anew."""
+        has = self._kernel.groups.server(name)
+        if has is not None and has.period != reservation.server.period:
+            self._kernel.dismantle(name, followed.homes())

@@ -1,0 +1,212 @@
+"""One rubicante: its parts put together, its loops started and stopped."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+from flask import Flask
+from prometheus_client import CollectorRegistry
+
+from daemons.rubicante.api import create_app
+from daemons.rubicante.book import Book, BookStore
+from daemons.rubicante.enforcer import Enforcer
+from daemons.rubicante.keeper import EnforcementLoop, Keeper
+from daemons.rubicante.kernel.capability import Capability, find_capability, tick_length
+from daemons.rubicante.kernel.pod_tree import PodTree
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
+from daemons.rubicante.kernel.system import System
+from daemons.rubicante.kernel.threads import Threads
+from daemons.rubicante.kernel.watch import DirectoryWatch
+from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics
+from daemons.rubicante.placement import Kernel
+from daemons.rubicante.pods import NodePods, PodSource
+from daemons.rubicante.reservations import Reservations
+from daemons.rubicante.settings import Settings
+from daemons.rubicante.state import NodeState
+from k40s.cpu.admission import admit
+from k40s.cpu.model import CpuNode
+from k40s.runtime.informer import Informer
+from k40s.runtime.loop import run_every, start_thread
+from k40s.runtime.publisher import NodeWriter, Publisher
+from k40s.runtime.records import PodRecord
+from k40s.runtime.watching import WatchSource
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+
+log = logging.getLogger(__name__)
+
+_LOOK = Nanoseconds(NS_PER_MS)
+_PUBLISH = Nanoseconds(100 * NS_PER_MS)
+_KEEP = Nanoseconds(NS_PER_S)
+_BEATS_PER_LEASE = 3
+_FEATURES = Path("/sys/kernel/debug/sched/features")
+
+
+class Gateway(PodSource, NodeWriter, Protocol):
+    """What rubicante needs of the API server."""
+
+
+class Daemon:
+    """Everything below the HTTP server. Build it in the process that serves."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        system: System,
+        gateway: Gateway,
+        pods: WatchSource[PodRecord],
+        store: BookStore,
+    ) -> None:
+        self._settings = settings
+        self.registry = CollectorRegistry()
+        self.stop = threading.Event()
+        self._watch = DirectoryWatch()
+        book_metrics = BookMetrics(self.registry)
+        metrics = EnforcementMetrics(self.registry)
+        self._errors = book_metrics.errors
+        self.capability = _capability(settings, system)
+        node = _node(settings, self.capability)
+        self.book = Book(
+            store=store,
+            node=node,
+            admit=admit,
+            lease=settings.reservation_lease,
+            clock=time.monotonic_ns,
+        )
+        kernel = _kernel(settings, system, self.capability, self.stop)
+        self.pods = NodePods(book=self.book, changed=self._watch.ring)
+        self.enforcer = Enforcer(
+            book=self.book, kernel=kernel, statuses=self.pods, metrics=metrics, clock=time.monotonic
+        )
+        self.loop = EnforcementLoop(enforcer=self.enforcer, watch=self._watch, clock=time.monotonic)
+        self.reservations = Reservations(
+            node=settings.node_name,
+            book=self.book,
+            pods=gateway,
+            claim=self.enforcer.claim,
+            release=self.enforcer.release,
+            changed=self.loop.wake,
+            metrics=book_metrics,
+            enforceable=not self.capability.problems,
+        )
+        self.state = NodeState(
+            book=self.book,
+            capability=self.capability,
+            endpoint=settings.endpoint,
+            lease=settings.lease,
+            threads=self.enforcer.threads,
+        )
+        self.informer = Informer(
+            name="pods",
+            source=pods,
+            handler=self.pods,
+            stop=self.stop,
+            on_error=self._errors.inc,
+        )
+        self.keeper = Keeper(
+            name=settings.node_name,
+            node=node,
+            gateway=gateway,
+            book=self.book,
+            pods=self.pods,
+            synchronized=self.informer.synchronized,
+            reservations=self.reservations,
+            enforcer=self.enforcer,
+            state=self.state,
+            publisher=Publisher(
+                gateway=gateway,
+                node=settings.node_name,
+                lease_namespace=settings.lease_namespace,
+                lease_name=f"rubicante-{settings.node_name}",
+                lease=settings.lease,
+            ),
+            metrics=(book_metrics, metrics),
+            trouble=self.healthy,
+        )
+
+    def start(self) -> Flask:
+        """Start the loops and give the API."""
+        log.info(
+            "capability",
+            extra={
+                "mechanism": self.capability.mechanism,
+                "tick_ns": self.capability.tick,
+                "bandwidth": str(self.capability.bandwidth),
+                "problems": self.capability.problems,
+                "warnings": self.capability.warnings,
+            },
+        )
+        self.informer.start()
+        beat = Nanoseconds(self._settings.lease // _BEATS_PER_LEASE)
+        loops = {"keep": (_KEEP, self.keeper.keep), "publish": (_PUBLISH, self.keeper.publish)}
+        if not self.capability.problems:
+            loops["enforce"] = (_LOOK, self.loop.tick)
+        loops["beat"] = (beat, self.keeper.beat)
+        for name, (period, tick) in loops.items():
+            self._run(name, period, tick)
+        return create_app(reservations=self.reservations, state=self.state)
+
+    def halt(self) -> None:
+        """End the loops; what is enforced stays enforced."""
+        self.stop.set()
+        self.loop.wake()
+
+    def healthy(self) -> str | None:
+        """Why the process should be restarted, if it should."""
+        return None if self.capability.problems else self.loop.trouble()
+
+    def _run(self, name: str, period: Nanoseconds, tick: Callable[[], None]) -> None:
+        def loop() -> None:
+            run_every(period=period, tick=tick, stop=self.stop, on_error=self._errors.inc)
+
+        start_thread(loop, name=name)
+
+
+def _capability(settings: Settings, system: System) -> Capability:
+    found = find_capability(
+        system=system,
+        cpu_root=settings.cpu_cgroup_path,
+        proc=settings.proc_path,
+        features=_FEATURES,
+        prefix=settings.group_prefix,
+        wanted_cores=frozenset(settings.cpus),
+        tick=settings.tick if settings.tick is not None else tick_length(),
+    )
+    if settings.dry_run:
+        return replace(found, problems=(*found.problems, "dry run"))
+    return found
+
+
+def _node(settings: Settings, capability: Capability) -> CpuNode:
+    return CpuNode(
+        cores=settings.cpus,
+        tick=capability.tick,
+        node_capacity=min(settings.rt_capacity, capability.bandwidth),
+        core_capacity=settings.core_capacity,
+        platform="",
+        platform_factor=Fraction(1),
+    )
+
+
+def _kernel(
+    settings: Settings, system: System, capability: Capability, stop: threading.Event
+) -> Kernel:
+    return Kernel(
+        system=system,
+        groups=BudgetGroups(
+            system=system,
+            root=settings.cpu_cgroup_path,
+            prefix=settings.group_prefix,
+            wait=stop.wait,
+        ),
+        threads=Threads(system=system, proc=settings.proc_path),
+        tree=PodTree(
+            system=system, cpu_root=settings.cpu_cgroup_path, cgroup_root=settings.cgroup_root
+        ),
+        cores=capability.cores,
+    )

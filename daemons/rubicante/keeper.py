@@ -1,0 +1,162 @@
+"""Rubicante's loops: enforce, keep the book true to the pods, publish, beat."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from daemons.rubicante.book import Book
+from daemons.rubicante.enforcer import Enforcer
+from daemons.rubicante.kernel.watch import DirectoryWatch
+from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics
+from daemons.rubicante.pods import NodePods
+from daemons.rubicante.reservations import Reservations
+from daemons.rubicante.state import NodeState, describe_node
+from k40s.cpu.model import CpuNode
+from k40s.errors import InvalidAnnotationError, UnavailableError
+from k40s.runtime.publisher import NodeWriter, Publisher
+
+log = logging.getLogger(__name__)
+
+_FOLLOW_SECONDS = 1.0
+_STUCK_SECONDS = 30.0
+
+
+class EnforcementLoop:
+    """Looks when a cgroup appears, when the book changes, and when the enforcer asks for it."""
+
+    def __init__(
+        self, *, enforcer: Enforcer, watch: DirectoryWatch, clock: Callable[[], float]
+    ) -> None:
+        self._enforcer = enforcer
+        self._watch = watch
+        self._clock = clock
+        self._follow_due = self.looked = clock()
+
+    def tick(self) -> None:
+        """One look, then wait for the next reason to look."""
+        if self._clock() >= self._follow_due:
+            self._follow_due = self._clock() + _FOLLOW_SECONDS
+            if self._watch.follow(self._enforcer.watched()):
+                self._enforcer.look_soon()
+        delay = self._enforcer.look()
+        self.looked = self._clock()
+        if self._watch.wait(delay):
+            self._follow_due = self._clock()
+            self._enforcer.look_soon()
+
+    def wake(self) -> None:
+        """Look at once; from any thread."""
+        self._watch.ring()
+
+    def trouble(self) -> str | None:
+        """Whether looks have stopped."""
+        if self._clock() - self.looked > _STUCK_SECONDS:
+            return "the enforcer has not looked for 30 s"
+        return None
+
+
+class Keeper:
+    """Everything that is done on a timer beside enforcement. ``node`` has no platform yet."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        node: CpuNode,
+        gateway: NodeWriter,
+        book: Book,
+        pods: NodePods,
+        synchronized: threading.Event,
+        reservations: Reservations,
+        enforcer: Enforcer,
+        state: NodeState,
+        publisher: Publisher,
+        metrics: tuple[BookMetrics, EnforcementMetrics],
+        trouble: Callable[[], str | None],
+    ) -> None:
+        self._name = name
+        self._node = node
+        self._gateway = gateway
+        self._book = book
+        self._pods = pods
+        self._synchronized = synchronized
+        self._reservations = reservations
+        self._enforcer = enforcer
+        self._state = state
+        self._publisher = publisher
+        self._book_metrics, self._metrics = metrics
+        self._trouble = trouble
+        self._described = False
+        self._published = False
+
+    def keep(self) -> None:
+        """Open the book once node and pods are known; then expire, adopt and sweep."""
+        if not self._described or not self._synchronized.is_set():
+            return
+        try:
+            self._reservations.settle()
+            unreserved = sum(not self._reservations.adopt(pod) for pod in self._pods.records())
+        except UnavailableError as error:
+            log.warning("leases not settled", extra={"cause": str(error)})
+            return
+        self._metrics.unreserved.set(unreserved)
+        if not self._reservations.is_open:
+            orphans = self._enforcer.sweep()
+            self._reservations.open()
+            log.info(
+                "reconciled",
+                extra={
+                    "reservations": len(self._book.entries()),
+                    "unreserved": unreserved,
+                    "orphans": len(orphans),
+                },
+            )
+        else:
+            self._enforcer.sweep()
+
+    def publish(self) -> None:
+        """Write the node's state where it differs from what is written."""
+        if not self._reservations.is_open:
+            return
+        self._book_metrics.show(self._book.node())
+        try:
+            self._publisher.publish(
+                annotations=self._state.annotations(), labels=self._state.labels()
+            )
+        except UnavailableError as error:
+            self._published = False
+            log.warning("not published", extra={"cause": str(error)})
+        else:
+            self._published = True
+
+    def beat(self) -> None:
+        """Read the node's platform, check what is published, and renew the lease if all is well."""
+        try:
+            record = self._gateway.get_node(self._name)
+            if record is None:
+                log.warning("the node does not exist", extra={"node": self._name})
+                return
+            self._book.describe(describe_node(self._node, record))
+            self._described = True
+            if self._published:
+                self._publisher.verify()
+            trouble = self._trouble() or self.trouble()
+            if trouble is None:
+                self._publisher.beat()
+            else:
+                log.warning("no heartbeat", extra={"cause": trouble})
+        except InvalidAnnotationError as error:
+            self._described = False
+            log.warning("the node's platform is not understood", extra={"cause": str(error)})
+        except UnavailableError as error:
+            log.warning("API server not reached", extra={"cause": str(error)})
+
+    def trouble(self) -> str | None:
+        """Why the daemon is not ready, if it is not."""
+        if not self._described:
+            return "the node's platform is not known yet"
+        if not self._synchronized.is_set():
+            return "the node's pods are not known yet"
+        if not self._published:
+            return "the node's state is not published"
+        return None

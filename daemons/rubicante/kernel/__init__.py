@@ -1,0 +1,1 @@
+"""What rubicante asks of Linux, one module per interface. Nothing else here knows kernel names."""

@@ -1,0 +1,85 @@
+"""Where kubelet puts a pod's cgroups in the cpu hierarchy, with either of its cgroup drivers.
+
+cgroupfs: ``<root>/kubepods[/burstable|/besteffort]/pod<uid>/<container id>``; systemd:
+``<root>/kubepods.slice[/kubepods-burstable.slice]/kubepods[-burstable]-pod<uid>.slice/
+cri-containerd-<container id>.scope``, with underscores for the dashes of the UID.
+"""
+
+import re
+from pathlib import Path
+
+from daemons.rubicante.kernel.system import System
+
+_QOS = ("", "burstable", "besteffort")
+_CONTAINER = re.compile(r"(?:[a-z]+(?:-[a-z]+)*-)?([0-9a-f]{64})(?:\.scope)?")
+_DEPTH = 8
+
+
+class PodTree:
+    """Finds pods and containers below ``cgroup_root`` (kubelet's setting) in ``cpu_root``."""
+
+    def __init__(self, *, system: System, cpu_root: Path, cgroup_root: str) -> None:
+        self._system = system
+        self._cpu_root = cpu_root
+        self._root = cpu_root / cgroup_root.strip("/")
+
+    def pod(self, uid: str) -> Path | None:
+        """The pod's cgroup, once it exists."""
+        return next((p for p in self._candidates(uid) if self._exists(p)), None)
+
+    def containers(self, pod: Path) -> dict[str, Path]:
+        """Cgroups in a pod's, by container id; the sandbox's is among them."""
+        try:
+            names = self._system.directories(pod)
+        except FileNotFoundError:
+            return {}
+        return {match[1]: pod / name for name in names if (match := _CONTAINER.fullmatch(name))}
+
+    def tids(self, container: Path, depth: int = _DEPTH) -> tuple[int, ...]:
+        """TIDs in a container's cgroup and the ones it made below, down to eight levels."""
+        try:
+            tids = tuple(map(int, self._system.read(container / "tasks").split()))
+            names = self._system.directories(container) if depth else ()
+        except (FileNotFoundError, OSError) as error:
+            if isinstance(error, FileNotFoundError) or error.errno == _ENODEV:
+                return ()
+            raise
+        return tids + tuple(tid for name in names for tid in self.tids(container / name, depth - 1))
+
+    def home(self, kubepods_path: str) -> Path | None:
+        """The cpu cgroup at a path that another hierarchy shows, while it exists."""
+        path = self._cpu_root / kubepods_path.strip("/")
+        return path if path.is_relative_to(self._root) and self._exists(path) else None
+
+    def watched(self, uid: str) -> tuple[Path, ...]:
+        """Existing directories in which the pod's or its containers' cgroups will appear."""
+        found = self.pod(uid)
+        if found is not None:
+            return (found, *self.containers(found).values())
+        parents = {parent for path in self._candidates(uid) for parent in self._ancestors(path)}
+        return tuple(sorted(parent for parent in parents if self._exists(parent)))
+
+    def _ancestors(self, pod: Path) -> list[Path]:
+        return [p for p in pod.parents if p.is_relative_to(self._cpu_root)]
+
+    def _candidates(self, uid: str) -> list[Path]:
+        plain = [self._root / "kubepods" / qos / f"pod{uid}" for qos in _QOS]
+        flat = uid.replace("-", "_")
+        slices = []
+        for qos in _QOS:
+            stem = f"kubepods-{qos}" if qos else "kubepods"
+            parent = self._root / "kubepods.slice"
+            parent = parent / f"{stem}.slice" if qos else parent
+            slices.append(parent / f"{stem}-pod{flat}.slice")
+        return plain + slices
+
+    def _exists(self, path: Path) -> bool:
+        try:
+            self._system.directories(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+
+_ENODEV = 19
+"""Reading ``tasks`` of a cgroup that is being removed."""

@@ -1,0 +1,187 @@
+"""Budget groups: cgroups (v1, cpu controller) of our own, each a server (Q, P) for few threads.
+
+They lie at the top of the cpu hierarchy, so that one level alone throttles, and a thread is in
+one of them by its TID while all its other cgroups stay those of its container. The kernel's rules
+that shape this module:
+
+- a new group has runtime 0, and its period is set before its runtime;
+- a period of a live group never changes (it would stall for up to the old period);
+- a budget grows in place without a gap, and is never lowered while a thread is inside;
+- a removed group counts against the node for some 25 ms more, so EINVAL is retried.
+
+Only groups whose name is our prefix, a pod UID and a number are ever touched.
+"""
+
+import errno
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemons.rubicante.kernel.system import System
+from k40s.cpu.model import Server
+from k40s.errors import KernelError
+from k40s.units import NS_PER_US, Nanoseconds
+
+UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+DEAD_GROUP_SECONDS = 1.0
+"""How long EINVAL may mean that a removed group still counts; 14 to 24 ms were seen."""
+_RETRY_SECONDS = 0.005
+_REMOVAL_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class GroupName:
+    """The group of the ``index``-th container of a pod."""
+
+    pod_uid: str
+    index: int
+
+    def __post_init__(self) -> None:
+        if UID.fullmatch(self.pod_uid) is None or self.index < 0:
+            raise ValueError(f"not a pod UID and an index: {self.pod_uid!r}, {self.index}")
+
+
+class BudgetGroups:
+    """Makes, grows, fills and removes the groups with one prefix under ``root``.
+
+    ``wait`` sleeps for some seconds or until the process stops.
+    """
+
+    def __init__(
+        self, *, system: System, root: Path, prefix: str, wait: Callable[[float], object]
+    ) -> None:
+        self._system = system
+        self._root = root
+        self._prefix = prefix
+        self._wait = wait
+        self._name = re.compile(rf"{re.escape(prefix)}-({UID.pattern})-(0|[1-9][0-9]{{0,3}})")
+
+    def path(self, name: GroupName) -> Path:
+        """Where a group is, or would be."""
+        return self._root / f"{self._prefix}-{name.pod_uid}-{name.index}"
+
+    def names(self) -> tuple[GroupName, ...]:
+        """All groups of ours that exist."""
+        found = map(self._name.fullmatch, self._system.directories(self._root))
+        return tuple(
+            sorted(GroupName(pod_uid=match[1], index=int(match[2])) for match in found if match)
+        )
+
+    def server(self, name: GroupName) -> Server | None:
+        """What a group gives; None when it does not exist or has no budget yet."""
+        try:
+            runtime, period = self._figures(name)
+        except FileNotFoundError:
+            return None
+        if runtime <= 0:
+            return None
+        return Server(
+            budget=Nanoseconds(runtime * NS_PER_US), period=Nanoseconds(period * NS_PER_US)
+        )
+
+    def members(self, name: GroupName) -> tuple[int, ...]:
+        """TIDs inside; empty for a group that does not exist."""
+        try:
+            return tuple(map(int, self._system.read(self.path(name) / "tasks").split()))
+        except FileNotFoundError:
+            return ()
+
+    def ensure(self, name: GroupName, server: Server, *, patient: bool = False) -> bool:
+        """Make the group give at least ``server``; True when something was written.
+
+        A group whose threads run keeps a larger budget. Raises ``KernelError`` when the kernel
+        refuses, and for another period while threads are inside. With ``patient``, EINVAL is
+        retried for as long as it may be due to a group that was just removed.
+        """
+        budget, period = server.budget // NS_PER_US, server.period // NS_PER_US
+        try:
+            made = self._make(name)
+            has_budget, has_period = self._figures(name)
+            if has_period != period:
+                if self.members(name):
+                    raise KernelError(f"{self.path(name).name}: the period of a live group stays")
+                self._set(name, "cpu.rt_runtime_us", 0)
+                self._set(name, "cpu.rt_period_us", period)
+                has_budget = 0
+            if has_budget == budget or (has_budget > budget and self.members(name)):
+                return made
+            self._set_runtime(name, budget, DEAD_GROUP_SECONDS if patient else 0.0)
+        except OSError as error:
+            raise KernelError(f"{self.path(name).name}: {error}") from error
+        return True
+
+    def take_in(self, name: GroupName, tid: int) -> bool:
+        """Move one thread, and no other of its process, into the group; False when it died."""
+        return move(self._system, tid, self.path(name))
+
+    def remove(self, name: GroupName) -> bool:
+        """Remove a group that no thread is in; False while one is. An absent group is removed."""
+        for attempt in range(_REMOVAL_TRIES):
+            if attempt:
+                self._wait(_RETRY_SECONDS)
+            if self.members(name):
+                return False
+            try:
+                self._system.remove_directory(self.path(name))
+            except FileNotFoundError:
+                return True
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise KernelError(f"rmdir {self.path(name).name}: {error}") from error
+            else:
+                return True
+        return False
+
+    def idle(self, name: GroupName) -> None:
+        """Take the budget from a group that holds no real-time thread any more."""
+        try:
+            self._set(name, "cpu.rt_runtime_us", 0)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise KernelError(f"{self.path(name).name}: {error}") from error
+
+    def _make(self, name: GroupName) -> bool:
+        try:
+            self._system.make_directory(self.path(name))
+        except FileExistsError:
+            return False
+        return True
+
+    def _figures(self, name: GroupName) -> tuple[int, int]:
+        path = self.path(name)
+        return (
+            int(self._system.read(path / "cpu.rt_runtime_us")),
+            int(self._system.read(path / "cpu.rt_period_us")),
+        )
+
+    def _set_runtime(self, name: GroupName, runtime: int, patience: float) -> None:
+        waited = 0.0
+        while True:
+            try:
+                return self._set(name, "cpu.rt_runtime_us", runtime)
+            except OSError as error:
+                if error.errno != errno.EINVAL or waited >= patience:
+                    raise
+            self._wait(_RETRY_SECONDS)
+            waited += _RETRY_SECONDS
+
+    def _set(self, name: GroupName, file: str, value: int) -> None:
+        path = self.path(name) / file
+        if int(self._system.read(path)) == value:
+            return
+        self._system.write(path, str(value))
+        if (kept := int(self._system.read(path))) != value:
+            raise KernelError(f"{path}: wrote {value}, the kernel kept {kept}")
+
+
+def move(system: System, tid: int, cgroup: Path) -> bool:
+    """Move one thread to a cgroup of the cpu hierarchy; False when it died meanwhile."""
+    try:
+        system.write(cgroup / "tasks", str(tid))
+    except ProcessLookupError:
+        return False
+    except OSError as error:
+        raise KernelError(f"moving thread {tid} to {cgroup.name}: {error}") from error
+    return True

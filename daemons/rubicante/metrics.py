@@ -1,0 +1,64 @@
+"""Rubicante's metrics, on a registry that is handed in. Labels come from closed sets."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from k40s.cpu.model import CpuNode
+from k40s.reasons import Reason
+
+_DELAYS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+
+
+class EnforcementMetrics:
+    """What the kernel was made to do."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.tasks = Gauge(
+            "k40s_rubicante_tasks",
+            "Real-time tasks with a reservation, by whether their thread is in its budget group",
+            ["state"],
+            registry=registry,
+        )
+        self.delay = Histogram(
+            "k40s_rubicante_enforcement_delay_seconds",
+            "Time from a container's cgroup being seen to its thread being in its budget group",
+            registry=registry,
+            buckets=_DELAYS,
+        )
+        self.failures = Counter(
+            "k40s_rubicante_enforcement_failures",
+            "Attempts to enforce that the kernel refused",
+            registry=registry,
+        )
+        self.unreserved = Gauge(
+            "k40s_rubicante_unreserved_pods",
+            "Pods bound here that carry an allocation but hold no reservation",
+            registry=registry,
+        )
+
+
+class BookMetrics:
+    """What was asked of the book, and what it holds."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.reserved = Counter(
+            "k40s_rubicante_reservations", "Pods that were given a reservation", registry=registry
+        )
+        self.refusals = Counter(
+            "k40s_rubicante_refusals", "Refused reservations", ["reason"], registry=registry
+        )
+        for reason in Reason:
+            self.refusals.labels(reason=reason.value)
+        self.utilization = Gauge(
+            "k40s_rubicante_core_utilization",
+            "Sum of budget over period of the servers on a core",
+            ["core"],
+            registry=registry,
+        )
+        self.errors = Counter(
+            "k40s_rubicante_tick_errors", "Unforeseen errors in a loop", registry=registry
+        )
+
+    def show(self, node: CpuNode) -> None:
+        """Set the utilization of every core."""
+        for core in node.cores:
+            self.utilization.labels(core=str(core)).set(float(node.utilization(core)))

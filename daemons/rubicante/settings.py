@@ -1,0 +1,71 @@
+"""Rubicante's settings, from environment variables K40S_*."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from k40s.units import NS_PER_S, Nanoseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One field per variable: ``node_name`` is K40S_NODE_NAME."""
+
+    node_name: str
+    """The Node that this daemon serves (downward API, spec.nodeName)."""
+    pod_ip: str
+    """The address at which the extender reaches the API (downward API, status.podIP)."""
+    cpus: tuple[int, ...]
+    """CPUs that real-time reservations may use, such as "1" or "2-3,6"."""
+    cgroup_root: str = "/"
+    """Kubelet's cgroupRoot; pods are in <cgroup_root>/kubepods."""
+    cpu_cgroup_path: Path = Path("/sys/fs/cgroup/cpu")
+    """Where the v1 cpu hierarchy of the host is mounted, writable."""
+    proc_path: Path = Path("/proc")
+    """Where the host's processes are seen."""
+    rt_capacity: Fraction = Fraction(95, 100)
+    """Bound of the sum of budget over period on the whole node; the kernel's may be less."""
+    core_capacity: Fraction = Fraction(9, 10)
+    """Upper bound of the sum of budget over period on each core."""
+    group_prefix: str = "k40s-rt"
+    """Budget groups are named <prefix>-<pod uid>-<number>; unique among daemons on one kernel."""
+    tick: Nanoseconds | None = None
+    """Granularity of the kernel's enforcement; measured when not given."""
+    store: Path = Path("/var/lib/k40s/rubicante.sqlite")
+    """The book of reservations."""
+    lease: Nanoseconds = Nanoseconds(30 * NS_PER_S)
+    """How long the published state is good for without a heartbeat."""
+    reservation_lease: Nanoseconds = Nanoseconds(60 * NS_PER_S)
+    """How long a reservation waits for its pod to be bound here."""
+    lease_namespace: str = "k40s-system"
+    """The namespace of the heartbeat's Lease."""
+    tls_directory: Path = Path("/etc/k40s/tls")
+    """Holds tls.crt, tls.key and ca.crt."""
+    allowed_clients: tuple[str, ...] = ("k40s-extender",)
+    """Common names of the clients that may use the API."""
+    listen_host: str = "0.0.0.0"  # noqa: S104  # reached from other nodes, under mutual TLS
+    """The address that both servers bind."""
+    port: int = 8441
+    """The API, with mutual TLS."""
+    probe_port: int = 8442
+    """Probes and metrics, plain HTTP."""
+    dry_run: bool = False
+    """Log what would be written to the kernel instead; the node then counts as not real-time."""
+    log_level: str = "info"
+    """debug, info, warning or error."""
+    kubeconfig: str = ""
+    """A kubeconfig file; without one, the pod's service account is used."""
+
+    def __post_init__(self) -> None:
+        if not self.cpus:
+            raise ValueError("K40S_CPUS names no CPU")
+        if self.rt_capacity < 0 or not 0 <= self.core_capacity <= 1:
+            raise ValueError("K40S_RT_CAPACITY and K40S_CORE_CAPACITY are shares from 0")
+        if self.lease < NS_PER_S or self.reservation_lease < NS_PER_S:
+            raise ValueError("K40S_LEASE and K40S_RESERVATION_LEASE last at least 1s")
+
+    @property
+    def endpoint(self) -> str:
+        """The API's URL."""
+        host = f"[{self.pod_ip}]" if ":" in self.pod_ip else self.pod_ip
+        return f"https://{host}:{self.port}"

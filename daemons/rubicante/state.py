@@ -1,0 +1,118 @@
+"""What the node shows of its CPUs: the published state, and the full one of ``GET /v1/state``."""
+
+from collections.abc import Callable, Mapping
+
+from daemons.rubicante.book import Book
+from daemons.rubicante.entry import Entry
+from daemons.rubicante.kernel.capability import Capability
+from k40s.allocation import server_json
+from k40s.annotations import (
+    CPU_STATE_KEY,
+    PLATFORM_FACTOR_KEY,
+    PLATFORM_LABEL,
+    REAL_TIME_LABEL,
+    CpuState,
+    format_cpu_state,
+    parse_platform_factor,
+)
+from k40s.cpu.model import CpuNode
+from k40s.cpu.outcome import ADMISSION_TEST
+from k40s.runtime.records import NodeRecord
+from k40s.strict_json import format_json
+from k40s.units import Nanoseconds, format_duration
+
+
+class NodeState:
+    """Writes both. ``threads`` tells the TID of each (container, task) that is enforced."""
+
+    def __init__(
+        self,
+        *,
+        book: Book,
+        capability: Capability,
+        endpoint: str,
+        lease: Nanoseconds,
+        threads: Callable[[str], Mapping[tuple[str, str], int]],
+    ) -> None:
+        self._book = book
+        self._capability = capability
+        self._endpoint = endpoint
+        self._lease = lease
+        self._threads = threads
+
+    def cpu_state(self) -> CpuState:
+        """The state at this moment."""
+        with self._book.lock:
+            node, generation = self._book.node(), self._book.generation
+        return CpuState(
+            generation=generation,
+            test=ADMISSION_TEST,
+            mechanism=self._capability.mechanism,
+            endpoint=self._endpoint,
+            lease=self._lease,
+            node=node,
+            utilization={core: node.utilization(core) for core in node.cores},
+            complete=True,
+        )
+
+    def annotations(self) -> dict[str, str | None]:
+        """What is published on the Node as annotations."""
+        return {CPU_STATE_KEY: format_cpu_state(self.cpu_state())}
+
+    def labels(self) -> dict[str, str | None]:
+        """What is published on the Node as labels."""
+        return {REAL_TIME_LABEL: "false" if self._capability.problems else "true"}
+
+    def document(self) -> str:
+        """The JSON of ``GET /v1/state``: all that is published, in full, and what is enforced."""
+        with self._book.lock:
+            state, entries = self.cpu_state(), self._book.entries()
+            pods = [self._pod(entry) for entry in entries]
+        node = state.node
+        return format_json(
+            {
+                "generation": state.generation,
+                "test": state.test,
+                "mechanism": state.mechanism,
+                "problems": list(self._capability.problems),
+                "warnings": list(self._capability.warnings),
+                "tick": format_duration(node.tick),
+                "platform": node.platform,
+                "platform_factor": str(node.platform_factor),
+                "node_capacity": str(node.node_capacity),
+                "core_capacity": str(node.core_capacity),
+                "cores": {str(core): str(state.utilization[core]) for core in node.cores},
+                "pods": pods,
+            }
+        )
+
+    def _pod(self, entry: Entry) -> dict[str, object]:
+        threads = self._threads(entry.pod.uid)
+        return {
+            "uid": entry.pod.uid,
+            "namespace": entry.pod.namespace,
+            "name": entry.pod.name,
+            "criticality": entry.request.workload.criticality.name,
+            "phase": entry.phase.value,
+            "servers": [server_json(reservation) for reservation in entry.reservations],
+            "threads": [
+                {"container": container, "task": task, "thread": tid}
+                for (container, task), tid in sorted(threads.items())
+            ],
+        }
+
+
+def describe_node(node: CpuNode, record: NodeRecord) -> CpuNode:
+    """The node with the platform that its operator declared.
+
+    Raises ``InvalidAnnotationError`` for a factor that cannot be understood.
+    """
+    factor = record.annotations.get(PLATFORM_FACTOR_KEY, "1")
+    return CpuNode(
+        cores=node.cores,
+        tick=node.tick,
+        node_capacity=node.node_capacity,
+        core_capacity=node.core_capacity,
+        platform=record.labels.get(PLATFORM_LABEL, ""),
+        platform_factor=parse_platform_factor(factor),
+    )
