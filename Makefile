@@ -75,3 +75,6 @@ lock: setup ## Pin the dependencies anew, with hashes and without addresses
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras \
 	  --no-emit-index-url --no-emit-find-links --python-version 3.11 \
 	  --custom-compile-command "make lock" -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate -c requirements.lock \
+	  --no-emit-index-url --no-emit-find-links --python-version 3.11 \
+	  --custom-compile-command "make lock" -o requirements-runtime.lock pyproject.toml
