@@ -1,0 +1,149 @@
+"""The steps that bring a cluster up, each of which does nothing when it is done already."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from localcluster.addresses import AddressPlan
+from localcluster.cgroups import CgroupTree, read_hierarchies
+from localcluster.claims import Claim
+from localcluster.components import kube_proxy
+from localcluster.control_plane import ControlPlane
+from localcluster.errors import CommandError, LocalClusterError
+from localcluster.machine import memory_bytes, online_cpus
+from localcluster.network import connect_control_plane, connect_node
+from localcluster.node import HARDWARE_ASSURANCE_KEY, Node, NodeNames, NodeResources
+from localcluster.packages import find_cni_plugins
+from localcluster.paths import ClusterPaths
+from localcluster.places import Place, anchor_name, open_place
+from localcluster.processes import Supervisor
+from localcluster.settings import ClusterSettings
+
+_CONTROL = "control"
+_CONTROL_PROXY = "control.kube-proxy"
+_READY_TIMEOUT = 120
+_MIB = 1 << 20
+
+
+def open_control(settings: ClusterSettings, plan: AddressPlan, *, supervisor: Supervisor) -> Place:
+    """Make the control plane's namespaces, the bridge and the link to the machine."""
+    cgroup = CgroupTree(f"k40s-{settings.name}-{_CONTROL}", hierarchies=read_hierarchies())
+    if supervisor.pid(anchor_name(_CONTROL)) is None:
+        cgroup.remove()  # what is left of a former life runs in namespaces that nobody can enter
+    place = open_place(
+        _CONTROL, supervisor=supervisor, cgroup=cgroup, cpus=_join(online_cpus()), mounts={}
+    )
+    connect_control_plane(place, plan, nodes=len(settings.nodes))
+    return place
+
+
+def make_nodes(
+    settings: ClusterSettings, claim: Claim, *, paths: ClusterPaths, plane: ControlPlane
+) -> list[Node]:
+    """The cluster's nodes, each with its part of the machine; nothing is started yet."""
+    hierarchies = read_hierarchies()
+    nodes = []
+    for number, node in enumerate(settings.nodes, start=1):
+        names = NodeNames(cluster=settings.name, node=node.name)
+        cpus = claim.real_time_cpus if node.real_time else claim.general_cpus
+        resources = NodeResources(
+            cpus=cpus,
+            reserved=reserved(memory=memory_bytes(), nodes=len(settings.nodes)),
+            rt_capacity=claim.rt_capacity,
+        )
+        nodes.append(
+            Node(
+                names=names,
+                settings=node,
+                number=number,
+                directory=paths.node(node.name),
+                plan=AddressPlan(index=claim.index),
+                plane=plane,
+                cgroup=CgroupTree(names.cgroup, hierarchies=hierarchies),
+                resources=resources,
+            )
+        )
+    return nodes
+
+
+def start_nodes(
+    nodes: Sequence[Node], control: Place, *, plane: ControlPlane, pause: tuple[str, Path]
+) -> None:
+    """Start every node and wait until all are Ready; ``pause`` is that image's name and archive."""
+    plugins = find_cni_plugins()
+    if plugins is None:
+        raise LocalClusterError("the CNI plugins are missing")
+    image, archive = pause
+    places = []
+    for node in nodes:
+        place = node.open()
+        connect_node(control, place, node.plan, number=node.number, nodes=len(nodes))
+        node.write_daemon_settings()
+        node.start_containerd(place, pause_image=image, cni_plugins=plugins)
+        node.load_image(place, archive)
+        node.start_kubelet(place)
+        places.append(place)
+    for node, place in zip(nodes, places, strict=True):
+        _wait(plane, node, what="registered")
+        node.start_proxy(place)
+        level = f"{HARDWARE_ASSURANCE_KEY}={node.settings.hardware_assurance}"
+        plane.kubectl("annotate", "--overwrite", "node", node.names.node, level)
+    _start_control_proxy(nodes[-1], control, plane)
+    for node in nodes:
+        _wait(plane, node, what="Ready")
+    plane.supervisor.wait_ready(
+        "kube-controller-manager", lambda: _has_account(plane), timeout=_READY_TIMEOUT
+    )
+
+
+def ready_nodes(plane: ControlPlane) -> dict[str, bool]:
+    """Every registered node, and whether it is Ready."""
+    return {
+        item["metadata"]["name"]: any(
+            condition["type"] == "Ready" and condition["status"] == "True"
+            for condition in item["status"].get("conditions", [])
+        )
+        for item in plane.get("nodes")["items"]
+    }
+
+
+def reserved(*, memory: int, nodes: int) -> dict[str, str]:
+    """What a node has to leave to the others of the machine's memory (bytes)."""
+    return {"memory": f"{memory * nodes // (nodes + 1) // _MIB}Mi"}
+
+
+def _start_control_proxy(node: Node, control: Place, plane: ControlPlane) -> None:
+    """The API server and the scheduler reach Services too: webhooks, and the extender."""
+    config = plane.directory / "config" / "kube-proxy.yaml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    kubeconfig = plane.identity("kube-proxy", name="system:kube-proxy")
+    config.write_text(
+        kube_proxy.configuration(kubeconfig=kubeconfig, node=node.names.node, pods=node.plan.pods),
+        encoding="utf-8",
+    )
+    command = kube_proxy.command(plane.binaries.path("kube-proxy"), config=config)
+    plane.supervisor.start(_CONTROL_PROXY, control.inside(command), adopt=control.adopt)
+
+
+def _wait(plane: ControlPlane, node: Node, *, what: str) -> None:
+    def holds() -> bool:
+        with suppress(CommandError):
+            found = ready_nodes(plane)
+            return found.get(node.names.node, False) or (
+                what == "registered" and node.names.node in found
+            )
+        return False
+
+    plane.supervisor.wait_ready(
+        node.names.component("kubelet"), holds, timeout=_READY_TIMEOUT, what=what
+    )
+
+
+def _has_account(plane: ControlPlane) -> bool:
+    """Whether pods can be made: the first thing that the controller manager has to do."""
+    found = plane.kubectl("get", "serviceaccount", "default", "--ignore-not-found", "-o", "name")
+    return bool(found.strip())
+
+
+def _join(cpus: Sequence[int]) -> str:
+    return ",".join(map(str, cpus))

@@ -1,0 +1,177 @@
+"""A named cluster on this machine: up, status, down."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcluster.addresses import AddressPlan
+from localcluster.binaries import Binaries, ensure_binaries
+from localcluster.bringup import make_nodes, open_control, ready_nodes, start_nodes
+from localcluster.cgroups import find_trees, read_hierarchies
+from localcluster.claims import Claim, ClaimRefusal, choose_claim
+from localcluster.commands import run
+from localcluster.control_plane import ControlPlane, PlaneEndpoint
+from localcluster.errors import CommandError, LocalClusterError
+from localcluster.images import PAUSE_IMAGE, ImageStore
+from localcluster.machine import Machine, online_cpus
+from localcluster.network import used_indexes
+from localcluster.node import MOUNTS
+from localcluster.packages import require_machine
+from localcluster.paths import ClusterPaths, cache_root
+from localcluster.places import Place
+from localcluster.processes import ProcessState, Supervisor
+from localcluster.progress import Progress
+from localcluster.registry import Registry
+from localcluster.settings import ClusterSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterStatus:
+    """What there is of a cluster; ``nodes`` maps a name to whether it is Ready."""
+
+    claim: Claim | None
+    components: Sequence[ProcessState]
+    nodes: dict[str, bool]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether everything that was started runs and every node is Ready."""
+        running = bool(self.components) and all(state.running for state in self.components)
+        return running and bool(self.nodes) and all(self.nodes.values())
+
+
+class Cluster:
+    """One cluster; making the object changes nothing. Builds are kept in ``cache``."""
+
+    def __init__(self, settings: ClusterSettings, *, cache: Path | None = None) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.cache = cache or cache_root(os.environ)
+        self.paths = ClusterPaths.of(
+            settings.name, state=settings.state_root, run=settings.run_root
+        )
+        self.supervisor = Supervisor(records=self.paths.processes, logs=self.paths.logs)
+        self._registry = Registry(settings.state_root)
+        self._machine = Machine(settings.state_root / "machine.json")
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.paths.kubeconfig
+
+    def claim(self) -> Claim | None:
+        """What the cluster holds of the machine; None when it is not up."""
+        return next((one for one in self._registry.claims() if one.cluster == self.name), None)
+
+    def up(self, progress: Progress | None = None) -> None:
+        """Bring up what is not up yet, until every node is Ready.
+
+        Raises ``LocalClusterError`` when the machine lacks something, another cluster holds what
+        this one needs, or a component fails (with the end of its log).
+        """
+        steps = progress or Progress()
+        require_machine()
+        claim = self._take_claim()
+        binaries = ensure_binaries(self.settings.binaries, cache=self.cache, progress=steps)
+        pause = ImageStore(self.cache).pause(steps)
+        plan = AddressPlan(index=claim.index)
+        with steps.step("starting etcd, API server, controller manager, scheduler"):
+            control = open_control(self.settings, plan, supervisor=self.supervisor)
+            plane = self._plane(claim, binaries=binaries, place=control)
+            plane.start()
+            plane.start_controller_manager()
+            plane.start_scheduler()
+        nodes = make_nodes(self.settings, claim, paths=self.paths, plane=plane)
+        with steps.step(f"starting nodes {', '.join(node.names.node for node in nodes)}"):
+            start_nodes(nodes, control, plane=plane, pause=(PAUSE_IMAGE, pause))
+
+    def down(self, progress: Progress | None = None) -> None:
+        """Take away everything that ``up`` made, also what is left of a broken cluster."""
+        steps = progress or Progress()
+        with steps.step(f"taking cluster {self.name} down"):
+            for state in reversed(self.supervisor.states()):
+                self.supervisor.stop(state.name, grace=0)
+            hierarchies = read_hierarchies()
+            for prefix in (f"k40s-{self.name}-", f"k40s-rt-{self.name}-"):
+                for tree in find_trees(prefix, hierarchies=hierarchies):
+                    tree.remove()
+            claim = self.claim()
+            if claim is not None:
+                with suppress(CommandError):  # it goes with its namespace, if that was faster
+                    run(["ip", "link", "delete", "dev", AddressPlan(index=claim.index).link])
+            for directory in (self.paths.run, self.paths.state):
+                shutil.rmtree(directory, ignore_errors=not directory.exists())
+            with self._registry.locked():
+                self._registry.drop(self.name)
+                if not self._registry.claims():
+                    self._machine.restore()
+
+    def status(self) -> ClusterStatus:
+        """Look at every component and every node."""
+        claim = self.claim()
+        found: dict[str, bool] = {}
+        if claim is not None and self.kubeconfig.exists():
+            with suppress(LocalClusterError):
+                found = ready_nodes(self.plane())
+        nodes = {node.name: found.get(node.name, False) for node in self.settings.nodes}
+        return ClusterStatus(
+            claim=claim,
+            components=self.supervisor.states(),
+            nodes=nodes if claim is not None else {},
+        )
+
+    def plane(self) -> ControlPlane:
+        """The control plane of a cluster that is up."""
+        binaries = ensure_binaries(self.settings.binaries, cache=self.cache, progress=Progress())
+        return self._plane(self._held_claim(), binaries=binaries, place=None)
+
+    def kubectl(self, *words: str, stdin: str = "", timeout: float = 60) -> str:
+        """Run kubectl as administrator and return what it writes."""
+        return self.plane().kubectl(*words, stdin=stdin, timeout=timeout)
+
+    def load_image(self, archive: Path) -> None:
+        """Import a docker archive on every node."""
+        for node in make_nodes(
+            self.settings, self._held_claim(), paths=self.paths, plane=self.plane()
+        ):
+            node.load_image(node.open(), archive)
+
+    def _held_claim(self) -> Claim:
+        claim = self.claim()
+        if claim is None:
+            hint = f"`k40s local up --name {self.name}`"
+            raise LocalClusterError(f"cluster {self.name!r} is not up; bring it up with {hint}")
+        return claim
+
+    def _take_claim(self) -> Claim:
+        with self._registry.locked():
+            held = self._registry.claims()
+            mine = next((claim for claim in held if claim.cluster == self.name), None)
+            if mine is not None:
+                return mine
+            chosen = choose_claim(
+                cluster=self.name,
+                held=held,
+                machine_cpus=online_cpus(),
+                cpus_wanted=self.settings.real_time_cpus,
+                rt_capacity=self.settings.rt_capacity,
+                taken_indexes=used_indexes(),
+            )
+            if isinstance(chosen, ClaimRefusal):
+                raise LocalClusterError(chosen.text)
+            self._machine.remember()
+            self._machine.make_directories(MOUNTS)
+            self._registry.put(chosen)
+            return chosen
+
+    def _plane(self, claim: Claim, *, binaries: Binaries, place: Place | None) -> ControlPlane:
+        return ControlPlane(
+            directory=self.paths.state,
+            binaries=binaries,
+            supervisor=self.supervisor,
+            endpoint=PlaneEndpoint(address=AddressPlan(index=claim.index).control_plane),
+            place=place,
+        )

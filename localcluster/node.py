@@ -1,0 +1,253 @@
+"""One node: containerd, kubelet and kube-proxy in a place of their own."""
+
+import shutil
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from localcluster.addresses import AddressPlan
+from localcluster.certificates import KeyPair
+from localcluster.cgroups import CgroupTree
+from localcluster.commands import run
+from localcluster.components import cni, containerd, kube_proxy, kubelet
+from localcluster.control_plane import ControlPlane
+from localcluster.kubeconfig import write_kubeconfig
+from localcluster.places import Place, anchor_name, open_place
+from localcluster.settings import NodeSettings
+
+_ETC = Path("/etc/kubernetes")
+_DAEMON_SETTINGS = Path("/etc/k40s")
+_CONTAINERD_TIMEOUT = 60
+
+MOUNTS: Mapping[Path, str] = {
+    _ETC: "kubernetes",
+    _DAEMON_SETTINGS: "k40s",
+    kubelet.ROOT: "kubelet",
+    kubelet.POD_LOGS: "pod-logs",
+    Path("/var/log/containers"): "container-logs",
+    containerd.ROOT: "containerd",
+    containerd.STATE: "containerd-run",
+    Path("/etc/cni"): "cni",
+    Path("/var/lib/cni"): "cni-state",
+    Path("/var/lib/k40s"): "k40s-state",  # the last, for it hides all these directories
+}
+"""A node's own directories: where the node sees them, and their names in its state directory."""
+
+_ONLINE_CPUS = Path("/sys/devices/system/cpu/online")
+"""From here kubelet learns which CPUs there are; it writes them into its pods' cpuset."""
+
+REAL_TIME_NODE_LABEL = "k40s.io/real-time-node"
+PLATFORM_LABEL = "k40s.io/platform"
+HARDWARE_ASSURANCE_KEY = "k40s.io/hardware-assurance"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeResources:
+    """The part of the machine that is this node's."""
+
+    cpus: tuple[int, ...]
+    reserved: Mapping[str, str]
+    rt_capacity: Fraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeNames:
+    """What is called how, for one node of one cluster."""
+
+    cluster: str
+    node: str
+
+    @property
+    def cgroup(self) -> str:
+        """The node's cgroup, kubelet's root and its daemons' (without the leading slash)."""
+        return f"k40s-{self.cluster}-{self.node}"
+
+    @property
+    def budget_groups(self) -> str:
+        """The prefix of the real-time budget groups that the node's daemon makes."""
+        return f"k40s-rt-{self.cluster}-{self.node}"
+
+    def component(self, component: str) -> str:
+        """The supervised name of a component of this node."""
+        return f"{self.node}.{component}"
+
+
+class Node:
+    """Brings one node up, piece by piece; every step does nothing when it is done already."""
+
+    def __init__(
+        self,
+        *,
+        names: NodeNames,
+        settings: NodeSettings,
+        number: int,
+        directory: Path,
+        plan: AddressPlan,
+        plane: ControlPlane,
+        cgroup: CgroupTree,
+        resources: NodeResources,
+    ) -> None:
+        self.names = names
+        self.settings = settings
+        self.number = number
+        self._directory = directory
+        self.plan = plan
+        self._plane = plane
+        self._binaries = plane.binaries
+        self._supervisor = plane.supervisor
+        self._cgroup = cgroup
+        self._resources = resources
+
+    def open(self) -> Place:
+        """Make the node's namespaces and cgroup."""
+        mounts = {target: self._directory / name for target, name in MOUNTS.items()}
+        if self._supervisor.pid(anchor_name(self.names.node)) is None:
+            # What is left of a former life runs in namespaces that nobody can enter any more.
+            self._cgroup.remove()
+            shutil.rmtree(mounts[containerd.STATE], ignore_errors=True)
+        for source in mounts.values():
+            source.mkdir(parents=True, exist_ok=True)
+        online = self._directory / "cpus-online"
+        online.write_text(format_cpus(self._resources.cpus) + "\n", encoding="ascii")
+        return open_place(
+            self.names.node,
+            supervisor=self._supervisor,
+            cgroup=self._cgroup,
+            cpus=format_cpus(self._resources.cpus),
+            mounts={_ONLINE_CPUS: online, **mounts},
+        )
+
+    def start_containerd(self, place: Place, *, pause_image: str, cni_plugins: Path) -> None:
+        """Start containerd and wait until it answers."""
+        self._write("cni/net.d/10-local.conflist", self._pod_network())
+        text = containerd.configuration(pause_image=pause_image, cni_plugins=cni_plugins)
+        self._write("kubernetes/containerd.toml", text)
+        name = self.names.component("containerd")
+        command = containerd.command("containerd", config=_ETC / "containerd.toml")
+        self._supervisor.start(name, place.inside(command), adopt=place.adopt)
+        self._supervisor.wait_ready(
+            name, lambda: _answers(self._socket), timeout=_CONTAINERD_TIMEOUT, what="answering"
+        )
+
+    def load_image(self, place: Place, archive: Path) -> None:
+        """Import a docker archive; kubelet sees it at once."""
+        # The archive is looked up in the node's mount namespace, where it may be hidden.
+        visible = self._directory / "kubernetes" / "image.tar"
+        visible.unlink(missing_ok=True)
+        try:
+            visible.hardlink_to(archive)
+        except OSError:
+            visible.write_bytes(archive.read_bytes())
+        run(place.inside(containerd.import_command(_ETC / visible.name)), timeout=600)
+        visible.unlink()
+
+    def start_kubelet(self, place: Place) -> None:
+        """Start kubelet, which registers the node with its labels."""
+        address = self.plan.node(self.number)
+        own = self._directory / "kubernetes" / "pki"
+        node = self.names.node
+        server = self._plane.authority.issue(
+            "kubelet-server", name=node, hosts=[node, address], directory=own
+        )
+        client = self._plane.authority.issue(
+            "kubelet", name=f"system:node:{node}", organizations=["system:nodes"], directory=own
+        )
+        authority = self._kubeconfig("kubelet", client)
+        self._write("kubernetes/resolv.conf", "")
+        config = kubelet.configuration(
+            cgroup=self.names.cgroup,
+            address=address,
+            authority=_seen(authority, self._directory),
+            server=KeyPair(
+                certificate=_seen(server.certificate, self._directory),
+                key=_seen(server.key, self._directory),
+            ),
+            reserved=self._resources.reserved,
+            resolv_conf=_ETC / "resolv.conf",
+        )
+        self._write("kubernetes/kubelet.yaml", config)
+        command = kubelet.command(
+            self._binaries.path("kubelet"),
+            config=_ETC / "kubelet.yaml",
+            kubeconfig=_ETC / "kubelet.kubeconfig",
+            node=node,
+            address=address,
+            labels=self._labels(),
+        )
+        name = self.names.component("kubelet")
+        self._supervisor.start(name, place.inside(command), adopt=place.adopt)
+
+    def start_proxy(self, place: Place) -> None:
+        """Start kube-proxy, which needs the Node object to exist."""
+        own = self._directory / "kubernetes" / "pki"
+        client = self._plane.authority.issue("proxy", name="system:kube-proxy", directory=own)
+        self._kubeconfig("proxy", client)
+        text = kube_proxy.configuration(
+            kubeconfig=_ETC / "proxy.kubeconfig", node=self.names.node, pods=self.plan.pods
+        )
+        self._write("kubernetes/proxy.yaml", text)
+        command = kube_proxy.command(self._binaries.path("kube-proxy"), config=_ETC / "proxy.yaml")
+        name = self.names.component("kube-proxy")
+        self._supervisor.start(name, place.inside(command), adopt=place.adopt)
+
+    def write_daemon_settings(self) -> None:
+        """What k40s's daemons on this node have to be told, as all nodes share one machine."""
+        lines = {
+            "K40S_CPUS": format_cpus(self._resources.cpus),
+            "K40S_CGROUP_ROOT": f"/{self.names.cgroup}",
+            "K40S_RT_CAPACITY": str(float(self._resources.rt_capacity)),
+            "K40S_GROUP_PREFIX": self.names.budget_groups,
+        }
+        text = "".join(f"{key}={value}\n" for key, value in lines.items())
+        self._write(f"k40s/node/{self.names.node}.env", text)
+
+    @property
+    def _socket(self) -> Path:
+        return self._directory / "containerd-run" / containerd.SOCKET.name
+
+    def _labels(self) -> dict[str, str]:
+        labels = {PLATFORM_LABEL: self.settings.platform}
+        if self.settings.real_time:
+            labels[REAL_TIME_NODE_LABEL] = "true"
+        return labels
+
+    def _pod_network(self) -> str:
+        return cni.configuration(network=self.names.cgroup, pods=self.plan.node_pods(self.number))
+
+    def _kubeconfig(self, file: str, identity: KeyPair) -> Path:
+        authority = self._plane.authority.pair.certificate
+        self._write("kubernetes/pki/ca.crt", authority.read_text(encoding="ascii"))
+        write_kubeconfig(
+            self._directory / "kubernetes" / f"{file}.kubeconfig",
+            server=self._plane.endpoint.server,
+            authority=authority,
+            identity=identity,
+        )
+        return self._directory / "kubernetes/pki/ca.crt"
+
+    def _write(self, name: str, text: str) -> None:
+        path = self._directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def format_cpus(cpus: Sequence[int]) -> str:
+    """CPUs as the kernel reads them, such as ``0,2``."""
+    return ",".join(map(str, cpus))
+
+
+def _seen(path: Path, directory: Path) -> Path:
+    """Where the node sees a file of its ``kubernetes`` directory."""
+    return _ETC / path.relative_to(directory / "kubernetes")
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,24 @@
+"""Tell a person what is being done and how long it took."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Progress:
+    """Writes ``text ... 1.2 s`` for every step; ``write`` takes text without a line's end."""
+
+    def __init__(self, write: Callable[[str], None] = lambda _text: None) -> None:
+        self._write = write
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """Announce a step, and say how long it took, or that it failed."""
+        self._write(f"  {text} ... ")
+        started = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self._write("failed\n")
+            raise
+        self._write(f"{time.monotonic() - started:.1f} s\n")
