@@ -1,0 +1,224 @@
+"""An exact simulation of deferrable servers on one core, in integer time.
+
+It knows nothing of the analyses. Between events time advances in one step, so results equal those
+of a unit-step simulation. Two ways of enforcement:
+
+- ``tick == 0``: ideal. A server stops at the instant its budget is used up, and is refilled to
+  the full budget at its phase plus multiples of its period.
+- ``tick > 0``: as Linux throttles real-time groups. What a group used is compared with its budget
+  only at the ticks of the core, while it runs, and strictly; what it overran is debt, because a
+  replenishment subtracts one budget from what was used; a throttled group runs again only when
+  less than its budget remains used. The timer of a group that is idle without debt stops, and
+  starts afresh with its next job. Optionally the comparison is also made when a job ends.
+
+The highest priority among the ready tasks of servers that may run is served.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+ENDLESS = 1 << 60
+"""The execution time of a job that never ends."""
+
+
+@dataclass(slots=True, kw_only=True)
+class SimTask:
+    """Jobs of ``wcet``, released at ``release`` and ``period`` plus the next of ``gaps`` later."""
+
+    name: str
+    wcet: int
+    period: int
+    deadline: int
+    priority: float
+    release: int
+    gaps: tuple[int, ...] = (0,)
+    released: int = 0
+    jobs: deque[list[int]] = field(default_factory=deque)
+
+
+@dataclass(slots=True, kw_only=True)
+class SimServer:
+    """A server (Q, P) with its tasks; ``refill`` is the time of its next replenishment.
+
+    ``judged`` is False for a container that breaks its contract: its own deadlines don't count.
+    """
+
+    name: str
+    budget: int
+    period: int
+    refill: int
+    tasks: list[SimTask]
+    judged: bool = True
+    used: int = 0
+    throttled: bool = False
+    timer_runs: bool = True
+
+    @property
+    def ready(self) -> bool:
+        """Whether a job waits or runs."""
+        return any(task.jobs for task in self.tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A job that was not finished at its deadline."""
+
+    server: str
+    task: str
+    release: int
+
+
+class CoreSimulation:
+    """One core. Servers may come, grow and go between calls of ``run``."""
+
+    def __init__(
+        self,
+        *,
+        tick: int = 0,
+        tick_phase: int = 0,
+        refill_before_tick: bool = False,
+        check_at_job_end: bool = False,
+    ) -> None:
+        self.tick = tick
+        self.tick_phase = tick_phase
+        self.refill_before_tick = refill_before_tick
+        self.check_at_job_end = check_at_job_end
+        self.now = 0
+        self.servers: dict[str, SimServer] = {}
+        self.misses: list[Miss] = []
+        self.finished = 0
+        self.longest: dict[tuple[str, str], int] = {}
+        self.consumed: list[tuple[str, int, int]] = []
+        self._running: tuple[SimServer, SimTask] | None = None
+
+    def add(self, server: SimServer) -> None:
+        """Let a server compete from the present instant on."""
+        self.servers[server.name] = server
+
+    def remove(self, name: str) -> None:
+        """Take a server and its jobs away."""
+        self._end_job()
+        self._running = None
+        self._judge_waiting(self.servers.pop(name))
+
+    def grow(self, name: str, budget: int) -> None:
+        """Raise a budget; a throttled server stays throttled until its next replenishment."""
+        self.servers[name].budget = budget
+
+    def run(self, until: int) -> None:
+        """Advance to an instant."""
+        while True:
+            self._end_job()
+            self._enforce()
+            self._release()
+            self._running = self._pick()
+            following = min(self._next_event(), until)
+            if self._running is not None:
+                server, task = self._running
+                elapsed = following - self.now
+                task.jobs[0][1] -= elapsed
+                server.used += elapsed
+                if elapsed:
+                    self.consumed.append((server.name, self.now, following))
+            self.now = following
+            if following >= until:
+                return
+
+    def finish(self) -> None:
+        """Count what is overdue at the end as missed."""
+        self._end_job()
+        for server in self.servers.values():
+            self._judge_waiting(server)
+
+    def _judge_waiting(self, server: SimServer) -> None:
+        for task in server.tasks:
+            for release, _remaining in task.jobs:
+                if server.judged and self.now > release + task.deadline:
+                    self.misses.append(Miss(server.name, task.name, release))
+
+    def _end_job(self) -> None:
+        if self._running is None:
+            return
+        server, task = self._running
+        if task.jobs and task.jobs[0][1] == 0:
+            release, _ = task.jobs.popleft()
+            response = self.now - release
+            self.finished += 1
+            key = (server.name, task.name)
+            self.longest[key] = max(self.longest.get(key, 0), response)
+            if server.judged and response > task.deadline:
+                self.misses.append(Miss(server.name, task.name, release))
+            if self.tick and self.check_at_job_end and server.used > server.budget:
+                server.throttled = True
+
+    def _enforce(self) -> None:
+        if self.refill_before_tick:
+            self._refill()
+            self._throttle()
+        else:
+            self._throttle()
+            self._refill()
+
+    def _throttle(self) -> None:
+        if self._running is None:
+            return
+        server, _ = self._running
+        if self.tick:
+            at_tick = (self.now - self.tick_phase) % self.tick == 0
+            if at_tick and server.used > server.budget:
+                server.throttled = True
+        elif server.used >= server.budget:
+            server.throttled = True
+
+    def _refill(self) -> None:
+        for server in self.servers.values():
+            if not server.timer_runs or server.refill > self.now:
+                continue
+            server.refill += server.period
+            if not self.tick:
+                server.used = 0
+                server.throttled = False
+                continue
+            server.used -= min(server.used, server.budget)
+            if server.used < server.budget:
+                server.throttled = False
+            if server.used == 0 and not server.ready:
+                server.timer_runs = False
+
+    def _release(self) -> None:
+        for server in self.servers.values():
+            for task in server.tasks:
+                while task.release <= self.now:
+                    if not server.timer_runs:
+                        server.timer_runs = True
+                        server.refill = self.now + server.period
+                    task.jobs.append([task.release, task.wcet])
+                    gap = task.gaps[task.released % len(task.gaps)]
+                    task.released += 1
+                    task.release += task.period + gap
+
+    def _pick(self) -> tuple[SimServer, SimTask] | None:
+        best: tuple[SimServer, SimTask] | None = None
+        for server in self.servers.values():
+            if server.throttled:
+                continue
+            for task in server.tasks:
+                if task.jobs and (best is None or task.priority > best[1].priority):
+                    best = (server, task)
+        return best
+
+    def _next_event(self) -> int:
+        events = [task.release for server in self.servers.values() for task in server.tasks]
+        events += [server.refill for server in self.servers.values() if server.timer_runs]
+        if self._running is not None:
+            server, task = self._running
+            events.append(self.now + task.jobs[0][1])
+            events.append(self._stop_of(server))
+        return min(events, default=ENDLESS)
+
+    def _stop_of(self, server: SimServer) -> int:
+        """When enforcement stops a server that keeps running and is not refilled."""
+        exhausted = self.now + max(0, server.budget - server.used)
+        if not self.tick:
+            return exhausted
+        return exhausted + self.tick - (exhausted - self.tick_phase) % self.tick
