@@ -6,6 +6,7 @@ import click
 
 _COMMANDS = {
     "certificates": ("cli.certificates", "Make and renew the certificates of k40s's processes."),
+    "demo": ("cli.demo", "Bring up a local Kubernetes with k40s and show what it does."),
     "local": ("cli.local", "Run a real Kubernetes on this machine, without Docker."),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 NAMESPACE = "default"
 SCHEDULER = "k40s-scheduler"
 WORKLOAD_IMAGE = "localhost/k40s-workload:dev"
-PLATFORM = "local"
+PLATFORM = "edge"
 
 OVERRUN = """\
 open('/proc/self/comm', 'w').write({task!r})
