@@ -50,6 +50,4 @@ def stage_of(cluster: Cluster) -> Stage:
     observer = Observer(
         kubectl=cluster.kubectl, group_prefix=f"k40s-rt-{cluster.name}-{real_time}-"
     )
-    return Stage(
-        observer=observer, real_time_node=real_time, general_node=general, say=click.echo
-    )
+    return Stage(observer=observer, real_time_node=real_time, general_node=general, say=click.echo)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from demo.observer import BudgetGroup, Observer, wait_until
 from demo.pods import Manifest
@@ -27,11 +28,10 @@ class Stage:
     def wait_running(self, *names: str) -> None:
         """Wait until pods run."""
         for name in names:
-            wait_until(
-                f"pod {name!r} runs",
-                lambda name=name: self.observer.phase_of(name) == "Running",
-                seconds=START_SECONDS,
-            )
+            wait_until(f"pod {name!r} runs", partial(self._runs, name), seconds=START_SECONDS)
+
+    def _runs(self, name: str) -> bool:
+        return self.observer.phase_of(name) == "Running"
 
     def create_and_wait(self, pods: Sequence[Manifest], names: Sequence[str]) -> None:
         """Create pods one after the other, as teams do, and wait until each runs."""
