@@ -15,7 +15,8 @@ from daemons.malacoda.proc_text import (
     parse_stat,
     parse_uptime,
 )
-from k40s.assurance.counters import Counters
+from daemons.malacoda.runnable import RunnableThreads
+from k40s.assurance.counters import Counters, StatCounters
 from k40s.units import Nanoseconds
 
 T = TypeVar("T")
@@ -29,34 +30,48 @@ SOURCES = ("stat", "softirqs", "interrupts", "loadavg", "uptime", "pressure/cpu"
 class Sampler:
     """Reads all sources at once; one that is absent or unreadable is left out and counted.
 
-    ``faults`` counts, by source, the samples in which it was missing.
+    ``faults`` counts, by source, the samples in which it was missing. A node that shares its
+    machine has its own runnable threads counted when the machine has ``crowd`` per CPU of the node.
     """
 
     cpus: Collection[int]
     clock: Callable[[], int]
     root: Path = Path("/proc")
+    crowd: float = 2.0
     faults: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SOURCES, 0))
     _descriptors: dict[str, int] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
+    _runnable: RunnableThreads = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._runnable = RunnableThreads(cpus=self.cpus, root=self.root)
 
     def sample(self) -> Counters:
         """Take a sample. Does not raise for what the kernel does not offer."""
         at = Nanoseconds(self.clock())
+        stat = self._read("stat", lambda text: parse_stat(text, self.cpus))
         return Counters(
             at=at,
-            stat=self._read("stat", lambda text: parse_stat(text, self.cpus)),
+            stat=stat,
             softirqs=self._read("softirqs", lambda text: parse_softirqs(text, self.cpus)) or {},
             interrupts=self._read("interrupts", lambda text: parse_interrupts(text, self.cpus))
             or {},
             load=self._read("loadavg", parse_loadavg),
             uptime=self._read("uptime", parse_uptime),
             pressure=self._read("pressure/cpu", parse_pressure),
+            own_running=None if stat is None else self._count(stat),
         )
 
     def close(self) -> None:
         """Close all descriptors."""
         self._open.close()
         self._descriptors.clear()
+
+    def _count(self, stat: StatCounters) -> float | None:
+        waiting = stat.running - 1
+        if stat.other_cpus == 0 or waiting < self.crowd * stat.own_cpus:
+            return None
+        return self._runnable.count(waiting)
 
     def _read(self, source: str, parse: Callable[[bytes], T]) -> T | None:
         try:

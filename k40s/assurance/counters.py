@@ -51,7 +51,8 @@ class Counters:
 
     ``at`` is monotonic. ``softirqs`` and ``interrupts`` count on the node's CPUs, by the
     kernel's names. ``load`` is the average of one minute, ``uptime`` in seconds, ``pressure`` the
-    microseconds in which some task of the machine waited for a CPU.
+    microseconds in which some task of the machine waited for a CPU. ``own_running`` counts the
+    tasks that run or wait on the node's CPUs; it is not looked for on a quiet machine.
     """
 
     at: Nanoseconds
@@ -61,3 +62,4 @@ class Counters:
     load: float | None = None
     uptime: float | None = None
     pressure: int | None = None
+    own_running: float | None = None

@@ -57,6 +57,8 @@ def metrics_between(earlier: Counters, later: Counters) -> dict[Metric, float]:
         found |= _cpu_metrics(earlier.stat, later.stat)
         found[Metric.CONTEXT_SWITCHES] = _rate(earlier.stat.contexts, later.stat.contexts, seconds)
         found[Metric.FORKS] = _rate(earlier.stat.forks, later.stat.forks, seconds)
+        if later.own_running is not None:
+            found[Metric.RUN_QUEUE] = later.own_running / later.stat.own_cpus
         per_cpu = seconds * later.stat.own_cpus
         for metric, name in _INTERRUPTS.items():
             found[metric] = _wrapping(earlier.interrupts, later.interrupts, name, per_cpu)
@@ -83,7 +85,7 @@ def _cpu_metrics(earlier: StatCounters, later: StatCounters) -> dict[Metric, flo
 
 
 def _run_queue(later: StatCounters, own_busy: float, others_busy: float) -> float:
-    """Runnable tasks per CPU of the node, estimated, since the kernel counts the machine's.
+    """Runnable tasks per CPU of the node, estimated from the machine's where they are not counted.
 
     The sampling thread does not count. CPUs outside the node that are not saturated have no
     queue; where they are saturated as well, the tasks are taken to be spread evenly. A node

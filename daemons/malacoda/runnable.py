@@ -1,0 +1,85 @@
+"""Counts the threads that run or wait on some CPUs, where the kernel only counts the machine's.
+
+Needed for a node that owns a part of its machine's CPUs. It reads /proc/PID/task/TID/stat, those
+that were runnable last time first, and stops as soon as all that the kernel has counted are found.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import get_native_id
+
+_STATE = 0
+_THREADS = 17
+_PROCESSOR = 36
+"""Columns of stat after the name in parentheses."""
+_LEAST_SEEN = 0.25
+
+
+@dataclass(slots=True, kw_only=True)
+class RunnableThreads:
+    """Threads in state R, by the CPU whose queue they are in. The caller's own does not count."""
+
+    cpus: Collection[int]
+    root: Path = Path("/proc")
+    _last: tuple[str, ...] = ()
+
+    def count(self, machine: int) -> float | None:
+        """How many are on the CPUs; ``machine`` is how many there are on all.
+
+        Those that are gone before they are seen are taken to be spread like the others. None where
+        too few can be seen, as from inside a PID namespace.
+        """
+        found: dict[str, int] = {}
+        own = str(get_native_id())
+        try:
+            for path, columns in self._stats():
+                if columns[_STATE] == b"R" and not path.endswith(f"/{own}"):
+                    found[path] = int(columns[_PROCESSOR])
+                    if len(found) >= machine:
+                        break
+        except (OSError, ValueError, IndexError):
+            return None
+        self._last = tuple(found)
+        if len(found) < machine * _LEAST_SEEN:
+            return None
+        return machine * sum(cpu in self.cpus for cpu in found.values()) / len(found)
+
+    def _stats(self) -> Iterator[tuple[str, list[bytes]]]:
+        for path in self._last:
+            yield path, self._columns(path)
+        for process in os.listdir(self.root):  # noqa: PTH208  # thousands of names per second
+            if not process.isdigit():
+                continue
+            columns = self._columns(process)
+            if columns[_THREADS] == b"1":
+                yield f"{process}/task/{process}", columns
+                continue
+            for thread in self._threads(process):
+                path = f"{process}/task/{thread}"
+                yield path, self._columns(path)
+
+    def _threads(self, process: str) -> list[str]:
+        try:
+            return os.listdir(self.root / process / "task")  # noqa: PTH208  # as above
+        except FileNotFoundError:
+            return []
+
+    def _columns(self, path: str) -> list[bytes]:
+        """The columns after the name; those of a dead thread when it has ended."""
+        try:
+            descriptor = os.open(f"{self.root}/{path}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return _ENDED
+        try:
+            text = os.read(descriptor, _LONGEST)
+        except ProcessLookupError:
+            return _ENDED
+        finally:
+            os.close(descriptor)
+        return text.rpartition(b") ")[2].split()
+
+
+_LONGEST = 4096
+_ENDED = [b"X", *[b"0"] * 16, b"1", *[b"0"] * 32]
