@@ -73,6 +73,8 @@ def _configuration(image: ImageConfiguration, layer: str) -> dict[str, object]:
             "Entrypoint": list(image.entrypoint) or None,
             "Cmd": list(image.command) or None,
         },
+        # buildah refuses to build on an image whose history lacks its layers
+        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "k40s local"}],
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer}"]},
     }
 

@@ -76,7 +76,7 @@ class Cluster:
         require_machine()
         claim = self._take_claim()
         binaries = ensure_binaries(self.settings.binaries, cache=self.cache, progress=steps)
-        pause = ImageStore(self.cache).pause(steps)
+        pause = ImageStore(self.cache, progress=steps).pause()
         plan = AddressPlan(index=claim.index)
         with steps.step("starting etcd, API server, controller manager, scheduler"):
             control = open_control(self.settings, plan, supervisor=self.supervisor)
