@@ -120,7 +120,7 @@ class Binder:
             _log.warning("reservation failed", extra=_facts(args) | {"cause": str(error)})
             return refusal(Reason.CPU_DAEMON_SILENT, Outcome.FAULT)
         if answer.reason is not None:
-            self._memory.contradict(view, contract, answer.reason)
+            self._memory.contradict(args.node, view.cpu, contract, answer.reason)
             return refusal(answer.reason)
         undo.callback(self._release, endpoint, args)
         return format_allocation(answer.granted)

@@ -7,6 +7,7 @@ under its lock when the pod is bound.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import filterfalse
 
 from extender.views import Snapshot
 from k40s.cpu.admission import admit, may_fit
@@ -45,16 +46,13 @@ def split_by_assurance(snapshot: Snapshot, names: Sequence[str], criticality: Cr
     """Fit are nodes whose assurance suffices; every node does for NO, even an unknown one."""
     if criticality is Criticality.NO:
         return Split(fit=names, refused={})
-    nodes, refusals = snapshot.nodes, snapshot.refused[criticality]
-    fit = [name for name in names if name in nodes and name not in refusals]
+    fitting, refusals = snapshot.scores[criticality], snapshot.refused[criticality]
+    fit = list(filter(fitting.__contains__, names))
     if len(fit) == len(names):
         return Split(fit=fit, refused={})
-    refused = {
-        name: refusals.get(name, Reason.NODE_UNKNOWN)
-        for name in names
-        if name in refusals or name not in nodes
-    }
-    return Split(fit=fit, refused=refused)
+    rest = list(filterfalse(fitting.__contains__, names))
+    reasons = [reason or Reason.NODE_UNKNOWN for reason in map(refusals.get, rest)]
+    return Split(fit=fit, refused=dict(zip(rest, reasons, strict=True)))
 
 
 def split_by_cpu(split: Split, verdicts: Mapping[str, Verdict]) -> Split:

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from extender.contracts import Contract, Signature
 from extender.filter import Verdict, judge_exactly, judge_roughly
-from extender.views import NodeView, Snapshot
+from extender.views import Snapshot
 from k40s.annotations import UID_LENGTH, CpuState
 from k40s.cpu.model import CpuNode, PodDemand
 from k40s.cpu.workload import Workload, resolve
@@ -78,47 +78,45 @@ class AdmissionMemory:
         known = self._of(contract.signature, _ANYONE)
         published = uid[:UID_LENGTH]
         verdicts: dict[str, Verdict] = {}
-        undecided: list[NodeView] = []
+        undecided: list[tuple[str, CpuState, str]] = []
         for name in names:
             view = snapshot.nodes[name]
             if view.cpu is None:
                 verdicts[name] = Verdict(reason=view.cpu_refusal)
                 continue
+            own = published if published in view.holders else _ANYONE
             result = known.by_node.get(name)
-            if result is not None and result[0] is view.cpu and published not in view.holders:
+            if result is not None and result[0] is view.cpu and own is _ANYONE:
                 verdicts[name] = result[1]
             else:
-                undecided.append(view)
+                undecided.append((name, view.cpu, own))
         remembered = len(verdicts)
         counts = {True: 0, False: 0}
-        for view in undecided:
-            own = published if published in view.holders else _ANYONE
-            verdict = self._decide(view, contract, workload, own, late)
-            verdicts[view.name] = verdict
+        for name, state, own in undecided:
+            verdict = self._decide(name, state, contract, workload, own=own, late=late)
+            verdicts[name] = verdict
             counts[verdict.exact] += 1
         return Judgement(
             verdicts=verdicts, exact=counts[True], rough=counts[False], remembered=remembered
         )
 
-    def contradict(self, view: NodeView, contract: Contract, reason: Reason) -> None:
+    def contradict(self, node: str, state: CpuState, contract: Contract, reason: Reason) -> None:
         """The node's daemon refused what we admitted: believe it until its state changes."""
-        if view.cpu is not None:
-            results = self._of(contract.signature, _ANYONE)
-            results.by_node[view.name] = (view.cpu, Verdict(reason=reason))
+        results = self._of(contract.signature, _ANYONE)
+        results.by_node[node] = (state, Verdict(reason=reason))
 
     def _decide(
         self,
-        view: NodeView,
+        name: str,
+        state: CpuState,
         contract: Contract,
         workload: Workload,
+        *,
         own: str,
         late: Callable[[], bool],
     ) -> Verdict:
         results = self._of(contract.signature, own)
-        state = view.cpu
-        if state is None:
-            return Verdict(reason=view.cpu_refusal)
-        result = results.by_node.get(view.name)
+        result = results.by_node.get(name)
         if result is not None and result[0] is state:
             return result[1]
         demand = _demand(results, workload, state.node, own)
@@ -129,7 +127,7 @@ class AdmissionMemory:
         else:
             verdict = self._rough(state.node, demand, state.utilization)
         if verdict.exact or not state.complete:
-            results.by_node[view.name] = (state, verdict)
+            results.by_node[name] = (state, verdict)
         return verdict
 
     def _of(self, signature: Signature, own: str) -> _Results:

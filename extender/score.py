@@ -9,10 +9,11 @@ rule). Among equal scores the scheduler's own plugins decide.
 from collections.abc import Mapping, Sequence
 
 from extender.views import Snapshot
+from k40s.assurance.level import HIGHEST_LEVEL
 from k40s.criticality import Criticality
 
 HIGHEST_SCORE = 10
-HIGHEST_LEVEL = 20
+_AVOIDED = -1
 
 
 def clamp(score: int) -> int:
@@ -34,20 +35,17 @@ def score_remaining(base: int, remaining: float) -> int:
 
 def score_packing(snapshot: Snapshot, names: Sequence[str]) -> list[int]:
     """Score nodes for NO workloads: 1 to 10 by load among these nodes, 0 for real-time nodes."""
-    avoided = snapshot.real_time
     find = snapshot.loads.get
     loads = [find(name, 0) for name in names]
-    highest = (
-        max(
-            [load for name, load in zip(names, loads, strict=True) if name not in avoided],
-            default=0,
-        )
-        or 1
-    )
-    return [
-        0 if name in avoided else 1 + (HIGHEST_SCORE - 1) * load // highest
-        for name, load in zip(names, loads, strict=True)
-    ]
+    if snapshot.real_time:
+        avoided = snapshot.real_time
+        pairs = zip(names, loads, strict=True)
+        loads = [_AVOIDED if name in avoided else load for name, load in pairs]
+    different = set(loads)
+    highest = max(max(different, default=0), 1)
+    scores = {load: 1 + (HIGHEST_SCORE - 1) * load // highest for load in different}
+    scores[_AVOIDED] = 0
+    return [scores[load] for load in loads]
 
 
 def score_nodes(

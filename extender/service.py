@@ -52,7 +52,7 @@ class Extender:
             wall=lambda: datetime.now(UTC),
         )
         self._metrics.nodes.set_function(lambda: len(self._cache.snapshot().nodes))
-        self._informers = self._watch(cluster, settings.namespace)
+        self.informers = self._watch(cluster, settings.namespace)
         contracts, memory = Contracts(), AdmissionMemory()
         binder = Binder(
             cache=self._cache,
@@ -74,13 +74,13 @@ class Extender:
 
     def start(self) -> Flask:
         """Start the watches; the application answers once they are synchronized."""
-        for informer in self._informers:
+        for informer in self.informers:
             informer.start()
         return create_app(verbs=self._verbs, metrics=self._metrics, ready=self.trouble)
 
     def trouble(self) -> str | None:
         """What of the cache is not filled yet."""
-        waiting = [one.name for one in self._informers if not one.synchronized.is_set()]
+        waiting = [one.name for one in self.informers if not one.synchronized.is_set()]
         return f"not synchronized: {', '.join(waiting)}" if waiting else None
 
     def stop(self) -> None:

@@ -24,7 +24,6 @@ from extender.wire import (
     parse_extender_args,
 )
 from k40s.cpu.workload import Workload
-from k40s.criticality import Criticality
 from k40s.errors import InvalidInputError
 from k40s.reasons import Reason
 from k40s.units import Nanoseconds
@@ -76,8 +75,7 @@ class Verbs:
             self._metrics.refusals[reason].inc(count)
         if not split.fit and new:
             _log.info("pod refused everywhere", extra=_facts(pod) | _by_reason(split.refused))
-        texts = {name: _TEXTS[reason] for name, reason in split.refused.items()}
-        return format_filter_result(args, split.fit, texts)
+        return format_filter_result(args, split.fit, split.refused, _TEXTS)
 
     def prioritize(self, body: bytes) -> bytes:
         """Answer ``HostPriorityList``; it has no place for an error: ``InvalidInputError``."""
@@ -122,11 +120,9 @@ class Verbs:
             _log.info("pod invalid", extra=_facts(args.pod) | {"cause": contract.fault})
         self._metrics.refusals[Reason.POD_INVALID].inc(len(args.names))
         refused = refuse_all(args.names, Reason.POD_INVALID).refused
-        return format_filter_result(args, (), dict.fromkeys(refused, contract.fault))
+        return format_filter_result(args, (), refused, {Reason.POD_INVALID: contract.fault})
 
     def _split(self, args: ExtenderArgs, contract: Contract, workload: Workload) -> Split:
-        if workload.criticality is Criticality.NO:
-            return Split(fit=args.names, refused={})
         snapshot = self._cache.snapshot()
         split = split_by_assurance(snapshot, args.names, workload.criticality)
         if not workload.is_real_time:

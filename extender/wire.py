@@ -6,15 +6,18 @@ cannot be understood raises ``InvalidInputError`` with source "request body".
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from k40s.errors import InvalidInputError
 
 SOURCE = "request body"
+R = TypeVar("R", bound=Hashable)
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode_lines = json.JSONEncoder(separators=("\n", ":")).encode
+"""Items apart by a line's end, which JSON text within an item cannot hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,24 +82,39 @@ def parse_binding_args(body: bytes) -> BindingArgs:
 
 
 def format_filter_result(
-    args: ExtenderArgs, fit: Sequence[str], refused: Mapping[str, str]
+    args: ExtenderArgs, fit: Sequence[str], refused: Mapping[str, R], texts: Mapping[R, str]
 ) -> bytes:
     """Write ``ExtenderFilterResult``: every candidate is in ``fit``, or in ``refused`` with why.
 
-    Refusals go to FailedAndUnresolvableNodes: preemption cannot help a pod that only the
-    extender refused, and trying it makes kube-scheduler retry without pause.
+    ``texts`` has the text of each reason that occurs. Refusals go to FailedAndUnresolvableNodes:
+    preemption cannot help a pod that only the extender refused, and trying it makes
+    kube-scheduler retry without pause.
     """
-    kept_names, kept_nodes = _encode(list(fit)), "null"
+    kept_names, kept_nodes = _encode(fit), "null"
     if args.items is not None:
         wanted = set(fit)
         kept = [item for name, item in zip(args.names, args.items, strict=True) if name in wanted]
         kept_names, kept_nodes = "null", _encode({"metadata": {}, "items": kept})
-    texts = {text: _encode(text) for text in set(refused.values())}
-    failed = ",".join([f"{_encode(name)}:{texts[text]}" for name, text in refused.items()])
+    failed = _format_refusals(refused, texts)
     return (
         f'{{"Nodes":{kept_nodes},"NodeNames":{kept_names},"FailedNodes":{{}},'
         f'"FailedAndUnresolvableNodes":{{{failed}}},"Error":""}}'
     ).encode()
+
+
+def _format_refusals(refused: Mapping[str, R], texts: Mapping[R, str]) -> str:
+    """Members of a JSON object, name -> text, joined reason by reason: few texts, many names."""
+    if not refused:
+        return ""
+    by_reason: dict[R, list[str]] = {reason: [] for reason in set(refused.values())}
+    quoted = _encode_lines([*refused])[1:-1].split("\n")
+    for name, reason in zip(quoted, refused.values(), strict=True):
+        by_reason[reason].append(name)
+    members = []
+    for reason, names in by_reason.items():
+        text = f":{_encode(texts[reason])}"
+        members.append(f"{text},".join(names) + text)
+    return ",".join(members)
 
 
 def format_filter_fault(text: str) -> bytes:
@@ -129,11 +147,12 @@ class PriorityWriter:
         """Write the score of each name, in the same order."""
         written = self._written
         try:
-            entries = [written[name][score] for name, score in zip(names, scores, strict=True)]
+            known = list(map(written.__getitem__, names))
         except KeyError:
             self._learn(names)
             return self.format(names, scores)
-        return f"[{','.join(entries)}]".encode()
+        entries = ",".join([texts[score] for texts, score in zip(known, scores, strict=True)])
+        return f"[{entries}]".encode()
 
     def _learn(self, names: Sequence[str]) -> None:
         kept = {} if len(self._written) + len(names) > self._hosts else dict(self._written)
