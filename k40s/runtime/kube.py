@@ -1,27 +1,18 @@
-"""The gateway to the Kubernetes API server: the only module that imports ``kubernetes``.
+"""The way to the Kubernetes API server: the only module that imports ``kubernetes``.
 
-The client library finds the server and proves who we are; the objects travel as plain JSON,
-because its typed objects cost more CPU than the scheduler's throughput leaves.
+The client library finds the server, proves who we are and keeps the connections; what travels over
+them is ours (``kube_gateway``).
 """
 
-import secrets
+import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 from kubernetes import client, config
 
 from k40s.errors import UnavailableError
-from k40s.runtime.kube_objects import JsonObject, lease_record, node_record, pod_record
-from k40s.runtime.kube_sources import METADATA_ONLY, ApiSource, label_query
-from k40s.runtime.kube_transport import (
-    MERGE_PATCH,
-    ApiTransport,
-    ConflictError,
-    NotFoundError,
-)
-from k40s.runtime.records import LeaseRecord, NodeRecord, ObjectRef, PodRecord
+from k40s.runtime.kube_gateway import KubeGateway
+from k40s.runtime.kube_transport import ApiTransport, ConflictError, NotFoundError
 from k40s.units import NS_PER_S, Nanoseconds
 
 __all__ = ["ConflictError", "KubeGateway", "NotFoundError", "connect"]
@@ -30,13 +21,12 @@ DEFAULT_TIMEOUT = Nanoseconds(10 * NS_PER_S)
 load_kubeconfig: Callable[..., None] = config.load_kube_config
 load_service_account: Callable[..., None] = config.load_incluster_config
 _CONNECTIONS = 32
-_EVENT_TEXT = 1024
-_NOTHING: Mapping[str, str | None] = {}
+_TOKEN_KNOWN_FOR = 10 * NS_PER_S
 
 
 def connect(
     *, kubeconfig: str | None = None, timeout: Nanoseconds = DEFAULT_TIMEOUT
-) -> "KubeGateway":
+) -> KubeGateway:
     """Connect as the pod's service account, or as ``kubeconfig`` (a path) says.
 
     Nothing is sent yet. Raises ``UnavailableError`` when neither can be read.
@@ -52,185 +42,36 @@ def connect(
     except (config.ConfigException, OSError) as error:
         raise UnavailableError(f"no way to the API server: {error}") from error
 
-    def authorize() -> Mapping[str, str]:
-        try:
-            token = settings.get_api_key_with_prefix("BearerToken", alias="authorization")
-        except (config.ConfigException, OSError) as error:
-            raise UnavailableError(f"service account token: {error}") from error
-        return {"Authorization": token} if token else {}
-
     return KubeGateway(
         ApiTransport(
             pool=pools.connection_from_url(settings.host),
-            authorize=authorize,
+            authorize=_Authorization(settings).headers,
             timeout=timeout,
             base_path=urlsplit(settings.host).path.rstrip("/"),
         )
     )
 
 
-class KubeGateway:
-    """Reads and writes what k40s needs. Every method raises ``UnavailableError`` on failure."""
+class _Authorization:
+    """Who we are, as headers: the token on disk is renewed about every hour.
 
-    def __init__(
-        self,
-        transport: ApiTransport,
-        *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._api = transport
-        self._now = now
+    The library reads the file once a minute, but works out proxies anew at each question, which
+    costs a sixth of a whole request: so it is asked every ten seconds.
+    """
 
-    def nodes(self, *, labels: str = "", name: str = "") -> ApiSource[NodeRecord]:
-        """List and watch Nodes (metadata alone), by label selector or one by name."""
-        query = label_query(labels=labels, fields=f"metadata.name={name}" if name else "")
-        return ApiSource(self._api, "/api/v1/nodes", query, node_record, METADATA_ONLY)
+    def __init__(self, settings: client.Configuration) -> None:
+        self._settings = settings
+        self._known: tuple[int, Mapping[str, str]] | None = None
 
-    def pods(
-        self, *, namespace: str = "", node: str = "", labels: str = ""
-    ) -> ApiSource[PodRecord]:
-        """List and watch Pods, of one namespace or all, of one node or all."""
-        path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
-        query = label_query(labels=labels, fields=f"spec.nodeName={node}" if node else "")
-        return ApiSource(self._api, path, query, pod_record)
-
-    def leases(self, *, namespace: str) -> ApiSource[LeaseRecord]:
-        """List and watch the Leases of one namespace."""
-        return ApiSource(self._api, f"{_LEASES}/{namespace}/leases", "", lease_record)
-
-    def get_node(self, name: str) -> NodeRecord | None:
-        """The node's metadata, or None when there is no such node."""
+    def headers(self) -> Mapping[str, str]:
+        now = time.monotonic_ns()
+        known = self._known
+        if known is not None and now - known[0] < _TOKEN_KNOWN_FOR:
+            return known[1]
         try:
-            return _read(node_record, self._api.request("GET", _node(name), accept=METADATA_ONLY))
-        except NotFoundError:
-            return None
-
-    def get_pod(self, namespace: str, name: str) -> PodRecord | None:
-        """The pod, or None when there is no such pod."""
-        try:
-            return _read(pod_record, self._api.request("GET", _pod(namespace, name)))
-        except NotFoundError:
-            return None
-
-    def patch_node(
-        self,
-        name: str,
-        *,
-        labels: Mapping[str, str | None] = _NOTHING,
-        annotations: Mapping[str, str | None] = _NOTHING,
-    ) -> NodeRecord:
-        """Set these keys, and remove those that are None; all others stay as they are.
-
-        Raises ``NotFoundError`` when there is no such node.
-        """
-        metadata = {"labels": dict(labels), "annotations": dict(annotations)}
-        body = {"metadata": {part: keys for part, keys in metadata.items() if keys}}
-        answer = self._api.request(
-            "PATCH", _node(name), body, content_type=MERGE_PATCH, accept=METADATA_ONLY
-        )
-        return _read(node_record, answer)
-
-    def create_binding(
-        self,
-        *,
-        namespace: str,
-        name: str,
-        uid: str,
-        node: str,
-        annotations: Mapping[str, str],
-        timeout: Nanoseconds | None = None,
-    ) -> None:
-        """Bind the pod to the node, and annotate it in the same write.
-
-        A repeat for the same pod and node changes nothing. Raises ``ConflictError`` when the pod is
-        bound elsewhere, ends, or is another one of that name; ``NotFoundError`` when it is gone.
-        """
-        body = {
-            "apiVersion": "v1",
-            "kind": "Binding",
-            "metadata": {
-                "name": name,
-                "namespace": namespace,
-                "uid": uid,
-                "annotations": dict(annotations),
-            },
-            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
-        }
-        try:
-            self._api.request("POST", _pod(namespace, name) + "/binding", body, timeout=timeout)
-        except ConflictError:
-            pod = self.get_pod(namespace, name)
-            if pod is None or pod.uid != uid or pod.node != node:
-                raise
-
-    def create_event(
-        self,
-        about: ObjectRef,
-        *,
-        reason: str,
-        message: str,
-        component: str,
-        warning: bool = False,
-    ) -> None:
-        """Tell people something about an object; Node events go to namespace ``default``."""
-        namespace = about.namespace or "default"
-        moment = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        body = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": f"{about.name}.{secrets.token_hex(8)}", "namespace": namespace},
-            "involvedObject": {
-                "apiVersion": "v1",
-                "kind": about.kind,
-                "namespace": about.namespace,
-                "name": about.name,
-                "uid": about.uid,
-            },
-            "reason": reason,
-            "message": message[:_EVENT_TEXT],
-            "type": "Warning" if warning else "Normal",
-            "source": {"component": component},
-            "reportingComponent": component,
-            "firstTimestamp": moment,
-            "lastTimestamp": moment,
-            "count": 1,
-        }
-        self._api.request("POST", f"/api/v1/namespaces/{namespace}/events", body)
-
-    def renew_lease(self, namespace: str, name: str, *, holder: str, duration: Nanoseconds) -> None:
-        """Renew the Lease at this moment; one that does not exist is created."""
-        spec = {
-            "holderIdentity": holder,
-            "leaseDurationSeconds": max(1, -(-duration // NS_PER_S)),
-            "renewTime": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        }
-        leases = f"{_LEASES}/{namespace}/leases"
-        try:
-            self._api.request("PATCH", f"{leases}/{name}", {"spec": spec}, content_type=MERGE_PATCH)
-        except NotFoundError:
-            body = {
-                "apiVersion": "coordination.k8s.io/v1",
-                "kind": "Lease",
-                "metadata": {"name": name, "namespace": namespace},
-                "spec": spec | {"acquireTime": spec["renewTime"]},
-            }
-            self._api.request("POST", leases, body)
-
-
-R = TypeVar("R")
-_LEASES = "/apis/coordination.k8s.io/v1/namespaces"
-
-
-def _read(record: Callable[[JsonObject], R], answer: JsonObject) -> R:
-    try:
-        return record(answer)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnavailableError(f"unexpected object from the API server: {error!r}") from error
-
-
-def _node(name: str) -> str:
-    return f"/api/v1/nodes/{name}"
-
-
-def _pod(namespace: str, name: str) -> str:
-    return f"/api/v1/namespaces/{namespace}/pods/{name}"
+            token = self._settings.get_api_key_with_prefix("BearerToken", alias="authorization")
+        except (config.ConfigException, OSError) as error:
+            raise UnavailableError(f"service account token: {error}") from error
+        headers = {"Authorization": token} if token else {}
+        self._known = (now, headers)
+        return headers
