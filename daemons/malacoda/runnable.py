@@ -8,7 +8,6 @@ import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from threading import get_native_id
 
 _STATE = 0
 _THREADS = 17
@@ -32,17 +31,17 @@ class RunnableThreads:
         too few can be seen, as from inside a PID namespace.
         """
         found: dict[str, int] = {}
-        own = str(get_native_id())
         try:
+            own = os.readlink(self.root / "thread-self")  # noqa: PTH115  # as text, by PID namespace
             for path, columns in self._stats():
-                if columns[_STATE] == b"R" and not path.endswith(f"/{own}"):
+                if columns[_STATE] == b"R" and path != own:
                     found[path] = int(columns[_PROCESSOR])
                     if len(found) >= machine:
                         break
         except (OSError, ValueError, IndexError):
             return None
         self._last = tuple(found)
-        if len(found) < machine * _LEAST_SEEN:
+        if not found or len(found) < machine * _LEAST_SEEN:
             return None
         return machine * sum(cpu in self.cpus for cpu in found.values()) / len(found)
 
