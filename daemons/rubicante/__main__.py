@@ -52,7 +52,8 @@ def run(settings: Settings) -> None:
             healthy=daemon.healthy,
             ready=daemon.keeper.trouble,
         ).start()
-        return daemon.start()
+        daemon.start()
+        return daemon.api()
 
     def halt() -> None:
         for daemon in started:

@@ -55,7 +55,7 @@ class ContainerEnforcer:
     ) -> bool:
         """One container. True when nothing is expected to change soon."""
         self._renew_period(name, reservation, followed)
-        place = self._kernel.find(entry, reservation.container, name, ids)
+        place = self._kernel.find(entry, reservation.container, name, ids=ids, before=followed.home)
         if place is None:
             followed.seen = followed.home = None
             followed.threads = {}

@@ -41,8 +41,9 @@ log = logging.getLogger(__name__)
 
 _LOOK = Nanoseconds(NS_PER_MS)
 _PUBLISH = Nanoseconds(100 * NS_PER_MS)
-_KEEP = Nanoseconds(NS_PER_S)
+_KEEP = Nanoseconds(500 * NS_PER_MS)
 _BEATS_PER_LEASE = 3
+_ENDING_SECONDS = 5.0
 _FEATURES = Path("/sys/kernel/debug/sched/features")
 
 
@@ -66,6 +67,7 @@ class Daemon:
         self.registry = CollectorRegistry()
         self.stop = threading.Event()
         self._watch = DirectoryWatch()
+        self._threads: list[threading.Thread] = []
         book_metrics = BookMetrics(self.registry)
         metrics = EnforcementMetrics(self.registry)
         self._errors = book_metrics.errors
@@ -127,10 +129,16 @@ class Daemon:
             ),
             metrics=(book_metrics, metrics),
             trouble=self.healthy,
+            clock=time.monotonic,
+            beat_period=settings.lease / NS_PER_S / _BEATS_PER_LEASE,
         )
 
-    def start(self) -> Flask:
-        """Start the loops and give the API."""
+    def api(self) -> Flask:
+        """The HTTP API."""
+        return create_app(reservations=self.reservations, state=self.state)
+
+    def start(self) -> None:
+        """Start the loops."""
         log.info(
             "capability",
             extra={
@@ -142,19 +150,20 @@ class Daemon:
             },
         )
         self.informer.start()
-        beat = Nanoseconds(self._settings.lease // _BEATS_PER_LEASE)
         loops = {"keep": (_KEEP, self.keeper.keep), "publish": (_PUBLISH, self.keeper.publish)}
         if not self.capability.problems:
             loops["enforce"] = (_LOOK, self.loop.tick)
-        loops["beat"] = (beat, self.keeper.beat)
+        loops["beat"] = (_KEEP, self.keeper.beat)
         for name, (period, tick) in loops.items():
             self._run(name, period, tick)
-        return create_app(reservations=self.reservations, state=self.state)
 
     def halt(self) -> None:
         """End the loops; what is enforced stays enforced."""
         self.stop.set()
-        self.loop.wake()
+        self._watch.ring()
+        for thread in self._threads:
+            thread.join(_ENDING_SECONDS)
+        self._watch.close()
 
     def healthy(self) -> str | None:
         """Why the process should be restarted, if it should."""
@@ -164,7 +173,7 @@ class Daemon:
         def loop() -> None:
             run_every(period=period, tick=tick, stop=self.stop, on_error=self._errors.inc)
 
-        start_thread(loop, name=name)
+        self._threads.append(start_thread(loop, name=name))
 
 
 def _capability(settings: Settings, system: System) -> Capability:

@@ -73,6 +73,8 @@ class Keeper:
         publisher: Publisher,
         metrics: tuple[BookMetrics, EnforcementMetrics],
         trouble: Callable[[], str | None],
+        clock: Callable[[], float],
+        beat_period: float,
     ) -> None:
         self._name = name
         self._node = node
@@ -88,6 +90,9 @@ class Keeper:
         self._trouble = trouble
         self._described = False
         self._published = False
+        self._clock = clock
+        self._beat_period = beat_period
+        self._beat_due = clock()
 
     def keep(self) -> None:
         """Open the book once node and pods are known; then expire, adopt and sweep."""
@@ -130,7 +135,12 @@ class Keeper:
             self._published = True
 
     def beat(self) -> None:
-        """Read the node's platform, check what is published, and renew the lease if all is well."""
+        """Read the node's platform, check what is published, and renew the lease if all is well.
+
+        Does nothing while the last beat is good for two thirds of the lease.
+        """
+        if self._clock() < self._beat_due:
+            return
         try:
             record = self._gateway.get_node(self._name)
             if record is None:
@@ -143,7 +153,8 @@ class Keeper:
             trouble = self._trouble() or self.trouble()
             if trouble is None:
                 self._publisher.beat()
-            else:
+                self._beat_due = self._clock() + self._beat_period
+            elif self._published:
                 log.warning("no heartbeat", extra={"cause": trouble})
         except InvalidAnnotationError as error:
             self._described = False

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,17 +37,27 @@ class Kernel:
     cores: frozenset[int]
 
     def find(
-        self, entry: Entry, container: str, group: GroupName, ids: Mapping[str, str]
+        self,
+        entry: Entry,
+        container: str,
+        group: GroupName,
+        *,
+        ids: Mapping[str, str],
+        before: Path | None,
     ) -> Place | None:
         """Where a container is; None while that cannot be said for certain.
 
-        ``ids`` (name → container id) is what the pod's status tells so far.
+        ``ids`` (name → container id) is what the pod's status tells so far, ``before`` the
+        cgroup in which the group's threads were found.
         """
         pod = self.tree.pod(entry.pod.uid)
         if pod is None:
             return None
         members = self._living(self.groups.members(group))
-        cgroup = self._cgroup(entry, container, self.tree.containers(pod), ids, members)
+        cgroups = self.tree.containers(pod)
+        cgroup = cgroups.get(ids.get(container, "")) or self._home_of(members, before, cgroups)
+        if cgroup is None and len(entry.containers) == 1:
+            cgroup = self._only_program(cgroups, set(ids.values()))
         if cgroup is None:
             return None
         return Place(cgroup=cgroup, threads=members + self._living(self.tree.tids(cgroup)))
@@ -121,28 +132,17 @@ class Kernel:
     def _living(self, tids: Sequence[int]) -> tuple[Thread, ...]:
         return tuple(t for t in map(self.threads.find, tids) if t is not None)
 
-    def _cgroup(
-        self,
-        entry: Entry,
-        container: str,
-        cgroups: Mapping[str, Path],
-        ids: Mapping[str, str],
-        members: Sequence[Thread],
+    def _home_of(
+        self, members: Sequence[Thread], before: Path | None, cgroups: Mapping[str, Path]
     ) -> Path | None:
-        """By the pod's status; without one, by elimination in a pod of a single container."""
-        named = cgroups.get(ids.get(container, ""))
-        if named is not None:
-            return named
-        homes = {self.home(thread.tid) for thread in members} & set(cgroups.values())
-        if homes:
-            return min(path for path in homes if path is not None)
-        if len(entry.containers) != 1:
-            return None
-        others = {id_ for name, id_ in ids.items() if name != container}
-        possible = [
-            path for id_, path in cgroups.items() if id_ not in others and self._runs_program(path)
-        ]
-        return possible[0] if len(possible) == 1 else None
+        """The container that the threads in a budget group came from."""
+        homes = {self.home(thread.tid) or before for thread in members}
+        return next((path for path in cgroups.values() if path in homes), None)
+
+    def _only_program(self, cgroups: Mapping[str, Path], gone: AbstractSet[str]) -> Path | None:
+        """The one cgroup that runs a program; ids in ``gone`` belong to former containers."""
+        running = [p for id_, p in cgroups.items() if id_ not in gone and self._runs_program(p)]
+        return running[0] if len(running) == 1 else None
 
     def _runs_program(self, cgroup: Path) -> bool:
         """Whether something else than the sandbox or the runtime runs in a cgroup."""

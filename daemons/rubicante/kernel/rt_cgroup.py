@@ -96,7 +96,7 @@ class BudgetGroups:
         """
         budget, period = server.budget // NS_PER_US, server.period // NS_PER_US
         try:
-            made = self._make(name)
+            made = self.server(name) is None and self._make(name)
             has_budget, has_period = self._figures(name)
             if has_period != period:
                 if self.members(name):

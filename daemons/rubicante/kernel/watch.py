@@ -6,6 +6,7 @@ late, the reader looks at the directories themselves.
 
 import os
 import select
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class DirectoryWatch:
         self._poll.register(self._inotify.fileno(), select.POLLIN)
         self._poll.register(self._bell, select.POLLIN)
         self._watched: dict[Path, int] = {}
+        self._closing = threading.Lock()
 
     def follow(self, directories: Iterable[Path]) -> bool:
         """Watch these directories and no others; True when one was added.
@@ -56,13 +58,17 @@ class DirectoryWatch:
         return bool(ready)
 
     def ring(self) -> None:
-        """End a ``wait`` at once, from any thread."""
-        os.eventfd_write(self._bell, 1)
+        """End a ``wait`` at once, from any thread; after ``close`` nothing."""
+        with self._closing:
+            if not self._inotify.closed:
+                os.eventfd_write(self._bell, 1)
 
     def close(self) -> None:
-        """Give back both descriptors."""
-        self._inotify.close()
-        os.close(self._bell)
+        """Give back both descriptors; nobody may be in ``wait``."""
+        with self._closing:
+            if not self._inotify.closed:
+                self._inotify.close()
+                os.close(self._bell)
 
     def _drain(self) -> None:
         gone = {event.wd for event in self._inotify.read(timeout=0) if event.mask & flags.IGNORED}

@@ -1,0 +1,225 @@
+"""Real groups, real threads: everything made here bears this process's name and is removed."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from daemons.rubicante.daemon import Daemon
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
+from daemons.rubicante.kernel.system import LinuxSystem
+from daemons.rubicante.settings import Settings
+from k40s.runtime.records import PodRecord
+from k40s.runtime.store import Store
+from tests.fakes.rubicante_api_server import FakeApiServer, FakePodSource
+
+CPU = Path("/sys/fs/cgroup/cpu")
+CORE = 1
+CAPACITY = Fraction(40, 100)
+_HOG = Path(__file__).with_name("hog.py")
+_REPOSITORY = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = _missing()
+    for item in items:
+        if _HOG.parent in item.path.parents:
+            item.add_marker(pytest.mark.kernel)
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _missing() -> str:
+    if os.geteuid() != 0:
+        return "needs root"
+    if not (CPU / "cpu.rt_runtime_us").exists():
+        return "needs the cpu controller of cgroup v1 with CONFIG_RT_GROUP_SCHED"
+    if CORE not in os.sched_getaffinity(0):
+        return f"needs CPU {CORE}"
+    return ""
+
+
+def eventually(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+    """Wait until it holds; the limit is a net against hangs, no measure of speed."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it never came true"
+        time.sleep(0.005)
+
+
+class Hog:
+    """A process of ours that spins, or does as told, for a bounded time."""
+
+    def __init__(self, *arguments: str, cgroup: Path | None = None, seconds: float = 60) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-S", str(_HOG), str(cgroup or ""), str(seconds), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.pid = self.process.pid
+        self.tid = int(self.hear())
+
+    def hear(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def tell(self, line: str) -> str:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.hear()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=10)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a thread got of its core, and what the hypervisor took of it meanwhile."""
+
+    shares: tuple[float, ...]
+    steal: float
+
+
+def measure(*tids: int, seconds: float = 5.0) -> Measured:
+    began, ran, stolen = time.monotonic(), [_ran(t) for t in tids], _steal()
+    time.sleep(seconds)
+    span = time.monotonic() - began
+    shares = [(_ran(tid) - before) / span for tid, before in zip(tids, ran, strict=True)]
+    return Measured(shares=tuple(shares), steal=(_steal() - stolen) / span)
+
+
+def measure_until_quiet(*tids: int, expected: Sequence[float], tries: int = 3) -> Measured:
+    """Measure again, at most twice, where a miss may be the hypervisor's doing, and say so."""
+    for attempt in range(tries):
+        found = measure(*tids)
+        shown = ", ".join(f"{share:.4f}" for share in found.shares)
+        wanted = ", ".join(f"{share:.4f}" for share in expected)
+        print(f"shares {shown}; budgets {wanted}; steal {found.steal:.4f}")  # noqa: T201
+        pairs = zip(found.shares, expected, strict=True)
+        missed = any(abs(share - budget) > 0.01 for share, budget in pairs)
+        if not missed or found.steal < 0.002 or attempt == tries - 1:
+            return found
+    raise AssertionError("unreachable")
+
+
+def _ran(tid: int) -> float:
+    return int(Path(f"/proc/{tid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def _steal() -> float:
+    for line in Path("/proc/stat").read_text().splitlines():
+        if line.startswith(f"cpu{CORE} "):
+            return int(line.split()[8]) / os.sysconf("SC_CLK_TCK")
+    raise AssertionError("no such CPU")
+
+
+@pytest.fixture
+def undo() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"k40s-test-{os.getpid()}"
+
+
+@pytest.fixture
+def start_hog(undo: ExitStack) -> Callable[..., Hog]:
+    def start(*arguments: str, cgroup: Path | None = None, seconds: float = 60) -> Hog:
+        hog = Hog(*arguments, cgroup=cgroup, seconds=seconds)
+        undo.callback(hog.end)
+        return hog
+
+    return start
+
+
+@pytest.fixture
+def groups(prefix: str, undo: ExitStack) -> BudgetGroups:
+    made = BudgetGroups(system=LinuxSystem(), root=CPU, prefix=prefix, wait=time.sleep)
+
+    def remove() -> None:
+        for name in made.names():
+            assert made.remove(name), f"{name} is still in use"
+
+    undo.callback(remove)
+    return made
+
+
+@pytest.fixture
+def kubepods(prefix: str, undo: ExitStack) -> Path:
+    """A made-up tree as kubelet makes it, in the real hierarchy."""
+    root = CPU / f"{prefix}-node"
+    (root / "kubepods" / "burstable").mkdir(parents=True)
+
+    def remove() -> None:
+        for path, _, _ in os.walk(root, topdown=False):
+            for _ in range(100):
+                with suppress(OSError):
+                    Path(path).rmdir()
+                    break
+                time.sleep(0.01)
+        assert not root.exists()
+
+    undo.callback(remove)
+    return root
+
+
+@pytest.fixture
+def settings(prefix: str, kubepods: Path, tmp_path: Path) -> Settings:
+    return Settings(
+        node_name="edge-1",
+        pod_ip="127.0.0.1",
+        cpus=(CORE,),
+        cgroup_root="/" + kubepods.name,
+        rt_capacity=CAPACITY,
+        group_prefix=prefix,
+        store=tmp_path / "book.sqlite",
+    )
+
+
+@dataclass
+class Node:
+    """A running rubicante without its HTTP server, and its API server in memory."""
+
+    daemon: Daemon
+    server: FakeApiServer
+    pods: FakePodSource
+
+    def stop(self) -> None:
+        self.daemon.halt()
+        self.pods.stop()
+
+
+@pytest.fixture
+def start_node(settings: Settings, groups: BudgetGroups, undo: ExitStack) -> Callable[..., Node]:
+    assert groups.names() == ()
+    server = FakeApiServer()
+
+    def start(*present: PodRecord) -> Node:
+        for record in present:
+            server.add(record)
+        pods = FakePodSource(server)
+        store = Store(settings.store)
+        daemon = Daemon(settings, system=LinuxSystem(), gateway=server, pods=pods, store=store)
+        node = Node(daemon=daemon, server=server, pods=pods)
+        undo.callback(store.close)
+        undo.callback(node.stop)
+        daemon.start()
+        eventually(lambda: daemon.reservations.is_open)
+        return node
+
+    return start

@@ -1,0 +1,45 @@
+"""Short words for what kernel tests do and see."""
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+from daemons.rubicante.entry import Phase
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, GroupName
+from daemons.rubicante.kernel.threads import FIFO
+from k40s.node_api import format_reservation_request
+from tests.fakes.rubicante_api_server import NODE
+from tests.fakes.rubicante_world import ask, container_id, pod, task, uid
+from tests.kernel.conftest import Node, eventually
+
+
+def reserve(node: Node, number: int = 1, *, name: str = "ctl", wcet_ms: int = 5) -> Fraction:
+    """A pod is reserved over HTTP and bound; the bandwidth that its server has."""
+    node.server.add(pod(number))
+    body = format_reservation_request(ask(number, task(name, wcet_ms=wcet_ms)))
+    client = node.daemon.api().test_client()
+    answer = client.put(f"/v1/reservations/{uid(number)}", data=body)
+    assert answer.status_code == 201, answer.text
+    bound = pod(number, node=NODE, phase="Running")
+    node.pods.tell(bound)
+    eventually(lambda: node.daemon.book.find(uid(number)).phase is Phase.BOUND)
+    return node.daemon.book.find(uid(number)).reservations[0].server.bandwidth
+
+
+def make_container(kubepods: Path, number: int = 1) -> Path:
+    path = kubepods / "kubepods" / "burstable" / f"pod{uid(number)}" / container_id(number)
+    path.mkdir(parents=True)
+    return path
+
+
+def is_enforced(groups: BudgetGroups, tid: int, number: int = 1) -> bool:
+    inside = tid in groups.members(GroupName(pod_uid=uid(number), index=0))
+    return inside and os.sched_getscheduler(tid) == FIFO
+
+
+def policy(tid: int) -> int:
+    return os.sched_getscheduler(tid)
+
+
+def is_home(container: Path, tid: int) -> bool:
+    return str(tid) in (container / "tasks").read_text().split()

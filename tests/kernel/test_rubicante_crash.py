@@ -1,0 +1,67 @@
+"""A rubicante that is killed at any moment, and the next one that finds its traces."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from daemons.rubicante.entry import Phase
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, GroupName
+from daemons.rubicante.settings import Settings
+from k40s.runtime.watching import Change
+from tests.fakes.rubicante_api_server import NODE
+from tests.fakes.rubicante_world import pod, uid
+from tests.kernel.conftest import CPU, Hog, Node, eventually
+from tests.kernel.scene import is_enforced, make_container, policy
+
+StartHog = Callable[..., Hog]
+StartNode = Callable[..., Node]
+
+
+@pytest.mark.parametrize("moment", range(3))
+def test_after_kill_9_the_book_the_pods_and_the_kernel_agree(
+    moment: int,
+    start_node: StartNode,
+    settings: Settings,
+    kubepods: Path,
+    groups: BudgetGroups,
+    start_hog: StartHog,
+    undo: ExitStack,
+) -> None:
+    hog = start_hog("thread", "ctl", cgroup=make_container(kubepods))
+    arguments = [settings.cgroup_root, settings.group_prefix, str(settings.store), "1"]
+    crashing = subprocess.Popen(
+        [sys.executable, "-m", "tests.kernel.crash", *arguments],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    undo.enter_context(crashing)
+    undo.callback(crashing.kill)
+    assert crashing.stdout is not None
+    assert crashing.stdout.readline() == b"enforced\n"
+    with suppress(subprocess.TimeoutExpired):
+        crashing.wait(0.05 + 0.037 * moment)
+    crashing.kill()
+    crashing.wait(timeout=10)
+    (CPU / f"{settings.group_prefix}-{uid(9)}-0").mkdir()
+
+    node = start_node(pod(1, node=NODE, phase="Running"))
+
+    eventually(lambda: node.daemon.enforcer.threads(uid(1)) == {("main", "ctl"): hog.tid})
+    eventually(lambda: [name.pod_uid for name in groups.names()] == _held(node))
+    assert is_enforced(groups, hog.tid)
+    held = node.daemon.book.find(uid(1))
+    assert held.phase is Phase.BOUND
+    assert groups.server(GroupName(pod_uid=uid(1), index=0)) == held.reservations[0].server
+    assert _held(node)[0] == uid(1)
+    node.pods.tell(pod(1, node=NODE), Change.DELETE)
+    eventually(lambda: node.daemon.book.find(uid(1)) is None)
+    assert policy(hog.tid) == os.SCHED_OTHER
+
+
+def _held(node: Node) -> list[str]:
+    return [entry.pod.uid for entry in node.daemon.book.entries()]

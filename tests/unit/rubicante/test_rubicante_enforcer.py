@@ -1,0 +1,394 @@
+import errno
+import os
+from fractions import Fraction
+
+import pytest
+
+from daemons.rubicante.entry import Phase
+from k40s.criticality import Criticality
+from k40s.errors import KernelError
+from tests.fakes.rubicante_kernel import CPU, FIFO
+from tests.fakes.rubicante_world import World, container_id, pod, task, uid
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_makes_the_budget_group_when_a_pod_is_reserved(world: World) -> None:
+    world.reserve()
+
+    (server,) = [r.server for r in world.book.find(uid(1)).reservations]
+    assert world.system.budget(world.group()) == (server.budget // 1000, server.period // 1000)
+
+
+def test_a_thread_named_like_the_task_is_pinned_moved_and_made_fifo(world: World) -> None:
+    world.reserve()
+    cgroup = world.container()
+    main = world.system.spawn(cgroup, "python3")
+    worker = world.system.spawn(cgroup, "ctl", pid=main)
+
+    world.look()
+
+    thread = world.system.threads[worker]
+    assert thread.cgroup == world.group()
+    assert (thread.policy, thread.affinity) == (FIFO, {1})
+    assert thread.priority == world.book.find(uid(1)).reservations[0].priorities[0]
+    assert world.system.threads[main].cgroup == cgroup
+    assert world.system.threads[main].policy == os.SCHED_OTHER
+
+
+def test_pins_before_moving_and_moves_before_fifo(world: World) -> None:
+    world.reserve()
+    tid = world.system.spawn(world.container(), "ctl")
+    world.system.calls.clear()
+
+    world.look()
+
+    assert [call[0] for call in world.system.calls] == ["set_affinity", "write", "set_policy"]
+    assert world.system.calls[1] == ("write", world.group() / "tasks", str(tid))
+
+
+def test_a_single_task_falls_back_to_the_main_thread(world: World) -> None:
+    world.reserve()
+    cgroup = world.container()
+    main = world.system.spawn(cgroup, "python3", inner_pid=1)
+    helper = world.system.spawn(cgroup, "python3", pid=main)
+
+    world.look()
+
+    assert world.system.threads[main].policy == FIFO
+    assert world.system.threads[helper].policy == os.SCHED_OTHER
+
+
+def test_several_tasks_never_fall_back_to_the_main_thread(world: World) -> None:
+    world.reserve(1, task("a"), task("b"))
+    main = world.system.spawn(world.container(), "python3", inner_pid=1)
+
+    world.look()
+
+    assert world.system.threads[main].policy == os.SCHED_OTHER
+    assert world.metric("k40s_rubicante_tasks", {"state": "waiting"}) == 2
+
+
+def test_the_program_is_awaited_while_the_runtime_still_sets_up(world: World) -> None:
+    world.reserve()
+    main = world.system.spawn(world.container(), "runc:[2:INIT]", inner_pid=1)
+
+    world.look()
+    before = world.system.threads[main].policy
+    world.system.threads[main].name = "python3"
+    world.look()
+
+    assert (before, world.system.threads[main].policy) == (os.SCHED_OTHER, FIFO)
+
+
+def test_a_thread_named_later_replaces_the_main_thread(world: World) -> None:
+    world.reserve()
+    cgroup = world.container()
+    main = world.system.spawn(cgroup, "python3", inner_pid=1)
+    world.look()
+
+    late = world.system.spawn(cgroup, "ctl", pid=main)
+    world.look()
+
+    first, second = world.system.threads[main], world.system.threads[late]
+    assert (second.cgroup, second.policy) == (world.group(), FIFO)
+    assert (first.cgroup, first.policy, first.affinity) == (cgroup, os.SCHED_OTHER, {0, 1})
+
+
+def test_a_task_without_its_thread_is_looked_for_often_then_rarely(world: World) -> None:
+    world.reserve(1, task("a"), task("b"))
+    world.system.spawn(world.container(), "python3")
+
+    delays = []
+    for moment in (0.0, 0.5, 5.0, 20.0):
+        world.seconds = moment
+        delays.append(world.look())
+
+    assert delays == pytest.approx([0.002, 0.01, 0.05, 1.0])
+
+
+def test_a_forked_child_is_sent_back_into_its_container(world: World) -> None:
+    world.reserve()
+    cgroup = world.container()
+    parent = world.system.spawn(cgroup, "ctl")
+    world.look()
+
+    child = world.system.fork(parent, "ctl")
+    world.look()
+
+    thread = world.system.threads[child]
+    assert (thread.cgroup, thread.policy, thread.affinity) == (cgroup, os.SCHED_OTHER, {0, 1})
+    assert world.system.threads[parent].cgroup == world.group()
+
+
+def test_what_a_program_undoes_is_done_again(world: World) -> None:
+    world.reserve()
+    tid = world.system.spawn(world.container(), "ctl")
+    world.look()
+
+    thread = world.system.threads[tid]
+    thread.policy, thread.priority, thread.affinity = os.SCHED_OTHER, 0, frozenset({0})
+    world.look()
+
+    assert (thread.policy, thread.affinity) == (FIFO, {1})
+
+
+def test_a_look_at_what_is_as_it_should_be_writes_nothing(world: World) -> None:
+    world.reserve()
+    world.system.spawn(world.container(), "ctl")
+    world.look()
+    world.system.calls.clear()
+
+    world.look()
+
+    assert world.system.calls == []
+
+
+def test_the_sandbox_is_not_the_container(world: World) -> None:
+    world.reserve()
+    pause = world.system.spawn(world.container(id_=7), "pause", inner_pid=1)
+    program = world.system.spawn(world.container(id_=8), "app", inner_pid=1)
+
+    world.look()
+
+    assert world.system.threads[pause].policy == os.SCHED_OTHER
+    assert world.system.threads[program].policy == FIFO
+
+
+def test_two_possible_containers_wait_for_the_pods_status(world: World) -> None:
+    world.reserve()
+    first = world.system.spawn(world.container(id_=7), "app", inner_pid=1)
+    second = world.system.spawn(world.container(id_=8), "app", inner_pid=1)
+    world.look()
+    undecided = [world.system.threads[t].policy for t in (first, second)]
+
+    world.pods.upsert(pod(1, node="edge-1", container_ids={"main": container_id(8)}))
+    world.look()
+
+    assert undecided == [os.SCHED_OTHER, os.SCHED_OTHER]
+    assert world.system.threads[first].policy == os.SCHED_OTHER
+    assert world.system.threads[second].policy == FIFO
+
+
+def test_a_pod_of_two_containers_waits_for_its_status(world: World) -> None:
+    world.reserve(1, task(), containers=("main", "side"))
+    program = world.system.spawn(world.container(id_=5), "ctl", inner_pid=1)
+    world.look()
+    before = world.system.threads[program].policy
+
+    world.pods.upsert(pod(1, node="edge-1", container_ids={"main": container_id(5)}))
+    world.look()
+
+    assert (before, world.system.threads[program].policy) == (os.SCHED_OTHER, FIFO)
+
+
+def test_each_container_has_its_own_group(world: World) -> None:
+    world.reserve(1, task("a", container="one"), task("b", container="two"))
+    one = world.system.spawn(world.container(id_=1), "a")
+    two = world.system.spawn(world.container(id_=2), "b")
+    ids = {"one": container_id(1), "two": container_id(2)}
+    world.pods.upsert(pod(1, node="edge-1", container_ids=ids))
+
+    world.look()
+
+    assert world.system.threads[one].cgroup == world.group(1, 0)
+    assert world.system.threads[two].cgroup == world.group(1, 1)
+    assert world.system.threads[one].priority != world.system.threads[two].priority
+
+
+def test_a_restarted_container_is_enforced_anew(world: World) -> None:
+    world.reserve()
+    old = world.container(id_=1)
+    first = world.system.spawn(old, "ctl")
+    world.pods.upsert(pod(1, node="edge-1", container_ids={"main": container_id(1)}))
+    world.look()
+    world.system.kill(first)
+    del world.system.groups[old]
+    world.look()
+
+    second = world.system.spawn(world.container(id_=2), "ctl")
+    world.look()
+
+    assert world.system.threads[second].policy == FIFO
+
+
+def test_finds_a_thread_in_a_group_below_the_containers(world: World) -> None:
+    world.reserve()
+    inner = world.system.make_groups(world.container() / "init.scope")
+    tid = world.system.spawn(inner, "ctl")
+
+    world.look()
+
+    assert world.system.threads[tid].cgroup == world.group()
+
+
+def test_a_neighbours_budget_grows_in_place_and_its_band_moves(world: World) -> None:
+    world.reserve(1, task("a", wcet_ms=2))
+    tid = world.system.spawn(world.container(1), "a")
+    world.look()
+    before = world.system.budget(world.group(1)), world.system.threads[tid].priority
+
+    world.reserve(2, task("b", wcet_ms=2), criticality=Criticality.HI)
+    world.look()
+
+    held = world.book.find(uid(1)).reservations[0]
+    budget, period = world.system.budget(world.group(1))
+    assert budget * 1000 == held.server.budget
+    assert (period, budget > before[0][0]) == (before[0][1], True)
+    assert world.system.threads[tid].priority == held.priorities[0] < before[1]
+
+
+def test_a_dead_thread_is_no_failure(world: World) -> None:
+    world.reserve()
+    world.system.spawn(world.container(), "ctl")
+    world.system.refuse["set_affinity"] = [ProcessLookupError(errno.ESRCH, "gone")]
+
+    world.look()
+
+    assert world.metric("k40s_rubicante_enforcement_failures_total") == 0
+    assert world.metric("k40s_rubicante_tasks", {"state": "enforced"}) == 0
+
+
+def test_a_kernel_that_refuses_is_asked_again_and_hinders_no_other_pod(world: World) -> None:
+    world.reserve(1)
+    world.reserve(2)
+    tids = [world.system.spawn(world.container(n, id_=n), "ctl") for n in (1, 2)]
+    world.system.refuse["set_affinity"] = [OSError(errno.EINVAL, "not in its cpuset")]
+
+    world.look()
+    first = [world.system.threads[t].policy for t in tids]
+    world.look()
+
+    assert first == [os.SCHED_OTHER, FIFO]
+    assert world.system.threads[tids[0]].policy == FIFO
+    assert world.metric("k40s_rubicante_enforcement_failures_total") == 1
+
+
+def test_release_gives_back_every_microsecond(world: World) -> None:
+    world.reserve()
+    cgroup = world.container()
+    tid = world.system.spawn(cgroup, "ctl")
+    world.look()
+
+    world.pods.upsert(pod(1, node="edge-1"))
+    world.pods.delete(uid(1))
+    world.look()
+
+    thread = world.system.threads[tid]
+    assert (thread.cgroup, thread.policy, thread.affinity) == (cgroup, os.SCHED_OTHER, {0, 1})
+    assert world.group() not in world.system.groups
+    assert world.system.admitted() == 0
+    assert world.book.find(uid(1)) is None
+    assert world.book.node().utilization(1) == 0
+
+
+def test_a_thread_without_a_home_keeps_no_budget(world: World) -> None:
+    world.reserve()
+    tid = world.system.spawn(world.container(), "ctl")
+    world.look()
+    restarted = world.restarted()
+    restarted.pods.delete(uid(1))
+
+    restarted.look()
+
+    assert world.system.threads[tid].policy == os.SCHED_OTHER
+    assert world.system.admitted() == 0
+    assert restarted.book.find(uid(1)) is None
+    world.system.kill(tid)
+    restarted.enforcer.sweep()
+    assert world.group() not in world.system.groups
+
+
+def test_a_release_that_the_kernel_hinders_is_tried_again(world: World) -> None:
+    world.reserve()
+    world.system.spawn(world.container(), "ctl")
+    world.look()
+    world.pods.delete(uid(1))
+    world.system.refuse["set_policy"] = [PermissionError(errno.EPERM, "no")]
+
+    world.look()
+    between = world.book.find(uid(1))
+    world.look()
+
+    assert between is not None
+    assert between.phase is Phase.RELEASING
+    assert world.book.find(uid(1)) is None
+    assert world.system.admitted() == 0
+
+
+def test_after_a_restart_threads_are_recognised_by_their_other_cgroups(world: World) -> None:
+    world.reserve()
+    cgroup = world.container()
+    path = "/" + str(cgroup.relative_to(CPU))
+    tid = world.system.spawn(cgroup, "python3", inner_pid=1, other_cgroup=path)
+    world.look()
+    restarted = world.restarted()
+    world.system.calls.clear()
+
+    restarted.look()
+
+    assert restarted.enforcer.threads(uid(1)) == {("main", "ctl"): tid}
+    assert world.system.calls == []
+
+
+def test_a_group_of_another_period_is_made_anew(world: World) -> None:
+    world.reserve()
+    tid = world.system.spawn(world.container(), "ctl")
+    world.look()
+    wanted = world.system.budget(world.group())
+    world.system.groups[world.group()].period = 500_000
+
+    world.look()
+
+    assert world.system.budget(world.group()) == wanted
+    assert world.system.threads[tid].cgroup == world.group()
+
+
+def test_sweep_leaves_foreign_groups_alone(world: World) -> None:
+    foreign = [
+        world.system.make_groups(CPU / name)
+        for name in ("rt-test", "rt-test-x", f"other-{uid(1)}-0", f"rt-test-more-{uid(1)}-0")
+    ]
+    orphan = world.system.make_groups(world.group(9, 0))
+
+    found = world.enforcer.sweep()
+
+    assert [name.pod_uid for name in found] == [uid(9)]
+    assert orphan not in world.system.groups
+    assert all(path in world.system.groups for path in foreign)
+
+
+def test_a_refused_claim_leaves_no_group_and_no_entry(world: World) -> None:
+    world.server.add(pod(1, containers=("one", "two")))
+    world.system.groups[CPU / "foreign"] = type(world.system.groups[CPU])(runtime=900_000)
+
+    with pytest.raises(KernelError, match="more than the parent has"):
+        world.reserve(1, task("a", container="one"), task("b", container="two"))
+
+    assert world.book.entries() == ()
+    assert world.book.generation == 0
+    assert world.system.admitted() == Fraction(9, 10)
+
+
+def test_a_removed_group_that_still_counts_is_waited_for(world: World) -> None:
+    world.system.lingering = [Fraction(95, 100)] * 5
+
+    world.reserve()
+
+    assert world.seconds == pytest.approx(0.025)
+    assert world.system.admitted() > 0
+
+
+def test_says_which_directories_to_watch(world: World) -> None:
+    world.reserve()
+    nothing = world.enforcer.watched()
+    world.system.make_groups(CPU / "k8s/kubepods/burstable")
+    parents = world.enforcer.watched()
+    cgroup = world.container()
+
+    assert nothing == (CPU,)
+    assert CPU / "k8s/kubepods/burstable" in parents
+    assert world.enforcer.watched() == (cgroup.parent, cgroup)
