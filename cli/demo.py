@@ -9,7 +9,7 @@ from demo.report import format_table
 from demo.stage import Stage
 from demo.story import tell
 from localcluster.cluster import Cluster
-from localcluster.deployment import deploy
+from localcluster.deploy import deploy
 from localcluster.errors import LocalClusterError
 from localcluster.progress import Progress
 from localcluster.settings import ClusterSettings
@@ -32,7 +32,7 @@ def demo(name: str) -> None:
     progress = Progress(lambda text: click.echo(text, nl=False))
     try:
         cluster.up(progress)
-        deploy(cluster, progress)
+        deploy(cluster, progress=progress)
         checks = tell(stage_of(cluster))
     except LocalClusterError as error:
         click.echo(f"error: {error}", err=True)
