@@ -1,6 +1,7 @@
 """The steps that bring a cluster up, each of which does nothing when it is done already."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,15 +75,18 @@ def start_nodes(
     if plugins is None:
         raise LocalClusterError("the CNI plugins are missing")
     image, archive = pause
-    places = []
-    for node in nodes:
+
+    def start(node: Node) -> Place:
         place = node.open()
         connect_node(control, place, node.plan, number=node.number, nodes=len(nodes))
         node.write_daemon_settings()
         node.start_containerd(place, pause_image=image, cni_plugins=plugins)
         node.load_image(place, archive)
         node.start_kubelet(place)
-        places.append(place)
+        return place
+
+    with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
+        places = list(pool.map(start, nodes))
     for node, place in zip(nodes, places, strict=True):
         _wait(plane, node, what="registered")
         node.start_proxy(place)
@@ -94,6 +98,18 @@ def start_nodes(
     plane.supervisor.wait_ready(
         "kube-controller-manager", lambda: _has_account(plane), timeout=_READY_TIMEOUT
     )
+
+
+def load_images(nodes: Sequence[Node], archives: Sequence[Path]) -> None:
+    """Import docker archives on every node, on all nodes at a time."""
+
+    def load(node: Node) -> None:
+        place = node.open()
+        for archive in archives:
+            node.load_image(place, archive)
+
+    with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
+        list(pool.map(load, nodes))
 
 
 def ready_nodes(plane: ControlPlane) -> dict[str, bool]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from localcluster.addresses import AddressPlan
 from localcluster.binaries import Binaries, ensure_binaries
-from localcluster.bringup import make_nodes, open_control, ready_nodes, start_nodes
+from localcluster.bringup import load_images, make_nodes, open_control, ready_nodes, start_nodes
 from localcluster.cgroups import find_trees, read_hierarchies
 from localcluster.claims import Claim, ClaimRefusal, choose_claim
 from localcluster.commands import run
@@ -132,12 +132,11 @@ class Cluster:
         """Run kubectl as administrator and return what it writes."""
         return self.plane().kubectl(*words, stdin=stdin, timeout=timeout)
 
-    def load_image(self, archive: Path) -> None:
-        """Import a docker archive on every node."""
-        for node in make_nodes(
-            self.settings, self._held_claim(), paths=self.paths, plane=self.plane()
-        ):
-            node.load_image(node.open(), archive)
+    def load_images(self, archives: Sequence[Path]) -> None:
+        """Import docker archives on every node; those that are there already cost nothing."""
+        claim, plane = self._held_claim(), self.plane()
+        nodes = make_nodes(self.settings, claim, paths=self.paths, plane=plane)
+        load_images(nodes, archives)
 
     def _held_claim(self) -> Claim:
         claim = self.claim()

@@ -132,7 +132,10 @@ class Node:
         )
 
     def load_image(self, place: Place, archive: Path) -> None:
-        """Import a docker archive; kubelet sees it at once."""
+        """Import a docker archive, ``<image>-<key>.tar``, unless that key is there already."""
+        loaded = self._directory / "loaded" / archive.name
+        if loaded.exists():
+            return
         # The archive is looked up in the node's mount namespace, where it may be hidden.
         visible = self._directory / "kubernetes" / "image.tar"
         visible.unlink(missing_ok=True)
@@ -142,6 +145,10 @@ class Node:
             visible.write_bytes(archive.read_bytes())
         run(place.inside(containerd.import_command(_ETC / visible.name)), timeout=600)
         visible.unlink()
+        loaded.parent.mkdir(exist_ok=True)
+        for older in loaded.parent.glob(f"{archive.name.rpartition('-')[0]}-*"):
+            older.unlink()
+        loaded.touch()
 
     def start_kubelet(self, place: Place) -> None:
         """Start kubelet, which registers the node with its labels."""
