@@ -1,0 +1,178 @@
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from k40s.annotations import CpuState, format_cores, format_cpu_state, parse_cpu_state
+from k40s.cpu.model import CpuNode, Reservation, Server, Task
+from k40s.criticality import Criticality
+from k40s.errors import InvalidAnnotationError
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+
+MS = NS_PER_MS
+
+
+def reservation(number: int = 0, core: int = 1, priority: int | None = None) -> Reservation:
+    task = Task(
+        name="t0",
+        wcet=Nanoseconds(2 * MS),
+        period=Nanoseconds(100 * MS),
+        deadline=Nanoseconds(90 * MS),
+        priority=priority,
+    )
+    return Reservation(
+        pod_uid=f"{number:08x}",
+        container=f"c{number}",
+        core=core,
+        criticality=Criticality.HI,
+        server=Server(budget=Nanoseconds(3 * MS), period=Nanoseconds(100 * MS)),
+        tasks=(task,),
+        priorities=(98 - number,),
+    )
+
+
+def state(reservations: tuple[Reservation, ...] = (), tick: int = 4 * MS) -> CpuState:
+    node = CpuNode(
+        cores=(1, 2),
+        tick=Nanoseconds(tick),
+        node_capacity=Fraction(9, 20),
+        core_capacity=Fraction(9, 10),
+        platform="edge",
+        platform_factor=Fraction(3, 2),
+        reservations=reservations,
+    )
+    return CpuState(
+        generation=7,
+        test="tick-aware",
+        mechanism="rt-cgroup",
+        endpoint="https://10.88.1.5:8441",
+        lease=Nanoseconds(30 * NS_PER_S),
+        node=node,
+        utilization={core: node.utilization(core) for core in node.cores},
+        complete=True,
+    )
+
+
+def test_writes_one_terse_line() -> None:
+    assert format_cpu_state(state((reservation(priority=5),))) == (
+        '{"v":1,"gen":7,"test":"tick-aware","mech":"rt-cgroup","url":"https://10.88.1.5:8441",'
+        '"lease":"30s","tick":"4ms","cap":"9/20","core_cap":"9/10","platform":"edge",'
+        '"factor":"3/2","cores":"1-2",'
+        '"res":[["00000000",1,"HI",3000,100000,[98],[[2000,100000,90000,5]]]]}'
+    )
+
+
+@pytest.mark.parametrize("tick", [0, 4 * MS, 3_333_333])
+@pytest.mark.parametrize("count", [0, 1, 8])
+def test_a_state_with_its_reservations_reads_back(count: int, tick: int) -> None:
+    value = state(tuple(reservation(n) for n in range(count)), tick)
+
+    assert parse_cpu_state(format_cpu_state(value)) == value
+
+
+def test_a_uid_keeps_its_beginning_and_names_are_numbered() -> None:
+    held = replace(reservation(), pod_uid="0123456789ab", container="control-loop")
+
+    (read,) = parse_cpu_state(format_cpu_state(state((held,)))).node.reservations
+
+    assert (read.pod_uid, read.container, read.tasks[0].name) == ("01234567", "c0", "t0")
+
+
+def test_a_state_above_1024_bytes_keeps_its_utilization_alone() -> None:
+    value = state(tuple(reservation(n) for n in range(15)))
+
+    text = format_cpu_state(value)
+    read = parse_cpu_state(text)
+
+    assert len(text) <= 1024
+    assert not read.complete
+    assert read.node.reservations == ()
+    assert read.utilization == {1: Fraction(45, 100), 2: Fraction(0)}
+    assert format_cpu_state(read) == text
+
+
+def test_utilization_is_rounded_down_so_that_nothing_is_refused_that_could_fit() -> None:
+    value = replace(state(), complete=False, utilization={1: Fraction(2, 3), 2: Fraction(0)})
+
+    assert parse_cpu_state(format_cpu_state(value)).utilization[1] == Fraction(666_666, 1_000_000)
+
+
+def test_refuses_to_write_a_time_that_is_not_whole_microseconds() -> None:
+    held = replace(
+        reservation(), server=Server(budget=Nanoseconds(2_000_001), period=Nanoseconds(100 * MS))
+    )
+
+    with pytest.raises(ValueError, match="2000001 ns is not a whole number of microseconds"):
+        format_cpu_state(state((held,)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"utilization": {}}, {"lease": Nanoseconds(0)}, {"generation": -1}, {"generation": 10**18}],
+)
+def test_a_state_that_cannot_be_is_refused_at_birth(changes: Mapping[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"other cores|1 s to 3600 s|generation"):
+        replace(state(), **changes)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    ("cores", "text"), [((), ""), ((0,), "0"), ((0, 1, 2), "0-2"), ((3, 1, 2, 7), "3,1-2,7")]
+)
+def test_cores_are_written_as_the_kernel_does(cores: tuple[int, ...], text: str) -> None:
+    assert format_cores(cores) == text
+
+
+ROW = '["00000000",1,"HI",3000,100000,[98],[[2000,100000,90000]]]'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "expected"),
+    [
+        ('"v":1', '"v":2', "$.v", "a whole number from 1 to 1"),
+        ('"v":1', '"v":2,"future":true', "$.v", "a whole number from 1 to 1"),
+        ('"v":1,', "", "$.v", "this field"),
+        ('"res":', '"util":[0,0],"res":', "$", "either res or util"),
+        (f',"res":[{ROW}]', "", "$", "either res or util"),
+        (f'"res":[{ROW}]', '"util":[0]', "$.util", "an array of 2 to 2 items"),
+        (f'"res":[{ROW}]', '"util":[0,1000001]', "$.util[1]", "a whole number from 0 to 1000000"),
+        ('"cores":"1-2"', '"cores":"1,1"', "$.cores", "each core once"),
+        ('"cores":"1-2"', '"cores":"2-1"', "$.cores", "at most 1024 cores"),
+        ('"cores":"1-2"', '"cores":"0-9999"', "$.cores", "at most 1024 cores"),
+        ('"cores":"1-2"', '"cores":"1;2"', "$.cores", "a list of cores"),
+        ('"cores":"1-2"', '"cores":"2"', "$.res[0][1]", "a core of the node"),
+        ('"tick":"4ms"', '"tick":"2s"', "$.tick", "at most 1s"),
+        ('"cap":"9/20"', '"cap":"5/2"', "$.cap", "a fraction from 0 to 2"),
+        ('"core_cap":"9/10"', '"core_cap":"11/10"', "$.core_cap", "a fraction from 0 to 1"),
+        ('"core_cap":"9/10"', '"core_cap":0.9', "$.core_cap", "a fraction as text"),
+        ('"factor":"3/2"', '"factor":"0"', "$.factor", "a factor above zero"),
+        ('"url":"https', '"url":"http', "$.url", "https://address:port"),
+        ('"lease":"30s"', '"lease":"1ms"', "$.lease", "1s to 3600s"),
+        ('"HI"', '"NO"', "$.res[0][2]", '"LOW" or "HI"'),
+        ('"HI"', "[]", "$.res[0][2]", '"LOW" or "HI"'),
+        ("3000,100000", "100001,100000", "$.res[0][3]", "a whole number from 1 to 100000"),
+        ("[98]", "[99]", "$.res[0][5][0]", "a whole number from 1 to 98"),
+        ("[98]", "[]", "$.res[0][5]", "an array of 1 to 98 items"),
+        ("[98]", "[98,97]", "$.res[0][6]", "an array of 2 to 2 items"),
+        ("[2000,", "[90001,", "$.res[0][6][0][0]", "a whole number from 1 to 90000"),
+        ("90000]", "90000,0]", "$.res[0][6][0][3]", "a whole number from 1 to 98"),
+        ("90000]", "100001]", "$.res[0][6][0][2]", "a whole number from 1 to 100000"),
+        ('"00000000"', '"000000000"', "$.res[0][0]", "the beginning of a pod's uid"),
+    ],
+)
+def test_each_mistake_has_its_one_clear_error(old: str, new: str, path: str, expected: str) -> None:
+    text = format_cpu_state(state((reservation(),)))
+    assert old in text
+
+    with pytest.raises(InvalidAnnotationError) as caught:
+        parse_cpu_state(text.replace(old, new))
+
+    assert caught.value.path == path
+    assert caught.value.expected.startswith(expected)
+
+
+def test_a_node_without_cores_has_a_state_too() -> None:
+    value = state()
+    bare = replace(value, node=replace(value.node, cores=()), utilization={}, mechanism="none")
+
+    assert parse_cpu_state(format_cpu_state(bare)) == bare
