@@ -87,7 +87,7 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     cpus: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        if not part.isascii() or not first.isdecimal() or (dash and not last.isdecimal()):
             raise ValueError(f"not a CPU list: {text!r}")
         low, high = int(first), int(last) if dash else int(first)
         if low > high or high > _MAX_CPU:

@@ -129,14 +129,14 @@ def test_refuses_a_client_of_our_authority_that_is_not_on_the_list(
 def test_refuses_a_client_without_certificate(server: Server, files: NamedFiles) -> None:
     anonymous = ssl.create_default_context(cafile=str(files("k40s-scheduler-tls").ca))
 
-    with pytest.raises(OSError, match="certificate required|reset|closed|EOF"):
+    with pytest.raises(OSError, match=r"certificate required|reset|closed|EOF"):
         ask(server.connect_with(anonymous))
 
 
 def test_refuses_a_server_certificate_as_a_client(server: Server, files: NamedFiles) -> None:
     stolen = files("k40s-rubicante-tls")
 
-    with pytest.raises(OSError, match="unsupported certificate|reset|closed|EOF"):
+    with pytest.raises(OSError, match=r"unsupported certificate|reset|closed|EOF"):
         ask(server.connect(stolen))
 
 
@@ -146,19 +146,19 @@ def test_refuses_the_right_name_from_another_authority(
     foreign = unpack(other_authority / "k40s-scheduler-tls.yaml", tmp_path / "foreign")
     mixed = TlsFiles(cert=foreign.cert, key=foreign.key, ca=files("k40s-scheduler-tls").ca)
 
-    with pytest.raises(OSError, match="unknown ca|decrypt error|reset|closed|EOF"):
+    with pytest.raises(OSError, match=r"unknown ca|decrypt error|reset|closed|EOF"):
         ask(server.connect(mixed))
 
 
 def test_refuses_tls_below_1_2(server: Server, files: NamedFiles) -> None:
     old = client_context(files("k40s-scheduler-tls"))
     old.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
         old.minimum_version = ssl.TLSVersion.TLSv1
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
 
-    with pytest.raises(OSError, match="protocol version|alert|reset|closed|EOF"):
+    with pytest.raises(OSError, match=r"protocol version|alert|reset|closed|EOF"):
         server.connect_with(old)
 
 
@@ -189,9 +189,7 @@ def test_refuses_a_body_above_the_limit(server: Server, files: NamedFiles) -> No
 
 
 @pytest.mark.parametrize(("size", "status"), [(1000, 200), (1001, 413), (100_000, 413)])
-def test_bounds_a_chunked_body(
-    server: Server, files: NamedFiles, size: int, status: int
-) -> None:
+def test_bounds_a_chunked_body(server: Server, files: NamedFiles, size: int, status: int) -> None:
     connection = server.connect(files("k40s-scheduler-tls"))
 
     connection.request("POST", "/", iter([b"x" * size]), encode_chunked=True)
@@ -221,7 +219,7 @@ def test_stops_in_order_when_told_to(files: NamedFiles) -> None:
     assert (running.process.returncode, output, errors) == (0, "stopped\n", "")
 
 
-def test_serves_without_tls_where_asked(tmp_path: Path) -> None:
+def test_serves_without_tls_where_asked() -> None:
     with serving(None) as running:
         plain = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
 
