@@ -1,0 +1,258 @@
+"""Pods per second of a real kube-scheduler: without extender, with a trivial one, with k40s.
+
+    python -m bench.scheduler_throughput [--rounds 3] [--nodes 500] [--pods 1500] [--binaries DIR]
+
+A real etcd, API server and scheduler; the nodes are registered objects. In each round, for each
+variant: all pods are created, then the scheduler is started; the rate is that from the first pod
+bound to the last. k40s runs with every check on: each node publishes an assurance kept alive by a
+Lease, a third of the pods each is NO, LOW and HI, and k40s itself creates the Bindings.
+"""
+
+import argparse
+import re
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import urllib3
+
+from k40s.annotations import (
+    ASSURANCE_KEY,
+    CRITICALITY_KEY,
+    NodeAssurance,
+    format_node_assurance,
+)
+from k40s.units import NS_PER_S, Nanoseconds
+from localcluster.binaries import Binaries, kubernetes_version
+from localcluster.certificates import KeyPair
+from localcluster.control_plane import ControlPlane, free_ports
+from tests.fakes.extender_process import (
+    SCHEDULER,
+    RunningExtender,
+    issue_certificates,
+    read_metrics,
+    scheduler_configuration,
+    start_extender,
+)
+from tests.fakes.registered_nodes import (
+    Api,
+    create_pods,
+    delete_pods,
+    make_spec,
+    prepare,
+    register_nodes,
+)
+
+urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+CRITICALITIES = ("NO", "LOW", "HI")
+LIMIT_S = 180
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    rate: float
+    extender_ms: float
+    """CPU of the extender's processes per pod."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--nodes", type=int, default=500)
+    parser.add_argument("--pods", type=int, default=1500)
+    parser.add_argument("--percentage", type=int, default=100, help="percentageOfNodesToScore")
+    parser.add_argument("--only", default="", help="variants, separated by commas")
+    parser.add_argument("--binaries", type=Path, default=default_binaries())
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="k40s-bench-") as place,
+        ControlPlane.on_loopback(
+            directory=Path(place), binaries=Binaries(directory=options.binaries)
+        ) as plane,
+    ):
+        bench(plane, Path(place), options)
+
+
+def default_binaries() -> Path:
+    return Path.home() / ".cache" / "k40s" / "kubernetes" / kubernetes_version()
+
+
+def bench(plane: ControlPlane, place: Path, options: argparse.Namespace) -> None:
+    api = Api(plane)
+    prepare(api)
+    names = [f"node-{number:04d}" for number in range(options.nodes)]
+    register_nodes(api, names, annotations=lambda _name: {ASSURANCE_KEY: assurance()})
+    certificates = issue_certificates(place / "certificates")
+    chosen = [one for one in options.only.split(",") if one]
+    variants = start_variants(plane, certificates, chosen)
+    runs: dict[str, list[Run]] = {name: [] for name in variants}
+    for number in range(options.rounds):
+        for name, extender in variants.items():
+            run = measure(plane, api, name, extender, options)
+            runs[name].append(run)
+            print(f"round {number + 1} {name:12} {run.rate:7.1f} pods/s", file=sys.stderr)
+    report(runs, options)
+    if "k40s (mTLS)" in variants and variants["k40s (mTLS)"] is not None:
+        show_durations(read_metrics(variants["k40s (mTLS)"].probes))
+
+
+def start_variants(
+    plane: ControlPlane, certificates: Any, chosen: list[str]
+) -> dict[str, RunningExtender | None]:
+    def trivial() -> RunningExtender:
+        (port,) = free_ports(1)
+        plane.supervisor.start("trivial", [sys.executable, "-m", "bench.extender_trivial", port])
+        return RunningExtender(
+            url=f"http://127.0.0.1:{port}/scheduler", probes="", scheduler_tls=None
+        )
+
+    makers: dict[str, Callable[[], RunningExtender | None]] = {
+        "none": lambda: None,
+        "trivial": trivial,
+        "k40s (plain)": lambda: start_extender(
+            plane, certificates, name="k40s-plain", module="bench.extender_plain", tls=False
+        ),
+        "k40s (mTLS)": lambda: start_extender(plane, certificates, name="k40s-mtls"),
+    }
+    return {name: make() for name, make in makers.items() if not chosen or name in chosen}
+
+
+def assurance() -> str:
+    return format_node_assurance(
+        NodeAssurance(
+            hardware=5,
+            software=4,
+            state=10,
+            observed=datetime.now(UTC).replace(microsecond=0),
+            lease=Nanoseconds(3600 * NS_PER_S),
+        )
+    )
+
+
+def measure(
+    plane: ControlPlane,
+    api: Api,
+    variant: str,
+    extender: RunningExtender | None,
+    options: argparse.Namespace,
+) -> Run:
+    specs = [
+        make_spec(
+            f"pod-{number:05d}",
+            scheduler=SCHEDULER,
+            annotations={CRITICALITY_KEY: CRITICALITIES[number % 3]},
+        )
+        for number in range(options.pods)
+    ]
+    create_pods(api, specs)
+    config = scheduler_configuration(extender)
+    config["percentageOfNodesToScore"] = options.percentage
+    config["clientConnection"] = {"qps": 5000, "burst": 5000}
+    if variant == "trivial":
+        del config["extenders"][0]["bindVerb"]
+    (port,) = free_ports(1)
+    process = extender_process(plane, variant)
+    before = cpu_seconds(process)
+    plane.start_scheduler(config, port=port)
+    try:
+        rate = watch_scheduler(plane, port, options.pods)
+    finally:
+        plane.stop("kube-scheduler")
+    spent = cpu_seconds(process) - before
+    delete_pods(api)
+    return Run(rate=rate, extender_ms=spent * 1000 / options.pods)
+
+
+def extender_process(plane: ControlPlane, variant: str) -> psutil.Process | None:
+    name = {"trivial": "trivial", "k40s (plain)": "k40s-plain", "k40s (mTLS)": "k40s-mtls"}
+    pid = plane.pid(name[variant]) if variant in name else None
+    return None if pid is None else psutil.Process(pid)
+
+
+def cpu_seconds(process: psutil.Process | None) -> float:
+    if process is None:
+        return 0.0
+    family = [process, *process.children(recursive=True)]
+    return sum(sum(one.cpu_times()[:2]) for one in family)
+
+
+def watch_scheduler(plane: ControlPlane, port: int, pods: int) -> float:
+    """Follow the scheduler's own count of pods scheduled, which costs the API server nothing."""
+    admin = KeyPair.at(plane.directory / "pki", "admin")
+    pause = threading.Event()
+    first: tuple[float, int] | None = None
+    started = time.monotonic()
+    with urllib3.PoolManager(
+        cert_reqs="CERT_NONE",  # the scheduler's own certificate, on loopback
+        cert_file=str(admin.certificate),
+        key_file=str(admin.key),
+        retries=False,
+        timeout=5,
+    ) as pool:
+        while time.monotonic() - started < LIMIT_S:
+            try:
+                text = pool.request("GET", f"https://127.0.0.1:{port}/metrics").data.decode()
+            except urllib3.exceptions.HTTPError:
+                text = ""
+            now, count = time.monotonic(), scheduled(text)
+            if count and first is None:
+                first = (now, count)
+            if first is not None and count >= pods:
+                return (count - first[1]) / (now - first[0])
+            pause.wait(0.1)
+    raise AssertionError(f"not all pods were bound after {LIMIT_S} s")
+
+
+def scheduled(text: str) -> int:
+    found = re.findall(
+        r'^scheduler_schedule_attempts_total\{[^}]*result="scheduled"[^}]*\} (\S+)',
+        text,
+        re.MULTILINE,
+    )
+    return int(sum(float(one) for one in found))
+
+
+def report(runs: dict[str, list[Run]], options: argparse.Namespace) -> None:
+    base = runs.get("trivial")
+    floor = statistics.median(run.rate for run in base) if base else 0.0
+    print(
+        f"\n{options.nodes} nodes, {options.pods} pods, percentageOfNodesToScore "
+        f"{options.percentage}, {options.rounds} rounds interleaved\n"
+    )
+    print("| extender | pods/s, median | range | against trivial | extender CPU per pod |")
+    print("|---|---|---|---|---|")
+    for name, several in runs.items():
+        rates = [run.rate for run in several]
+        ratio = f"{statistics.median(rates) / floor:.2f}" if floor else "–"
+        cpu = statistics.median(run.extender_ms for run in several)
+        print(
+            f"| {name} | {statistics.median(rates):.0f} | {min(rates):.0f}–{max(rates):.0f} "
+            f"| {ratio} | {cpu:.2f} ms |"
+        )
+
+
+def show_durations(text: str) -> None:
+    print("\nmean durations inside k40s (mTLS): ", end="")
+    parts = []
+    for verb in ("filter", "prioritize", "bind"):
+        total = sample(text, f'k40s_extender_call_seconds_sum{{verb="{verb}"}}')
+        count = sample(text, f'k40s_extender_call_seconds_count{{verb="{verb}"}}')
+        parts.append(f"{verb} {1000 * total / max(count, 1):.2f} ms")
+    print(", ".join(parts))
+
+
+def sample(text: str, name: str) -> float:
+    found = [line for line in text.splitlines() if line.startswith(name + " ")]
+    return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+
+if __name__ == "__main__":
+    main()

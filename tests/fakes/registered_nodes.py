@@ -1,0 +1,157 @@
+"""A real API server peopled with Node and Pod objects that no kubelet stands behind."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import urllib3
+
+from k40s.annotations import ASSURANCE_KEY, CPU_STATE_KEY, REAL_TIME_LABEL
+from localcluster.certificates import KeyPair
+from localcluster.control_plane import ControlPlane
+
+NAMESPACE = "k40s-system"
+MERGE = "application/merge-patch+json"
+_LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+
+
+class Api:
+    """The administrator's raw requests; any status but 2xx and the ``accepted`` is an error."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        admin = KeyPair.at(plane.directory / "pki", "admin")
+        self._server = plane.endpoint.server
+        self._pool = urllib3.PoolManager(
+            ca_certs=str(plane.authority.pair.certificate),
+            cert_file=str(admin.certificate),
+            key_file=str(admin.key),
+            timeout=30,
+            retries=False,
+            maxsize=8,
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        kind: str = "application/json",
+        accepted: Sequence[int] = (),
+    ) -> dict[str, Any]:
+        answer = self._pool.request(
+            method,
+            self._server + path,
+            body=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": kind},
+        )
+        if not 200 <= answer.status < 300 and answer.status not in accepted:
+            raise AssertionError(f"{method} {path}: {answer.status} {answer.data[:300]!r}")
+        document: dict[str, Any] = json.loads(answer.data)
+        return document
+
+    def close(self) -> None:
+        self._pool.clear()
+
+
+def prepare(api: Api) -> None:
+    """What a controller manager would have made: our namespace and the service account."""
+    body = {"metadata": {"name": NAMESPACE}}
+    api.request("POST", "/api/v1/namespaces", body, accepted=(409,))
+    account = {"metadata": {"name": "default"}}
+    path = "/api/v1/namespaces/default/serviceaccounts"
+    api.request("POST", path, account, accepted=(409,))
+
+
+def register_nodes(
+    api: Api,
+    names: Iterable[str],
+    *,
+    annotations: Callable[[str], Mapping[str, str]] = lambda _name: {},
+    leases: Iterable[str] = ("malacoda",),
+) -> None:
+    """Register ready nodes, free of the taint that admission puts on new ones, and their Leases."""
+    daemons = tuple(leases)
+
+    def register(name: str) -> None:
+        api.request("POST", "/api/v1/nodes", _node(name, annotations(name)))
+        clean = {"spec": {"taints": None}}
+        api.request("PATCH", f"/api/v1/nodes/{name}", clean, kind=MERGE)
+        for daemon in daemons:
+            api.request("POST", _LEASES, _lease(f"{daemon}-{name}"), accepted=(409,))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(register, names))
+
+
+def annotate_node(api: Api, name: str, annotations: Mapping[str, str]) -> None:
+    body = {"metadata": {"annotations": dict(annotations)}}
+    api.request("PATCH", f"/api/v1/nodes/{name}", body, kind=MERGE)
+
+
+def make_spec(
+    name: str,
+    *,
+    scheduler: str,
+    annotations: Mapping[str, str] | None = None,
+    cpu: str = "10m",
+) -> dict[str, Any]:
+    """A pod of one container for one scheduler."""
+    return {
+        "metadata": {"name": name, "annotations": dict(annotations or {})},
+        "spec": {
+            "schedulerName": scheduler,
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [
+                {"name": "main", "image": "app", "resources": {"requests": {"cpu": cpu}}}
+            ],
+        },
+    }
+
+
+def create_pods(api: Api, specs: Iterable[Mapping[str, Any]]) -> None:
+    def create(spec: Mapping[str, Any]) -> None:
+        api.request("POST", "/api/v1/namespaces/default/pods", spec)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(create, specs))
+
+
+def get_pod(api: Api, name: str) -> dict[str, Any]:
+    return api.request("GET", f"/api/v1/namespaces/default/pods/{name}")
+
+
+def delete_pods(api: Api) -> None:
+    """All pods of the default namespace, at once."""
+    options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
+    api.request("DELETE", "/api/v1/namespaces/default/pods", options)
+
+
+def real_time(cpu_state: str, assurance: str) -> dict[str, str]:
+    return {ASSURANCE_KEY: assurance, CPU_STATE_KEY: cpu_state}
+
+
+def _node(name: str, annotations: Mapping[str, str]) -> dict[str, Any]:
+    size = {"cpu": "32", "memory": "64Gi", "pods": "110"}
+    labels = {"kubernetes.io/hostname": name}
+    if CPU_STATE_KEY in annotations:
+        labels[REAL_TIME_LABEL] = "true"
+    return {
+        "metadata": {"name": name, "labels": labels, "annotations": dict(annotations)},
+        "status": {
+            "capacity": size,
+            "allocatable": size,
+            "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
+        },
+    }
+
+
+def _lease(name: str) -> dict[str, Any]:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {
+        "metadata": {"name": name},
+        "spec": {"holderIdentity": name, "leaseDurationSeconds": 3600, "renewTime": now},
+    }
