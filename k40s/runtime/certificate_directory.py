@@ -102,9 +102,10 @@ class CertificateDirectory:
     ) -> list[str]:
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         authority, written = self._ready_authority(authority_lifetime, now)
+        every = every or bool(written)  # a Secret carries the authority's certificate as well
         for name, identity in identities(self._namespace).items():
             validity = self._validity(name, authority.certificate)
-            if every or written or validity is None or validity.due(now):
+            if every or validity is None or validity.due(now):
                 pair = issue(authority, identity, lifetime=lifetime, now=now)
                 secret = self._secret(name, pair, authority.certificate)
                 _write_file(self._path / f"{name}.yaml", secret, mode=0o600)

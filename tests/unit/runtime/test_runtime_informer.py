@@ -192,20 +192,23 @@ def test_is_synchronized_after_the_first_list_only() -> None:
     assert informer.synchronized.is_set()
 
 
-def test_stops_within_a_stream() -> None:
-    stop = threading.Event()
+class EndlessSource(ScriptedSource):
+    """A watch that only ends with the process."""
 
-    def endless(_version: str) -> Iterator[WatchEvent[Thing]]:
-        stop.set()
+    def watch(self, resource_version: str) -> Iterator[WatchEvent[Thing]]:
+        self.calls.append(f"watch {resource_version}")
+        self._stop.set()
         while True:
             yield change("6", None)
 
-    source = ScriptedSource(stop, listing("5"))
-    source.watch = endless  # type: ignore[method-assign]  # a stream that never ends
+
+def test_stops_within_a_stream() -> None:
+    stop = threading.Event()
+    source = EndlessSource(stop, listing("5"))
 
     Informer(name="things", source=source, handler=Cache(), stop=stop).run()
 
-    assert source.calls == ["list"]
+    assert source.calls == ["list", "watch 5"]
 
 
 class RecordedPauses(threading.Event):
