@@ -15,11 +15,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 import urllib3
@@ -30,6 +29,7 @@ from k40s.annotations import (
     NodeAssurance,
     format_node_assurance,
 )
+from k40s.runtime.tls import TlsFiles
 from k40s.units import NS_PER_S, Nanoseconds
 from localcluster.binaries import Binaries, kubernetes_version
 from localcluster.certificates import KeyPair
@@ -105,16 +105,18 @@ def bench(plane: ControlPlane, place: Path, options: argparse.Namespace) -> None
 
 
 def start_variants(
-    plane: ControlPlane, certificates: Any, chosen: list[str]
+    plane: ControlPlane, certificates: Mapping[str, TlsFiles], chosen: list[str]
 ) -> dict[str, RunningExtender | None]:
     def trivial() -> RunningExtender:
         (port,) = free_ports(1)
-        plane.supervisor.start("trivial", [sys.executable, "-m", "bench.extender_trivial", port])
+        plane.supervisor.start(
+            "trivial", [sys.executable, "-m", "bench.extender_trivial", str(port)]
+        )
         return RunningExtender(
             url=f"http://127.0.0.1:{port}/scheduler", probes="", scheduler_tls=None
         )
 
-    makers: dict[str, Callable[[], RunningExtender | None]] = {
+    makers = {
         "none": lambda: None,
         "trivial": trivial,
         "k40s (plain)": lambda: start_extender(
@@ -231,10 +233,10 @@ def report(runs: dict[str, list[Run]], options: argparse.Namespace) -> None:
     print("|---|---|---|---|---|")
     for name, several in runs.items():
         rates = [run.rate for run in several]
-        ratio = f"{statistics.median(rates) / floor:.2f}" if floor else "–"
+        ratio = f"{statistics.median(rates) / floor:.2f}" if floor else "-"
         cpu = statistics.median(run.extender_ms for run in several)
         print(
-            f"| {name} | {statistics.median(rates):.0f} | {min(rates):.0f}–{max(rates):.0f} "
+            f"| {name} | {statistics.median(rates):.0f} | {min(rates):.0f} to {max(rates):.0f} "
             f"| {ratio} | {cpu:.2f} ms |"
         )
 
