@@ -62,6 +62,7 @@ class Daemon:
         gateway: Gateway,
         pods: WatchSource[PodRecord],
         store: BookStore,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self.registry = CollectorRegistry()
@@ -78,14 +79,14 @@ class Daemon:
             node=node,
             admit=admit,
             lease=settings.reservation_lease,
-            clock=time.monotonic_ns,
+            clock=lambda: round(clock() * NS_PER_S),
         )
         kernel = _kernel(settings, system, self.capability, self.stop)
         self.pods = NodePods(book=self.book, changed=self._watch.ring)
         self.enforcer = Enforcer(
-            book=self.book, kernel=kernel, statuses=self.pods, metrics=metrics, clock=time.monotonic
+            book=self.book, kernel=kernel, statuses=self.pods, metrics=metrics, clock=clock
         )
-        self.loop = EnforcementLoop(enforcer=self.enforcer, watch=self._watch, clock=time.monotonic)
+        self.loop = EnforcementLoop(enforcer=self.enforcer, watch=self._watch, clock=clock)
         self.reservations = Reservations(
             node=settings.node_name,
             book=self.book,
@@ -129,7 +130,7 @@ class Daemon:
             ),
             metrics=(book_metrics, metrics),
             trouble=self.healthy,
-            clock=time.monotonic,
+            clock=clock,
             beat_period=settings.lease / NS_PER_S / _BEATS_PER_LEASE,
         )
 

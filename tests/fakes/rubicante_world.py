@@ -109,6 +109,7 @@ class World:
     cgroup_root: str = "/k8s"
     admit: Admit = admit
     enforceable: bool = True
+    opened: bool = True
     woken: int = 0
 
     def __post_init__(self) -> None:
@@ -147,11 +148,18 @@ class World:
             metrics=self.metrics,
             enforceable=self.enforceable,
         )
-        self.reservations.open()
+        if self.opened:
+            self.reservations.open()
 
-    def restarted(self) -> "World":
+    def restarted(self, *, opened: bool = True) -> "World":
         """A new process on the same disk, kernel and API server."""
-        return World(seconds=self.seconds, system=self.system, store=self.store, server=self.server)
+        return World(
+            seconds=self.seconds,
+            system=self.system,
+            store=self.store,
+            server=self.server,
+            opened=opened,
+        )
 
     def reserve(
         self,

@@ -1,0 +1,293 @@
+import pytest
+
+from daemons.rubicante.book import Book, Reserved
+from daemons.rubicante.entry import Entry, Phase, format_entry, parse_entry
+from k40s.cpu.admission import admit
+from k40s.cpu.model import total_bandwidth
+from k40s.cpu.outcome import Admission, Rejection
+from k40s.criticality import Criticality
+from k40s.errors import KernelError, UnavailableError
+from k40s.node_api import ReservationRequest
+from k40s.reasons import Reason
+from k40s.units import NS_PER_S, Nanoseconds
+from tests.fakes.rubicante_api_server import FakeStore
+from tests.fakes.rubicante_world import ask, node, task, uid
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    return FakeStore()
+
+
+@pytest.fixture
+def book(store: FakeStore, clock: Clock) -> Book:
+    return make(store, clock)
+
+
+def make(store: FakeStore, clock: Clock) -> Book:
+    lease = Nanoseconds(60 * NS_PER_S)
+    return Book(store=store, node=node(), admit=admit, lease=lease, clock=clock)
+
+
+def consent(entry: Entry) -> None:
+    assert entry.phase is Phase.LEASED
+
+
+def reserve(book: Book, request: ReservationRequest) -> Reserved | Rejection:
+    return book.reserve(request, containers=("main",), claim=consent)
+
+
+def test_a_reservation_is_leased_and_counted(book: Book) -> None:
+    outcome = reserve(book, ask(1))
+
+    assert isinstance(outcome, Reserved)
+    assert outcome.created
+    assert outcome.entry.phase is Phase.LEASED
+    assert book.node().utilization(1) == outcome.entry.reservations[0].server.bandwidth
+    assert book.generation == 1
+
+
+def test_a_repeat_changes_nothing_but_renews_the_lease(
+    book: Book, store: FakeStore, clock: Clock
+) -> None:
+    first = reserve(book, ask(1))
+    before = dict(store.texts)
+    clock.now = 50 * NS_PER_S
+
+    again = reserve(book, ask(1, generation=0))
+    clock.now = 100 * NS_PER_S
+
+    assert isinstance(first, Reserved)
+    assert isinstance(again, Reserved)
+    assert (again.entry, again.created) == (first.entry, False)
+    assert store.texts == before
+    assert book.expired() == ()
+
+
+def test_another_contract_of_a_leased_pod_replaces_the_first(book: Book) -> None:
+    reserve(book, ask(1, task(wcet_ms=5)))
+
+    outcome = reserve(book, ask(1, task(wcet_ms=2)))
+
+    assert isinstance(outcome, Reserved)
+    assert outcome.created
+    (entry,) = book.entries()
+    assert entry.request.workload == ask(1, task(wcet_ms=2)).workload
+
+
+def test_another_contract_of_a_bound_pod_is_refused(book: Book) -> None:
+    reserve(book, ask(1))
+    book.confirm(uid(1))
+
+    outcome = reserve(book, ask(1, task(wcet_ms=2)))
+
+    assert isinstance(outcome, Rejection)
+    assert outcome.reason is Reason.POD_INVALID
+
+
+def test_a_stale_generation_is_refused(book: Book) -> None:
+    reserve(book, ask(1))
+
+    outcome = reserve(book, ask(2, generation=0))
+
+    assert isinstance(outcome, Rejection)
+    assert outcome.reason is Reason.CPU_STALE_GENERATION
+    assert len(book.entries()) == 1
+
+
+def test_the_present_generation_is_accepted(book: Book) -> None:
+    reserve(book, ask(1))
+
+    assert isinstance(reserve(book, ask(2, task(wcet_ms=2), generation=1)), Reserved)
+
+
+def test_a_refusal_changes_nothing(book: Book, store: FakeStore) -> None:
+    outcome = reserve(book, ask(1, task(wcet_ms=99)))
+
+    assert isinstance(outcome, Rejection)
+    assert outcome.reason is Reason.CPU_NO_BANDWIDTH
+    assert store.texts == {}
+    assert book.generation == 0
+
+
+def test_a_platform_without_a_wcet_is_refused(book: Book) -> None:
+    book.describe(node(platform="arm"))
+
+    outcome = book.judge(ask(1))
+
+    assert isinstance(outcome, Rejection)
+    assert outcome.reason is Reason.CPU_NO_WCET
+
+
+def test_describing_the_node_anew_counts_as_a_change_only_when_it_is_one(book: Book) -> None:
+    book.describe(node())
+    same = book.generation
+
+    book.describe(node(platform="arm"))
+
+    assert (same, book.generation) == (0, 1)
+    assert book.node().platform == "arm"
+
+
+def test_judging_changes_nothing(book: Book, store: FakeStore) -> None:
+    outcome = book.judge(ask(1))
+
+    assert isinstance(outcome, Admission)
+    assert store.texts == {}
+    assert book.entries() == ()
+
+
+def test_what_the_claim_raises_leaves_the_book_as_it_was(book: Book, store: FakeStore) -> None:
+    def refuse(_entry: Entry) -> None:
+        raise KernelError("EINVAL")
+
+    with pytest.raises(KernelError):
+        book.reserve(ask(1), containers=("main",), claim=refuse)
+
+    assert store.texts == {}
+    assert book.entries() == ()
+    assert book.node().reservations == ()
+
+
+def test_a_store_that_fails_leaves_the_book_as_it_was(book: Book, store: FakeStore) -> None:
+    store.broken = True
+
+    with pytest.raises(UnavailableError):
+        reserve(book, ask(1))
+
+    assert book.entries() == ()
+    assert book.generation == 0
+
+
+def test_a_neighbour_whose_server_grows_is_written_in_the_same_breath(
+    book: Book, store: FakeStore, clock: Clock
+) -> None:
+    reserve(book, ask(1, task(wcet_ms=2)))
+    before = book.find(uid(1))
+
+    reserve(book, ask(2, task(wcet_ms=2), criticality=Criticality.HI))
+
+    after = make(store, clock).find(uid(1))
+    assert before is not None
+    assert after is not None
+    assert after.reservations[0].server.budget > before.reservations[0].server.budget
+    assert after.reservations[0].priorities < before.reservations[0].priorities
+
+
+def test_a_new_process_finds_the_book_and_its_generation(
+    book: Book, store: FakeStore, clock: Clock
+) -> None:
+    reserve(book, ask(1))
+    book.confirm(uid(1))
+    reserve(book, ask(2, task(wcet_ms=2)))
+    book.let_go(uid(2))
+
+    again = make(store, clock)
+
+    assert again.entries() == book.entries()
+    assert again.generation == book.generation == 2
+    assert total_bandwidth(again.node().reservations) > 0
+
+
+def test_the_generation_never_goes_back(book: Book, store: FakeStore, clock: Clock) -> None:
+    for _ in range(3):
+        reserve(book, ask(1))
+        book.let_go(uid(1))
+        book.forget(uid(1))
+
+    assert make(store, clock).generation == 6
+
+
+def test_a_lease_runs_out_unless_confirmed(book: Book, clock: Clock) -> None:
+    reserve(book, ask(1))
+    reserve(book, ask(2, task(wcet_ms=2)))
+    book.confirm(uid(2))
+    early = book.expired()
+    clock.now = 60 * NS_PER_S
+
+    assert early == ()
+    assert [entry.pod.uid for entry in book.expired()] == [uid(1)]
+
+
+def test_a_new_process_gives_leases_their_time_anew(
+    book: Book, store: FakeStore, clock: Clock
+) -> None:
+    reserve(book, ask(1))
+    clock.now = 59 * NS_PER_S
+
+    again = make(store, clock)
+    clock.now = 118 * NS_PER_S
+
+    assert again.expired() == ()
+
+
+def test_only_a_lease_can_be_confirmed(book: Book) -> None:
+    nothing = book.confirm(uid(1))
+    reserve(book, ask(1))
+
+    assert not nothing
+    assert book.confirm(uid(1))
+    assert not book.confirm(uid(1))
+
+
+def test_bandwidth_stays_reserved_until_the_kernel_has_let_go(book: Book) -> None:
+    reserve(book, ask(1))
+    held = book.node().utilization(1)
+
+    assert book.let_go(uid(1))
+    assert book.node().utilization(1) == held
+    assert book.forget(uid(1))
+    assert book.node().utilization(1) == 0
+
+
+def test_letting_go_of_nothing_is_no_change(book: Book) -> None:
+    assert not book.let_go(uid(1))
+    assert not book.forget(uid(1))
+    assert book.generation == 0
+
+
+def test_a_pod_being_released_may_reserve_again(book: Book) -> None:
+    reserve(book, ask(1))
+    book.let_go(uid(1))
+
+    outcome = reserve(book, ask(1))
+
+    assert isinstance(outcome, Reserved)
+    assert outcome.created
+    assert outcome.entry.phase is Phase.LEASED
+
+
+def test_an_entry_is_read_back_as_it_was(book: Book) -> None:
+    outcome = reserve(book, ask(1, task("a", wcet_ms=1), task("b", wcet_ms=2)))
+
+    assert isinstance(outcome, Reserved)
+    assert parse_entry(format_entry(outcome.entry), pod_uid=uid(1)) == outcome.entry
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        '{"request":"{}","containers":[],"phase":"leased","allocation":"{}"}',
+        '{"request":1,"containers":[],"phase":"asleep","allocation":""}',
+    ],
+)
+def test_a_damaged_store_is_unusable(store: FakeStore, clock: Clock, text: str) -> None:
+    store.texts[f"pod/{uid(1)}"] = text
+
+    with pytest.raises(UnavailableError, match="damaged"):
+        make(store, clock)
