@@ -11,6 +11,7 @@ from localcluster.claims import Claim
 from localcluster.components import kube_proxy
 from localcluster.control_plane import ControlPlane
 from localcluster.errors import CommandError, LocalClusterError
+from localcluster.files import write_changed
 from localcluster.machine import memory_bytes, online_cpus
 from localcluster.network import connect_control_plane, connect_node
 from localcluster.node import HARDWARE_ASSURANCE_KEY, Node, NodeNames, NodeResources
@@ -131,12 +132,12 @@ def reserved(*, memory: int, nodes: int) -> dict[str, str]:
 def _start_control_proxy(node: Node, control: Place, plane: ControlPlane) -> None:
     """The API server and the scheduler reach Services too: webhooks, and the extender."""
     config = plane.directory / "config" / "kube-proxy.yaml"
-    config.parent.mkdir(parents=True, exist_ok=True)
     kubeconfig = plane.identity("kube-proxy", name="system:kube-proxy")
-    config.write_text(
-        kube_proxy.configuration(kubeconfig=kubeconfig, node=node.names.node, pods=node.plan.pods),
-        encoding="utf-8",
+    text = kube_proxy.configuration(
+        kubeconfig=kubeconfig, node=node.names.node, pods=node.plan.pods
     )
+    if write_changed(config, text):
+        plane.supervisor.stop(_CONTROL_PROXY)
     command = kube_proxy.command(plane.binaries.path("kube-proxy"), config=config)
     plane.supervisor.start(_CONTROL_PROXY, control.inside(command), adopt=control.adopt)
 

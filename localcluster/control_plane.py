@@ -21,6 +21,7 @@ from localcluster.binaries import Binaries
 from localcluster.certificates import Authority, KeyPair, issue_signing_key
 from localcluster.commands import run
 from localcluster.components import apiserver, controller_manager, etcd, scheduler
+from localcluster.files import write_changed
 from localcluster.kubeconfig import write_kubeconfig
 from localcluster.places import Place
 from localcluster.processes import Supervisor
@@ -145,10 +146,8 @@ class ControlPlane:
         """
         kubeconfig = self.identity("kube-scheduler", name="system:kube-scheduler")
         config = self.directory / "config" / f"{name}.yaml"
-        config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(
-            scheduler.configuration(configuration, kubeconfig=kubeconfig), encoding="utf-8"
-        )
+        if write_changed(config, scheduler.configuration(configuration, kubeconfig=kubeconfig)):
+            self.supervisor.stop(name)
         self._launch(
             name,
             scheduler.command(

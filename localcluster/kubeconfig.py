@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from localcluster.certificates import KeyPair
+from localcluster.files import write_changed
 
 
 def write_kubeconfig(path: Path, *, server: str, authority: Path, identity: KeyPair) -> Path:
@@ -31,9 +32,7 @@ def write_kubeconfig(path: Path, *, server: str, authority: Path, identity: KeyP
             }
         ],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    write_changed(path, yaml.safe_dump(document))
     return path
 
 

@@ -13,6 +13,7 @@ from localcluster.cgroups import CgroupTree
 from localcluster.commands import run
 from localcluster.components import cni, containerd, kube_proxy, kubelet
 from localcluster.control_plane import ControlPlane
+from localcluster.files import write_changed
 from localcluster.kubeconfig import write_kubeconfig
 from localcluster.places import Place, anchor_name, open_place
 from localcluster.settings import NodeSettings
@@ -123,10 +124,10 @@ class Node:
         """Start containerd and wait until it answers."""
         self._write("cni/net.d/10-local.conflist", self._pod_network())
         text = containerd.configuration(pause_image=pause_image, cni_plugins=cni_plugins)
-        self._write("kubernetes/containerd.toml", text)
-        name = self.names.component("containerd")
+        changed = self._write("kubernetes/containerd.toml", text)
         command = containerd.command("containerd", config=_ETC / "containerd.toml")
-        self._supervisor.start(name, place.inside(command), adopt=place.adopt)
+        self._start(place, "containerd", command, changed=changed)
+        name = self.names.component("containerd")
         self._supervisor.wait_ready(
             name, lambda: _answers(self._socket), timeout=_CONTAINERD_TIMEOUT, what="answering"
         )
@@ -174,7 +175,7 @@ class Node:
             reserved=self._resources.reserved,
             resolv_conf=_ETC / "resolv.conf",
         )
-        self._write("kubernetes/kubelet.yaml", config)
+        changed = self._write("kubernetes/kubelet.yaml", config)
         command = kubelet.command(
             self._binaries.path("kubelet"),
             config=_ETC / "kubelet.yaml",
@@ -183,8 +184,7 @@ class Node:
             address=address,
             labels=self._labels(),
         )
-        name = self.names.component("kubelet")
-        self._supervisor.start(name, place.inside(command), adopt=place.adopt)
+        self._start(place, "kubelet", command, changed=changed)
 
     def start_proxy(self, place: Place) -> None:
         """Start kube-proxy, which needs the Node object to exist."""
@@ -194,10 +194,9 @@ class Node:
         text = kube_proxy.configuration(
             kubeconfig=_ETC / "proxy.kubeconfig", node=self.names.node, pods=self.plan.pods
         )
-        self._write("kubernetes/proxy.yaml", text)
+        changed = self._write("kubernetes/proxy.yaml", text)
         command = kube_proxy.command(self._binaries.path("kube-proxy"), config=_ETC / "proxy.yaml")
-        name = self.names.component("kube-proxy")
-        self._supervisor.start(name, place.inside(command), adopt=place.adopt)
+        self._start(place, "kube-proxy", command, changed=changed)
 
     def write_daemon_settings(self) -> None:
         """What k40s's daemons on this node have to be told, as all nodes share one machine."""
@@ -234,10 +233,14 @@ class Node:
         )
         return self._directory / "kubernetes/pki/ca.crt"
 
-    def _write(self, name: str, text: str) -> None:
-        path = self._directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    def _start(self, place: Place, component: str, argv: Sequence[str], *, changed: bool) -> None:
+        name = self.names.component(component)
+        if changed:
+            self._supervisor.stop(name)
+        self._supervisor.start(name, place.inside(argv), adopt=place.adopt)
+
+    def _write(self, name: str, text: str) -> bool:
+        return write_changed(self._directory / name, text)
 
 
 def format_cpus(cpus: Sequence[int]) -> str:

@@ -150,6 +150,14 @@ class Supervisor:
                 raise self.failure(name, f"is not {what} after {timeout:g} s")
             self._pause.wait(_POLL)
 
+    def wait_gone(self, name: str, *, timeout: float) -> None:
+        """Wait until a process has ended by itself; ``timeout`` in seconds."""
+        deadline = time.monotonic() + timeout
+        while self.pid(name) is not None:
+            if time.monotonic() > deadline:
+                raise LocalClusterError(f"{name} still runs after {timeout:g} s")
+            self._pause.wait(_POLL)
+
     def failure(self, name: str, problem: str) -> ComponentFailedError:
         """An error that shows the end of the component's log."""
         log = self.log(name)

@@ -1,0 +1,103 @@
+"""However a cluster ends, nothing of it stays on the machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localcluster.binaries import PROGRAMS, Binaries
+from localcluster.cgroups import read_hierarchies
+from localcluster.cluster import Cluster
+from localcluster.commands import run
+from localcluster.errors import ComponentFailedError
+from localcluster.machine import SYSCTLS
+from localcluster.node import MOUNTS
+from localcluster.paths import RUN_ROOT, STATE_ROOT
+from localcluster.progress import Progress
+from localcluster.registry import Registry
+from localcluster.settings import ClusterSettings
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+NAME = "passing"
+
+
+def _of_other_clusters() -> list[str]:
+    return [claim.cluster for claim in Registry().claims() if claim.cluster != NAME]
+
+
+def _machine() -> dict[str, object]:
+    """What a cluster could leave on the machine, but for its processes."""
+    groups = {
+        path.name for top in read_hierarchies() for path in top.iterdir() if NAME in path.name
+    }
+    return {
+        "links": run(["ip", "-brief", "link"]),
+        "routes": run(["ip", "route"]),
+        "rules": run(["nft", "list", "tables"]),
+        "mounts": sorted(Path("/proc/self/mountinfo").read_text().splitlines()),
+        "cgroups": groups,
+        "sysctls": {key: run(["sysctl", "-n", key]) for key in (*SYSCTLS, "net.ipv4.ip_forward")},
+        "directories": {path for path in MOUNTS if path.exists()},
+        "state": {root for root in (STATE_ROOT / NAME, RUN_ROOT / NAME) if root.exists()},
+        "claims": [claim for claim in Registry().claims() if claim.cluster == NAME],
+    }
+
+
+def _processes_in(namespaces: set[Path]) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "ns/net").readlink() in namespaces:
+                found.append((entry / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def passing(machine: None) -> Iterator[Cluster]:
+    del machine
+    cluster = Cluster(ClusterSettings(name=NAME))
+    cluster.down()
+    yield cluster
+    cluster.down()
+
+
+@pytest.fixture
+def broken(tmp_path: Path, binaries: Binaries) -> Path:
+    """A directory of programs of which one does nothing but complain."""
+    for name in (*PROGRAMS, "etcd"):
+        (tmp_path / name).symlink_to(binaries.path(name))
+    bad = tmp_path / "kubelet"
+    bad.unlink()
+    bad.write_text("#!/bin/sh\necho this kubelet is broken\nexit 3\n")
+    bad.chmod(0o755)
+    return tmp_path
+
+
+def test_down_leaves_nothing(passing: Cluster, progress: Progress) -> None:
+    before = _machine()
+    passing.up(progress)
+    pids = [state.pid for state in passing.supervisor.states()]
+    namespaces = {Path(f"/proc/{pid}/ns/net").readlink() for pid in pids}
+
+    passing.down(progress)
+
+    assert len(namespaces) == 3
+    assert _processes_in(namespaces) == []
+    assert _machine() == before
+
+
+def test_a_failed_start_names_the_component_and_shows_the_end_of_its_log(
+    passing: Cluster, broken: Path
+) -> None:
+    before = _machine()
+    cluster = Cluster(ClusterSettings(name=NAME, binaries=broken))
+
+    with pytest.raises(ComponentFailedError, match="this kubelet is broken") as failure:
+        cluster.up()
+
+    assert failure.value.component in {"edge-1.kubelet", "edge-2.kubelet"}
+    passing.down()
+    assert _machine() == before
