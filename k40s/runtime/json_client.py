@@ -85,7 +85,6 @@ class JsonClient:
                     maxsize=self._connections,
                     ssl_context=context,
                     server_hostname=self._server_name,
-                    assert_hostname=self._server_name,
                 )
                 self._made_for = context
             return self._pools

@@ -93,10 +93,19 @@ def serving(directory: Path | None) -> Iterator[Server]:
             process.communicate(timeout=30)
 
 
+@pytest.fixture(scope="module")
+def running(authority: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    mounted = tmp_path_factory.mktemp("mounted")
+    unpack(authority / "k40s-extender-tls.yaml", mounted)
+    with serving(mounted) as started:
+        yield started
+
+
 @pytest.fixture
-def server(files: NamedFiles) -> Iterator[Server]:
-    with serving(files("k40s-extender-tls").cert.parent) as running:
-        yield running
+def server(running: Server) -> Iterator[Server]:
+    """The one server of this module; a test's connections to it are closed."""
+    with ExitStack() as opened:
+        yield Server(running.port, running.process, opened)
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes = b"") -> tuple[int, dict[str, object]]:

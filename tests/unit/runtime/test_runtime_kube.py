@@ -1,0 +1,375 @@
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from k40s.errors import UnavailableError
+from k40s.runtime.kube import connect
+from k40s.runtime.kube_gateway import KubeGateway
+from k40s.runtime.kube_transport import ApiTransport, ConflictError, NotFoundError
+from k40s.runtime.records import LeaseRecord, NodeRecord, ObjectRef
+from k40s.runtime.watching import Change, GoneError, Listing, WatchEvent
+from k40s.units import NS_PER_S, Nanoseconds
+from tests.fakes.runtime_api_server import Answer, FakeApiServer, serving
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+POD = "/api/v1/namespaces/default/pods/p"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/k40s-system/leases"
+
+
+def node(name: str = "edge-1", version: str = "7") -> dict[str, object]:
+    return {"metadata": {"name": name, "resourceVersion": version, "labels": {"a": "b"}}}
+
+
+def node_value(name: str = "edge-1", version: str = "7") -> NodeRecord:
+    return NodeRecord(name=name, labels={"a": "b"}, annotations={}, resource_version=version)
+
+
+def pod(uid: str, on: str) -> dict[str, object]:
+    return {
+        "metadata": {"name": "p", "namespace": "default", "uid": uid},
+        "spec": {"nodeName": on, "containers": [{"name": "c"}]},
+    }
+
+
+def status(code: int, message: str = "the reason") -> Answer:
+    return Answer(code, {"kind": "Status", "code": code, "message": message})
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApiServer]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def gateway(api: FakeApiServer) -> Iterator[KubeGateway]:
+    pool = urllib3.HTTPConnectionPool("127.0.0.1", api.port, maxsize=4)
+    transport = ApiTransport(
+        pool=pool,
+        authorize=lambda: {"Authorization": "bearer secret-token"},
+        timeout=Nanoseconds(20 * NS_PER_S),
+    )
+    yield KubeGateway(transport, now=lambda: NOW)
+    pool.close()
+
+
+def test_reads_the_metadata_of_a_node_alone(api: FakeApiServer, gateway: KubeGateway) -> None:
+    api.answer("GET", "/api/v1/nodes/edge-1", Answer(body=node()))
+
+    assert gateway.get_node("edge-1") == node_value()
+    assert "PartialObjectMetadata;" in api.received[0].headers["Accept"]
+    assert api.received[0].headers["Authorization"] == "bearer secret-token"
+
+
+def test_finds_none_where_there_is_none(api: FakeApiServer, gateway: KubeGateway) -> None:
+    api.answer("GET", POD, status(404))
+
+    assert gateway.get_node("nobody") is None
+    assert gateway.get_pod("default", "p") is None
+
+
+def test_patches_the_given_keys_alone(api: FakeApiServer, gateway: KubeGateway) -> None:
+    api.answer("PATCH", "/api/v1/nodes/edge-1", Answer(body=node()))
+
+    record = gateway.patch_node("edge-1", annotations={"k": "v", "gone": None})
+
+    assert record == node_value()
+    assert api.received[0].body == {"metadata": {"annotations": {"k": "v", "gone": None}}}
+    assert api.received[0].headers["Content-Type"] == "application/merge-patch+json"
+
+
+def test_says_that_the_node_to_patch_is_gone(gateway: KubeGateway) -> None:
+    with pytest.raises(NotFoundError, match="no answer to PATCH"):
+        gateway.patch_node("nobody", labels={"a": "b"})
+
+
+def bind(gateway: KubeGateway) -> None:
+    gateway.create_binding(
+        namespace="default", name="p", uid="u1", node="edge-1", annotations={"k": "v"}
+    )
+
+
+def test_binds_with_annotations(api: FakeApiServer, gateway: KubeGateway) -> None:
+    api.answer("POST", POD + "/binding", status(201))
+
+    bind(gateway)
+
+    assert api.received[0].body == {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {
+            "name": "p",
+            "namespace": "default",
+            "uid": "u1",
+            "annotations": {"k": "v"},
+        },
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "edge-1"},
+    }
+
+
+def test_binding_again_to_the_same_node_changes_nothing(
+    api: FakeApiServer, gateway: KubeGateway
+) -> None:
+    api.answer("POST", POD + "/binding", status(409))
+    api.answer("GET", POD, Answer(body=pod("u1", "edge-1")))
+
+    bind(gateway)
+
+
+@pytest.mark.parametrize(
+    "present",
+    [Answer(body=pod("u1", "edge-2")), Answer(body=pod("u2", "edge-1")), status(404)],
+    ids=["elsewhere", "another pod of the name", "gone"],
+)
+def test_a_pod_that_is_not_as_asked_is_a_conflict(
+    api: FakeApiServer, gateway: KubeGateway, present: Answer
+) -> None:
+    api.answer("POST", POD + "/binding", status(409, "already assigned"))
+    api.answer("GET", POD, present)
+
+    with pytest.raises(ConflictError, match="409 already assigned"):
+        bind(gateway)
+
+
+def test_renews_a_lease_or_creates_it(api: FakeApiServer, gateway: KubeGateway) -> None:
+    api.answer("PATCH", f"{LEASES}/malacoda-edge-1", status(404), Answer())
+    api.answer("POST", LEASES, status(201))
+
+    for _ in range(2):
+        gateway.renew_lease(
+            "k40s-system",
+            "malacoda-edge-1",
+            holder="edge-1",
+            duration=Nanoseconds(30 * NS_PER_S),
+        )
+
+    patch, create, again = (request.body for request in api.received)
+    spec = {
+        "holderIdentity": "edge-1",
+        "leaseDurationSeconds": 30,
+        "renewTime": "2026-01-02T03:04:05.678901Z",
+    }
+    assert patch == again == {"spec": spec}
+    assert create["metadata"] == {"name": "malacoda-edge-1", "namespace": "k40s-system"}
+    assert create["spec"] == spec | {"acquireTime": spec["renewTime"]}
+
+
+def test_creates_an_event_about_a_node(api: FakeApiServer, gateway: KubeGateway) -> None:
+    api.answer("POST", "/api/v1/namespaces/default/events", status(201))
+
+    gateway.create_event(
+        ObjectRef(kind="Node", namespace="", name="edge-1", uid="u"),
+        reason="Downgraded",
+        message="x" * 2000,
+        component="malacoda",
+        warning=True,
+    )
+
+    body = api.received[0].body
+    assert body["type"] == "Warning"
+    assert len(body["message"]) == 1024
+    assert body["firstTimestamp"] == "2026-01-02T03:04:05Z"
+    assert body["metadata"]["name"].startswith("edge-1.")
+
+
+def test_lists_in_pages(api: FakeApiServer, gateway: KubeGateway) -> None:
+    api.answer(
+        "GET",
+        "/api/v1/nodes",
+        Answer(body={"metadata": {"resourceVersion": "9", "continue": "c+1"}, "items": [node()]}),
+        Answer(body={"metadata": {"resourceVersion": "9"}, "items": [node("edge-2")]}),
+    )
+
+    listing = gateway.nodes(labels="a=b").list()
+
+    assert listing == Listing(records=(node_value(), node_value("edge-2")), resource_version="9")
+    assert [request.path for request in api.received] == [
+        "/api/v1/nodes?labelSelector=a%3Db&limit=500",
+        "/api/v1/nodes?labelSelector=a%3Db&limit=500&continue=c%2B1",
+    ]
+    assert "PartialObjectMetadataList" in api.received[0].headers["Accept"]
+
+
+def test_lists_leases_of_a_namespace(api: FakeApiServer, gateway: KubeGateway) -> None:
+    items = [
+        {
+            "metadata": {"name": "l"},
+            "spec": {"renewTime": "2026-01-02T03:04:05.678901Z", "leaseDurationSeconds": 30},
+        },
+        {"metadata": {"name": "empty"}},
+    ]
+    api.answer("GET", LEASES, Answer(body={"metadata": {"resourceVersion": "1"}, "items": items}))
+
+    assert gateway.leases(namespace="k40s-system").list().records == (
+        LeaseRecord(name="l", holder="", renewed=NOW, duration=Nanoseconds(30 * NS_PER_S)),
+        LeaseRecord(name="empty", holder="", renewed=None, duration=Nanoseconds(0)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        ({}, "/api/v1/pods?limit=500"),
+        ({"namespace": "a"}, "/api/v1/namespaces/a/pods?limit=500"),
+        ({"node": "edge-1"}, "/api/v1/pods?fieldSelector=spec.nodeName%3Dedge-1&limit=500"),
+    ],
+)
+def test_asks_for_the_chosen_pods(
+    api: FakeApiServer, gateway: KubeGateway, arguments: dict[str, str], path: str
+) -> None:
+    empty = Answer(body={"metadata": {"resourceVersion": "1"}, "items": None})
+    api.answer("GET", path.partition("?")[0], empty)
+
+    assert gateway.pods(**arguments).list().records == ()
+    assert api.received[0].path == path
+
+
+def line(kind: str, item: object) -> bytes:
+    return json.dumps({"type": kind, "object": item}).encode() + b"\n"
+
+
+def test_watches_until_the_server_ends_the_stream(api: FakeApiServer, gateway: KubeGateway) -> None:
+    lines = [
+        line("ADDED", node(version="8")),
+        line("MODIFIED", node(version="9"))[:20],
+        line("MODIFIED", node(version="9"))[20:] + line("DELETED", node(version="10")),
+        line("BOOKMARK", {"metadata": {"resourceVersion": "11"}}),
+    ]
+    api.answer("GET", "/api/v1/nodes", Answer(lines=lines))
+
+    events = list(gateway.nodes(name="edge-1").watch("7"))
+
+    assert events == [
+        WatchEvent(change=Change.UPSERT, record=node_value(version="8"), resource_version="8"),
+        WatchEvent(change=Change.UPSERT, record=node_value(version="9"), resource_version="9"),
+        WatchEvent(change=Change.DELETE, record=node_value(version="10"), resource_version="10"),
+        WatchEvent(change=Change.BOOKMARK, record=None, resource_version="11"),
+    ]
+    assert api.received[0].path == (
+        "/api/v1/nodes?fieldSelector=metadata.name%3Dedge-1&watch=1&allowWatchBookmarks=true"
+        "&resourceVersion=7&timeoutSeconds=290"
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(410),
+        Answer(lines=[line("ERROR", {"code": 410, "reason": "Expired"})]),
+        Answer(lines=[line("ADDED", {"metadata": {}})]),
+        Answer(lines=[line("SOMETHING", node())]),
+        Answer(lines=[line("ADDED", None)]),
+    ],
+    ids=["status", "event", "no version", "unknown kind", "no object"],
+)
+def test_only_a_list_helps_when_a_watch_cannot_be_followed(
+    api: FakeApiServer, gateway: KubeGateway, answer: Answer
+) -> None:
+    api.answer("GET", "/api/v1/nodes", answer)
+
+    with pytest.raises(GoneError):
+        list(gateway.nodes().watch("7"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(500),
+        status(403),
+        Answer(lines=[b"not json\n"]),
+        Answer(lines=[b"[]\n"]),
+        Answer(lines=[line("ADDED", node())], broken=True),
+    ],
+    ids=["fault", "forbidden", "not JSON", "no object", "cut off"],
+)
+def test_a_watch_that_breaks_is_unavailable(
+    api: FakeApiServer, gateway: KubeGateway, answer: Answer
+) -> None:
+    api.answer("GET", "/api/v1/nodes", answer)
+
+    with pytest.raises(UnavailableError):
+        list(gateway.nodes().watch("7"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(503),
+        Answer(body=b"<html>"),
+        Answer(body=b"[]"),
+        Answer(body={"metadata": {}}),
+        Answer(body=b"{}", broken=True),
+    ],
+    ids=["fault", "not JSON", "no object", "no name", "cut off"],
+)
+def test_an_answer_that_cannot_be_used_is_unavailable(
+    api: FakeApiServer, gateway: KubeGateway, answer: Answer
+) -> None:
+    api.answer("GET", "/api/v1/nodes/edge-1", answer)
+
+    with pytest.raises(UnavailableError):
+        gateway.get_node("edge-1")
+
+
+def test_a_list_that_cannot_be_used_is_unavailable(
+    api: FakeApiServer, gateway: KubeGateway
+) -> None:
+    api.answer("GET", "/api/v1/nodes", Answer(body={"items": [node()]}))
+
+    with pytest.raises(UnavailableError, match="unexpected list"):
+        gateway.nodes().list()
+
+
+def test_a_server_that_is_away_is_unavailable() -> None:
+    pool = urllib3.HTTPConnectionPool("127.0.0.1", 1, maxsize=1)
+    transport = ApiTransport(
+        pool=pool, authorize=dict, timeout=Nanoseconds(NS_PER_S), base_path="/prefix"
+    )
+
+    with pytest.raises(UnavailableError, match="GET /x: "):
+        transport.request("GET", "/x")
+
+
+def test_shortens_what_a_server_says_and_tells_no_secret(
+    api: FakeApiServer, gateway: KubeGateway
+) -> None:
+    api.answer("GET", "/api/v1/nodes/edge-1", Answer(500, b"x" * 100_000))
+
+    with pytest.raises(UnavailableError) as caught:
+        gateway.get_node("edge-1")
+
+    assert len(str(caught.value)) < 300
+    assert "secret-token" not in str(caught.value)
+
+
+def write_kubeconfig(path: Path, server: str, token: str) -> str:
+    path.write_text(
+        f"""
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
+clusters: [{{name: c, cluster: {{server: "{server}"}}}}]
+users: [{{name: u, user: {{token: {token}}}}}]
+"""
+    )
+    return str(path)
+
+
+def test_connects_as_a_kubeconfig_says(api: FakeApiServer, tmp_path: Path) -> None:
+    server = f"http://127.0.0.1:{api.port}/prefix"
+    api.answer("GET", "/prefix/api/v1/nodes/edge-1", Answer(body=node()), Answer(body=node()))
+    gateway = connect(kubeconfig=write_kubeconfig(tmp_path / "config", server, "abc"))
+
+    assert gateway.get_node("edge-1") == gateway.get_node("edge-1") == node_value()
+    assert {request.headers["Authorization"] for request in api.received} == {"Bearer abc"}
+
+
+@pytest.mark.parametrize("kubeconfig", [None, "/nonexistent/kubeconfig"])
+def test_says_that_there_is_no_way_to_the_server(kubeconfig: str | None) -> None:
+    with pytest.raises(UnavailableError, match="no way to the API server"):
+        connect(kubeconfig=kubeconfig)
