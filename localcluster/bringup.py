@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from k40s.annotations import HARDWARE_ASSURANCE_KEY
 from localcluster.addresses import AddressPlan
 from localcluster.cgroups import CgroupTree, read_hierarchies
 from localcluster.claims import Claim
@@ -14,7 +15,8 @@ from localcluster.errors import CommandError, LocalClusterError
 from localcluster.files import write_changed
 from localcluster.machine import memory_bytes, online_cpus
 from localcluster.network import connect_control_plane, connect_node
-from localcluster.node import HARDWARE_ASSURANCE_KEY, Node, NodeNames, NodeResources
+from localcluster.node import Node
+from localcluster.node_layout import NodeNames, NodeResources
 from localcluster.packages import find_cni_plugins
 from localcluster.paths import ClusterPaths
 from localcluster.places import Place, anchor_name, open_place

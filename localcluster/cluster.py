@@ -18,7 +18,7 @@ from localcluster.errors import CommandError, LocalClusterError
 from localcluster.images import PAUSE_IMAGE, ImageStore
 from localcluster.machine import Machine, online_cpus
 from localcluster.network import used_indexes
-from localcluster.node import MOUNTS
+from localcluster.node_layout import MOUNTS
 from localcluster.packages import require_machine
 from localcluster.paths import ClusterPaths, cache_root
 from localcluster.places import Place

@@ -16,18 +16,18 @@ from typing import Any
 
 import urllib3
 
-from localcluster.addresses import API_SERVICE, SERVICE_RANGE
+from localcluster.addresses import SERVICE_RANGE
 from localcluster.binaries import Binaries
-from localcluster.certificates import Authority, KeyPair, issue_signing_key
+from localcluster.certificates import Authority, KeyPair
 from localcluster.commands import run
 from localcluster.components import apiserver, controller_manager, etcd, scheduler
 from localcluster.files import write_changed
 from localcluster.kubeconfig import write_kubeconfig
 from localcluster.places import Place
+from localcluster.plane_files import ADMINISTRATORS, issue_plane_files
 from localcluster.processes import Supervisor
 
 _START_TIMEOUT = 120
-_ADMINISTRATORS = "system:masters"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +91,16 @@ class ControlPlane:
 
     def start(self) -> None:
         """Start etcd and the API server, and wait until it is ready."""
-        files = self._issue()
+        files = issue_plane_files(
+            self._pki, address=self.endpoint.address, authority=self.authority
+        )
         self._launch(
             "etcd",
             etcd.command(
                 self.binaries.path("etcd"),
                 data=self.directory / "etcd",
                 authority=files.etcd_authority,
-                identity=KeyPair.at(self._pki, "etcd"),
+                identity=files.etcd_server,
                 client_port=self.endpoint.etcd_port,
                 peer_port=self.endpoint.etcd_peer_port,
             ),
@@ -114,7 +116,7 @@ class ControlPlane:
                 services=SERVICE_RANGE,
             ),
         )
-        self.identity("admin", name="kubernetes-admin", organizations=[_ADMINISTRATORS])
+        self.identity("admin", name="kubernetes-admin", organizations=[ADMINISTRATORS])
         self.supervisor.wait_ready("kube-apiserver", self._is_ready, timeout=_START_TIMEOUT)
 
     def start_controller_manager(self) -> None:
@@ -204,27 +206,6 @@ class ControlPlane:
             self.supervisor.start(name, argv)
         else:
             self.supervisor.start(name, self._place.inside(argv), adopt=self._place.adopt)
-
-    def _issue(self) -> apiserver.ApiServerFiles:
-        store = Authority(self._pki, "etcd-ca")
-        local = IPv4Address("127.0.0.1")
-        store.issue("etcd", name="etcd", hosts=[local, "localhost"])
-        names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"]
-        addresses = {self.endpoint.address, API_SERVICE, local}
-        return apiserver.ApiServerFiles(
-            authority=self.authority.pair.certificate,
-            server=self.authority.issue(
-                "apiserver", name="kube-apiserver", hosts=[*names, *sorted(addresses)]
-            ),
-            kubelet_client=self.authority.issue(
-                "apiserver-kubelet",
-                name="kube-apiserver-kubelet-client",
-                organizations=[_ADMINISTRATORS],
-            ),
-            etcd_authority=store.pair.certificate,
-            etcd_client=store.issue("apiserver-etcd", name="kube-apiserver"),
-            service_accounts=issue_signing_key(self._pki, "service-accounts"),
-        )
 
     def _is_ready(self) -> bool:
         admin = KeyPair.at(self._pki, "admin")

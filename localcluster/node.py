@@ -2,11 +2,10 @@
 
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
 
+from k40s.annotations import PLATFORM_LABEL
 from localcluster.addresses import AddressPlan
 from localcluster.certificates import KeyPair
 from localcluster.cgroups import CgroupTree
@@ -15,64 +14,19 @@ from localcluster.components import cni, containerd, kube_proxy, kubelet
 from localcluster.control_plane import ControlPlane
 from localcluster.files import write_changed
 from localcluster.kubeconfig import write_kubeconfig
+from localcluster.node_layout import (
+    ETC,
+    MOUNTS,
+    ONLINE_CPUS,
+    REAL_TIME_NODE_LABEL,
+    NodeNames,
+    NodeResources,
+    format_cpus,
+)
 from localcluster.places import Place, anchor_name, open_place
 from localcluster.settings import NodeSettings
 
-_ETC = Path("/etc/kubernetes")
-_DAEMON_SETTINGS = Path("/etc/k40s")
 _CONTAINERD_TIMEOUT = 60
-
-MOUNTS: Mapping[Path, str] = {
-    _ETC: "kubernetes",
-    _DAEMON_SETTINGS: "k40s",
-    kubelet.ROOT: "kubelet",
-    kubelet.POD_LOGS: "pod-logs",
-    Path("/var/log/containers"): "container-logs",
-    containerd.ROOT: "containerd",
-    containerd.STATE: "containerd-run",
-    Path("/etc/cni"): "cni",
-    Path("/var/lib/cni"): "cni-state",
-    Path("/var/lib/k40s"): "k40s-state",  # the last, for it hides all these directories
-}
-"""A node's own directories: where the node sees them, and their names in its state directory."""
-
-_ONLINE_CPUS = Path("/sys/devices/system/cpu/online")
-"""From here kubelet learns which CPUs there are; it writes them into its pods' cpuset."""
-
-REAL_TIME_NODE_LABEL = "k40s.io/real-time-node"
-PLATFORM_LABEL = "k40s.io/platform"
-HARDWARE_ASSURANCE_KEY = "k40s.io/hardware-assurance"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeResources:
-    """The part of the machine that is this node's."""
-
-    cpus: tuple[int, ...]
-    reserved: Mapping[str, str]
-    rt_capacity: Fraction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeNames:
-    """What is called how, for one node of one cluster."""
-
-    cluster: str
-    node: str
-
-    @property
-    def cgroup(self) -> str:
-        """The node's cgroup, kubelet's root and its daemons' (without the leading slash)."""
-        return f"k40s-{self.cluster}-{self.node}"
-
-    @property
-    def budget_groups(self) -> str:
-        """The prefix of the real-time budget groups that the node's daemon makes."""
-        return f"k40s-rt-{self.cluster}-{self.node}"
-
-    def component(self, component: str) -> str:
-        """The supervised name of a component of this node."""
-        return f"{self.node}.{component}"
 
 
 class Node:
@@ -117,7 +71,7 @@ class Node:
             supervisor=self._supervisor,
             cgroup=self._cgroup,
             cpus=format_cpus(self._resources.cpus),
-            mounts={_ONLINE_CPUS: online, **mounts},
+            mounts={ONLINE_CPUS: online, **mounts},
         )
 
     def start_containerd(self, place: Place, *, pause_image: str, cni_plugins: Path) -> None:
@@ -125,7 +79,7 @@ class Node:
         self._write("cni/net.d/10-local.conflist", self._pod_network())
         text = containerd.configuration(pause_image=pause_image, cni_plugins=cni_plugins)
         changed = self._write("kubernetes/containerd.toml", text)
-        command = containerd.command("containerd", config=_ETC / "containerd.toml")
+        command = containerd.command("containerd", config=ETC / "containerd.toml")
         self._start(place, "containerd", command, changed=changed)
         name = self.names.component("containerd")
         self._supervisor.wait_ready(
@@ -144,7 +98,7 @@ class Node:
             visible.hardlink_to(archive)
         except OSError:
             visible.write_bytes(archive.read_bytes())
-        run(place.inside(containerd.import_command(_ETC / visible.name)), timeout=600)
+        run(place.inside(containerd.import_command(ETC / visible.name)), timeout=600)
         visible.unlink()
         loaded.parent.mkdir(exist_ok=True)
         for older in loaded.parent.glob(f"{archive.name.rpartition('-')[0]}-*"):
@@ -173,13 +127,13 @@ class Node:
                 key=_seen(server.key, self._directory),
             ),
             reserved=self._resources.reserved,
-            resolv_conf=_ETC / "resolv.conf",
+            resolv_conf=ETC / "resolv.conf",
         )
         changed = self._write("kubernetes/kubelet.yaml", config)
         command = kubelet.command(
             self._binaries.path("kubelet"),
-            config=_ETC / "kubelet.yaml",
-            kubeconfig=_ETC / "kubelet.kubeconfig",
+            config=ETC / "kubelet.yaml",
+            kubeconfig=ETC / "kubelet.kubeconfig",
             node=node,
             address=address,
             labels=self._labels(),
@@ -192,10 +146,10 @@ class Node:
         client = self._plane.authority.issue("proxy", name="system:kube-proxy", directory=own)
         self._kubeconfig("proxy", client)
         text = kube_proxy.configuration(
-            kubeconfig=_ETC / "proxy.kubeconfig", node=self.names.node, pods=self.plan.pods
+            kubeconfig=ETC / "proxy.kubeconfig", node=self.names.node, pods=self.plan.pods
         )
         changed = self._write("kubernetes/proxy.yaml", text)
-        command = kube_proxy.command(self._binaries.path("kube-proxy"), config=_ETC / "proxy.yaml")
+        command = kube_proxy.command(self._binaries.path("kube-proxy"), config=ETC / "proxy.yaml")
         self._start(place, "kube-proxy", command, changed=changed)
 
     def write_daemon_settings(self) -> None:
@@ -243,14 +197,9 @@ class Node:
         return write_changed(self._directory / name, text)
 
 
-def format_cpus(cpus: Sequence[int]) -> str:
-    """CPUs as the kernel reads them, such as ``0,2``."""
-    return ",".join(map(str, cpus))
-
-
 def _seen(path: Path, directory: Path) -> Path:
     """Where the node sees a file of its ``kubernetes`` directory."""
-    return _ETC / path.relative_to(directory / "kubernetes")
+    return ETC / path.relative_to(directory / "kubernetes")
 
 
 def _answers(path: Path) -> bool:

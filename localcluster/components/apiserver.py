@@ -15,6 +15,7 @@ class ApiServerFiles:
     server: KeyPair
     kubelet_client: KeyPair
     etcd_authority: Path
+    etcd_server: KeyPair
     etcd_client: KeyPair
     service_accounts: KeyPair
 

@@ -11,7 +11,7 @@ from localcluster.cluster import Cluster
 from localcluster.commands import run
 from localcluster.errors import ComponentFailedError
 from localcluster.machine import SYSCTLS
-from localcluster.node import MOUNTS
+from localcluster.node_layout import MOUNTS
 from localcluster.paths import RUN_ROOT, STATE_ROOT
 from localcluster.progress import Progress
 from localcluster.registry import Registry
