@@ -1,5 +1,5 @@
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -14,11 +14,14 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noq
 
 
 def call(environ: dict[str, Any], allowed: frozenset[str] | None = None) -> tuple[str, bytes]:
-    said: list[str] = []
+    said: list[Any] = []
     guard = Guard(app, allowed=allowed, peer_name=lambda socket: socket, max_body=10)
-    body = b"".join(
-        guard({"wsgi.input": io.BytesIO()} | environ, lambda status, _headers: said.append(status))
-    )
+
+    def start_response(status: str, *_rest: object) -> Callable[[bytes], object]:
+        said.append(status)
+        return said.append
+
+    body = b"".join(guard({"wsgi.input": io.BytesIO()} | environ, start_response))
     return said[0], body
 
 
