@@ -21,8 +21,12 @@ _SETTLED_AFTER = 10.0
 
 @dataclass(slots=True, kw_only=True)
 class Followed:
-    """One container on its way to enforcement. ``seen`` is when its cgroup was first seen."""
+    """One container on its way to enforcement.
 
+    ``seen`` is when the pod's containers (``cgroups``, by id) last changed; None without any.
+    """
+
+    cgroups: frozenset[str] = frozenset()
     seen: float | None = None
     due: float = 0.0
     home: Path | None = None
@@ -55,14 +59,18 @@ class ContainerEnforcer:
     ) -> bool:
         """One container. True when nothing is expected to change soon."""
         self._renew_period(name, reservation, followed)
-        place = self._kernel.find(entry, reservation.container, name, ids=ids, before=followed.home)
+        cgroups = self._kernel.containers(entry)
+        if cgroups.keys() != followed.cgroups:
+            followed.cgroups = frozenset(cgroups)
+            followed.seen = self._clock() if cgroups else None
+        place = self._kernel.find(
+            entry, reservation.container, name, cgroups=cgroups, ids=ids, before=followed.home
+        )
         if place is None:
-            followed.seen = followed.home = None
-            followed.threads = {}
+            followed.home, followed.threads = None, {}
             self._kernel.groups.ensure(name, reservation.server)
-            return True
-        if place.cgroup != followed.home:
-            followed.seen, followed.home = self._clock(), place.cgroup
+            return False
+        followed.home = place.cgroup
         tasks = [task.name for task in reservation.tasks]
         alone = len(tasks) == 1
         main = self._kernel.main_thread(place.threads) if alone else None

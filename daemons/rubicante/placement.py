@@ -36,25 +36,27 @@ class Kernel:
     tree: PodTree
     cores: frozenset[int]
 
+    def containers(self, entry: Entry) -> dict[str, Path]:
+        """The cgroups of a pod's containers and its sandbox, by container id."""
+        pod = self.tree.pod(entry.pod.uid)
+        return {} if pod is None else self.tree.containers(pod)
+
     def find(
         self,
         entry: Entry,
         container: str,
         group: GroupName,
         *,
+        cgroups: Mapping[str, Path],
         ids: Mapping[str, str],
         before: Path | None,
     ) -> Place | None:
         """Where a container is; None while that cannot be said for certain.
 
-        ``ids`` (name → container id) is what the pod's status tells so far, ``before`` the
-        cgroup in which the group's threads were found.
+        ``cgroups`` are those of the pod (by container id), ``ids`` (name → container id) what
+        the pod's status tells so far, ``before`` the cgroup where the group's threads were found.
         """
-        pod = self.tree.pod(entry.pod.uid)
-        if pod is None:
-            return None
         members = self._living(self.groups.members(group))
-        cgroups = self.tree.containers(pod)
         cgroup = cgroups.get(ids.get(container, "")) or self._home_of(members, before, cgroups)
         if cgroup is None and len(entry.containers) == 1:
             cgroup = self._only_program(cgroups, set(ids.values()))

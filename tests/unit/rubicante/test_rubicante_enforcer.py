@@ -110,6 +110,19 @@ def test_a_task_without_its_thread_is_looked_for_often_then_rarely(world: World)
     assert delays == pytest.approx([0.002, 0.01, 0.05, 1.0])
 
 
+def test_a_container_without_a_process_is_looked_at_again_soon(world: World) -> None:
+    world.reserve()
+    absent = world.look()
+    cgroup = world.container()
+    empty = world.look()
+
+    tid = world.system.spawn(cgroup, "ctl")
+    world.look()
+
+    assert (absent, empty) == (1.0, 0.002)
+    assert world.system.threads[tid].policy == FIFO
+
+
 def test_a_forked_child_is_sent_back_into_its_container(world: World) -> None:
     world.reserve()
     cgroup = world.container()
