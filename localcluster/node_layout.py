@@ -28,8 +28,7 @@ ONLINE_CPUS = Path("/sys/devices/system/cpu/online")
 """From here kubelet learns which CPUs there are; it writes them into its pods' cpuset."""
 
 REAL_TIME_NODE_LABEL = "k40s.io/real-time-node"
-PLATFORM_LABEL = "k40s.io/platform"
-HARDWARE_ASSURANCE_KEY = "k40s.io/hardware-assurance"
+"""The operator's choice of the nodes on which Rubicante runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ _NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localho
 def issue_plane_files(pki: Path, *, address: IPv4Address, authority: Authority) -> ApiServerFiles:
     """Make what is missing. etcd trusts an authority of its own: only the API server may enter."""
     store = Authority(pki, "etcd-ca")
-    hosts = [*_NAMES, *sorted({address, API_SERVICE, _LOCAL})]
+    hosts: list[str | IPv4Address] = [*_NAMES, *sorted({address, API_SERVICE, _LOCAL})]
     return ApiServerFiles(
         authority=authority.pair.certificate,
         server=authority.issue("apiserver", name="kube-apiserver", hosts=hosts),
