@@ -10,6 +10,8 @@ COPY requirements-runtime.lock /tmp/
 RUN python3 -m venv /tmp/installer \
     && /tmp/installer/bin/pip --disable-pip-version-check --python /opt/k40s/bin/python3 install --quiet \
        --no-cache-dir --only-binary :all: --require-hashes -r /tmp/requirements-runtime.lock
+# A base without the C++ library that wheels link against is found out here, not on a node.
+RUN /opt/k40s/bin/python3 -c "import cryptography, kubernetes, numpy, psutil"
 COPY k40s /opt/k40s/app/k40s
 COPY extender /opt/k40s/app/extender
 COPY daemons /opt/k40s/app/daemons

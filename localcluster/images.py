@@ -33,6 +33,7 @@ _PYTHON_PACKAGES = (
     "coreutils",
     "util-linux",
     "libc-bin",
+    "libstdc++6",  # wheels such as numpy's link against it
 )
 _WORKLOAD_PACKAGES = (*_PYTHON_PACKAGES, "stress-ng", "rt-app", "procps")
 _BOOTSTRAP_TIMEOUT = 900
