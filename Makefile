@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # What the local Kubernetes and the kernel tests drive, by their Debian names.
-PACKAGES := buildah ca-certificates conntrack containerd containernetworking-plugins ethtool \
+PACKAGES := buildah ca-certificates catatonit conntrack containerd containernetworking-plugins ethtool \
             iproute2 iptables mmdebstrap nftables procps rt-app runc skopeo socat stress-ng
 
 .PHONY: help
