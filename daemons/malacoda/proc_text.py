@@ -40,10 +40,7 @@ def parse_softirqs(text: bytes, cpus: Collection[int]) -> dict[str, int]:
     """Read /proc/softirqs: how often each has run on the node's CPUs."""
     lines = text.splitlines()
     columns = _columns(lines, cpus)
-    return {
-        name.decode(): sum(int(counts[column]) for column in columns)
-        for name, counts in map(_row, lines[1:])
-    }
+    return {name.decode(): _total(counts, columns) for name, counts in map(_row, lines[1:])}
 
 
 def parse_interrupts(text: bytes, cpus: Collection[int]) -> dict[str, int]:
@@ -54,9 +51,9 @@ def parse_interrupts(text: bytes, cpus: Collection[int]) -> dict[str, int]:
     for line in lines[1:]:
         name, counts = _row(line)
         if name.isdigit():
-            rows["device"] += sum(int(counts[column]) for column in columns)
+            rows["device"] += _total(counts, columns)
         elif name in _ARCHITECTURE:
-            rows[name.decode()] = sum(int(counts[column]) for column in columns)
+            rows[name.decode()] = _total(counts, columns)
     return rows
 
 
@@ -101,6 +98,12 @@ def _columns(lines: list[bytes], cpus: Collection[int]) -> list[int]:
 def _row(line: bytes) -> tuple[bytes, list[bytes]]:
     name, _, rest = line.partition(b":")
     return name.strip(), rest.split()
+
+
+def _total(counts: list[bytes], columns: list[int]) -> int:
+    if len(counts) <= columns[-1]:
+        raise ValueError("a row has fewer columns than the header")
+    return sum(int(counts[column]) for column in columns)
 
 
 def _nothing(name: str) -> float:

@@ -76,7 +76,7 @@ class Sampler:
     def _read(self, source: str, parse: Callable[[bytes], T]) -> T | None:
         try:
             return parse(self._text(source))
-        except (OSError, ValueError, IndexError):
+        except (OSError, ValueError):
             self.faults[source] += 1
             return None
 
