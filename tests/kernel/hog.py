@@ -1,9 +1,14 @@
-"""A bounded program for kernel tests: ``hog.py CGROUP SECONDS [ROLE...]``.
+"""A bounded program for kernel tests: ``hog.py CGROUP SECONDS ROLE [NAME]``.
 
-It puts itself into the cgroup, prints the TID of the thread that matters, and ends by itself,
-with its parent, or when told. Roles: ``spin`` (the main thread), ``thread NAME`` (a thread of that
-name spins beside a waiting main thread), ``late NAME`` (the thread waits for a line on stdin before
-it takes its name), ``fork`` (each line on stdin forks a child, which sleeps), ``idle``.
+It puts itself into the cgroup, prints the TID of the thread that matters, and ends by itself, with
+its parent, or when told. Roles:
+
+- ``spin``: the main thread spins
+- ``idle``: the main thread waits
+- ``thread``: a thread of that name spins beside a waiting main thread
+- ``nobody``: the same, without any privilege
+- ``late``: the thread waits for a line on stdin before it takes its name
+- ``fork``: each line on stdin forks a child, which sleeps
 """
 
 import ctypes
@@ -15,14 +20,20 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _KILL = 9
+_NOBODY = 65534
 
 
 def main() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _KILL)
     cgroup, seconds, role, *names = sys.argv[1:]
     end = time.monotonic() + float(seconds)
     if cgroup:
         Path(cgroup, "cgroup.procs").write_text(str(os.getpid()))
+    if role == "nobody":
+        role = "thread"
+        os.setgroups([])
+        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _KILL)
     if role in ("thread", "late"):
         start_thread(end, names[0], late=role == "late")
     elif role == "fork":

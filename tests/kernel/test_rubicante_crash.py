@@ -63,5 +63,35 @@ def test_after_kill_9_the_book_the_pods_and_the_kernel_agree(
     assert policy(hog.tid) == os.SCHED_OTHER
 
 
+def test_needs_no_more_than_two_capabilities(
+    settings: Settings,
+    kubepods: Path,
+    groups: BudgetGroups,
+    start_hog: StartHog,
+    undo: ExitStack,
+) -> None:
+    hog = start_hog("nobody", "ctl", cgroup=make_container(kubepods))
+    few = "-all,+sys_nice,+dac_override"
+    limits = [f"--bounding-set={few}", f"--inh-caps={few}", "--no-new-privs"]
+    arguments = [settings.cgroup_root, settings.group_prefix, str(settings.store), "1"]
+
+    daemon = subprocess.Popen(
+        ["setpriv", *limits, sys.executable, "-m", "tests.kernel.crash", *arguments],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    undo.enter_context(daemon)
+    undo.callback(daemon.kill)
+
+    assert daemon.stdout is not None
+    assert daemon.stdout.readline() == b"enforced\n"
+    status = Path(f"/proc/{daemon.pid}/status").read_text()
+    assert f"CapEff:\t{1 << 23 | 1 << 1:016x}\n" in status
+    assert is_enforced(groups, hog.tid)
+    daemon.kill()
+    daemon.wait(timeout=10)
+    hog.end()
+
+
 def _held(node: Node) -> list[str]:
     return [entry.pod.uid for entry in node.daemon.book.entries()]
