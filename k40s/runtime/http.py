@@ -16,6 +16,7 @@ from gunicorn.glogging import Logger
 
 from k40s.runtime.guard import MAX_BODY, Guard
 from k40s.runtime.tls import RenewingContext, TlsFiles, server_context
+from k40s.runtime.worker import BusyConnectionWorker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -55,7 +56,7 @@ def serve(
     settings: dict[str, object] = {
         "bind": [f"{host}:{port}"],
         "workers": 1,
-        "worker_class": "gthread",
+        "worker_class": BusyConnectionWorker,
         "threads": threads,
         "keepalive": _KEEP_ALIVE_S,
         "graceful_timeout": _GRACE_S,
