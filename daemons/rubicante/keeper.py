@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _FOLLOW_SECONDS = 1.0
 _STUCK_SECONDS = 30.0
+_ADOPTION_SECONDS = 10.0
+"""Between two attempts to reserve for a pod that was refused."""
 
 
 class EnforcementLoop:
@@ -93,6 +95,7 @@ class Keeper:
         self._clock = clock
         self._beat_period = beat_period
         self._beat_due = clock()
+        self._refused: dict[str, float] = {}
 
     def keep(self) -> None:
         """Open the book once node and pods are known; then expire, adopt and sweep."""
@@ -100,7 +103,7 @@ class Keeper:
             return
         try:
             self._reservations.settle()
-            unreserved = sum(not self._reservations.adopt(pod) for pod in self._pods.records())
+            unreserved = self._adopt()
         except UnavailableError as error:
             log.warning("leases not settled", extra={"cause": str(error)})
             return
@@ -118,6 +121,19 @@ class Keeper:
             )
         else:
             self._enforcer.sweep()
+
+    def _adopt(self) -> int:
+        """Reserve for pods that the book lost; how many of them hold nothing even so."""
+        now, present = self._clock(), self._pods.records()
+        uids = {pod.uid for pod in present}
+        self._refused = {uid: due for uid, due in self._refused.items() if uid in uids}
+        for pod in present:
+            if self._refused.get(pod.uid, now) > now:
+                continue
+            self._refused.pop(pod.uid, None)
+            if not self._reservations.adopt(pod):
+                self._refused[pod.uid] = now + _ADOPTION_SECONDS
+        return len(self._refused)
 
     def publish(self) -> None:
         """Write the node's state where it differs from what is written."""

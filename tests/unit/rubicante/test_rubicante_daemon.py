@@ -238,6 +238,28 @@ def test_reconciles_book_pods_and_kernel_at_start(scene: Scene) -> None:
     again.halt()
 
 
+def test_a_pod_that_cannot_be_adopted_is_shown_and_tried_again_later(scene: Scene) -> None:
+    scene.open()
+    annotations = {CRITICALITY_KEY: "HI", TASKS_KEY: "[", ALLOCATION_KEY: "{}"}
+    broken = scene.server.add(pod(3, node=NODE, annotations=annotations))
+    scene.daemon.pods.upsert(broken)
+    scene.daemon.keeper.keep()
+    shown = scene.daemon.registry.get_sample_value("k40s_rubicante_unreserved_pods")
+
+    tasks = '[{"name":"x","period":"100ms","wcet":{"xeon":"1ms"}}]'
+    repaired = replace(broken, annotations=annotations | {TASKS_KEY: tasks})
+    scene.server.add(repaired)
+    scene.daemon.pods.upsert(repaired)
+    scene.daemon.keeper.keep()
+    early = scene.daemon.book.entries()
+    scene.seconds = 11
+    scene.daemon.keeper.keep()
+
+    assert (shown, early) == (1, ())
+    assert scene.daemon.book.find(uid(3)) is not None
+    assert scene.daemon.registry.get_sample_value("k40s_rubicante_unreserved_pods") == 0
+
+
 def test_expiry_waits_for_the_api_server(scene: Scene) -> None:
     scene.open()
     scene.server.add(pod(1))
