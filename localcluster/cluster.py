@@ -15,8 +15,9 @@ from localcluster.claims import Claim, ClaimRefusal, choose_claim
 from localcluster.commands import run
 from localcluster.control_plane import ControlPlane, PlaneEndpoint
 from localcluster.errors import CommandError, LocalClusterError
+from localcluster.files import locked, write_changed
 from localcluster.images import PAUSE_IMAGE, ImageStore
-from localcluster.machine import Machine, online_cpus
+from localcluster.machine import Machine, online_cpus, remove_empty
 from localcluster.network import used_indexes
 from localcluster.node_layout import MOUNTS
 from localcluster.packages import require_machine
@@ -54,6 +55,8 @@ class Cluster:
             settings.name, state=settings.state_root, run=settings.run_root
         )
         self.supervisor = Supervisor(records=self.paths.processes, logs=self.paths.logs)
+        self._lock = settings.run_root / f"{settings.name}.lock"
+        self._used_binaries = self.paths.state / "binaries"
         self._registry = Registry(settings.state_root)
         self._machine = Machine(settings.state_root / "machine.json")
 
@@ -72,10 +75,69 @@ class Cluster:
         Raises ``LocalClusterError`` when the machine lacks something, another cluster holds what
         this one needs, or a component fails (with the end of its log).
         """
-        steps = progress or Progress()
         require_machine()
+        with locked(self._lock):
+            try:
+                self._up(progress or Progress())
+            finally:
+                if self.claim() is None:
+                    self._lock.unlink()
+
+    def down(self, progress: Progress | None = None) -> None:
+        """Take away everything that ``up`` made, also what is left of a broken cluster."""
+        steps = progress or Progress()
+        with locked(self._lock), steps.step(f"taking cluster {self.name} down"):
+            self._end_processes()
+            claim = self.claim()
+            if claim is not None:
+                with suppress(CommandError):  # it goes with its namespace, if that was faster
+                    run(["ip", "link", "delete", "dev", AddressPlan(index=claim.index).link])
+            for directory in (self.paths.run, self.paths.state):
+                if directory.exists():
+                    shutil.rmtree(directory)
+            with self._registry.locked():
+                self._registry.drop(self.name)
+                if not self._registry.claims():
+                    self._machine.restore()
+                    self._registry.clear()
+            self._lock.unlink()
+        roots = (self.settings.state_root, self.settings.run_root)
+        remove_empty([str(path) for root in roots for path in (root, root.parent)])
+
+    def status(self) -> ClusterStatus:
+        """Look at every component and every node."""
+        claim = self.claim()
+        found: dict[str, bool] = {}
+        if claim is not None and self.kubeconfig.exists():
+            with suppress(LocalClusterError):  # the API server is among the components shown
+                found = ready_nodes(self.plane())
+        nodes = {node.name: found.get(node.name, False) for node in self.settings.nodes}
+        return ClusterStatus(
+            claim=claim,
+            components=self.supervisor.states(),
+            nodes=nodes if claim is not None else {},
+        )
+
+    def plane(self) -> ControlPlane:
+        """The control plane of a cluster that is up."""
+        claim = self._held_claim()
+        used = Path(self._used_binaries.read_text(encoding="utf-8"))
+        return self._plane(claim, binaries=Binaries(directory=used), place=None)
+
+    def kubectl(self, *words: str, stdin: str = "", timeout: float = 60) -> str:
+        """Run kubectl as administrator and return what it writes."""
+        return self.plane().kubectl(*words, stdin=stdin, timeout=timeout)
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        """Import docker archives on every node; those that are there already cost nothing."""
+        claim, plane = self._held_claim(), self.plane()
+        nodes = make_nodes(self.settings, claim, paths=self.paths, plane=plane)
+        load_images(nodes, archives)
+
+    def _up(self, steps: Progress) -> None:
         claim = self._take_claim()
         binaries = ensure_binaries(self.settings.binaries, cache=self.cache, progress=steps)
+        write_changed(self._used_binaries, str(binaries.directory.absolute()))
         pause = ImageStore(self.cache, progress=steps).pause()
         plan = AddressPlan(index=claim.index)
         with steps.step("starting etcd, API server, controller manager, scheduler"):
@@ -88,55 +150,13 @@ class Cluster:
         with steps.step(f"starting nodes {', '.join(node.names.node for node in nodes)}"):
             start_nodes(nodes, control, plane=plane, pause=(PAUSE_IMAGE, pause))
 
-    def down(self, progress: Progress | None = None) -> None:
-        """Take away everything that ``up`` made, also what is left of a broken cluster."""
-        steps = progress or Progress()
-        with steps.step(f"taking cluster {self.name} down"):
-            for state in reversed(self.supervisor.states()):
-                self.supervisor.stop(state.name, grace=0)
-            hierarchies = read_hierarchies()
-            for prefix in (f"k40s-{self.name}-", f"k40s-rt-{self.name}-"):
-                for tree in find_trees(prefix, hierarchies=hierarchies):
-                    tree.remove()
-            claim = self.claim()
-            if claim is not None:
-                with suppress(CommandError):  # it goes with its namespace, if that was faster
-                    run(["ip", "link", "delete", "dev", AddressPlan(index=claim.index).link])
-            for directory in (self.paths.run, self.paths.state):
-                shutil.rmtree(directory, ignore_errors=not directory.exists())
-            with self._registry.locked():
-                self._registry.drop(self.name)
-                if not self._registry.claims():
-                    self._machine.restore()
-
-    def status(self) -> ClusterStatus:
-        """Look at every component and every node."""
-        claim = self.claim()
-        found: dict[str, bool] = {}
-        if claim is not None and self.kubeconfig.exists():
-            with suppress(LocalClusterError):
-                found = ready_nodes(self.plane())
-        nodes = {node.name: found.get(node.name, False) for node in self.settings.nodes}
-        return ClusterStatus(
-            claim=claim,
-            components=self.supervisor.states(),
-            nodes=nodes if claim is not None else {},
-        )
-
-    def plane(self) -> ControlPlane:
-        """The control plane of a cluster that is up."""
-        binaries = ensure_binaries(self.settings.binaries, cache=self.cache, progress=Progress())
-        return self._plane(self._held_claim(), binaries=binaries, place=None)
-
-    def kubectl(self, *words: str, stdin: str = "", timeout: float = 60) -> str:
-        """Run kubectl as administrator and return what it writes."""
-        return self.plane().kubectl(*words, stdin=stdin, timeout=timeout)
-
-    def load_images(self, archives: Sequence[Path]) -> None:
-        """Import docker archives on every node; those that are there already cost nothing."""
-        claim, plane = self._held_claim(), self.plane()
-        nodes = make_nodes(self.settings, claim, paths=self.paths, plane=plane)
-        load_images(nodes, archives)
+    def _end_processes(self) -> None:
+        for state in reversed(self.supervisor.states()):
+            self.supervisor.stop(state.name, grace=0)
+        hierarchies = read_hierarchies()
+        for prefix in (f"k40s-{self.name}-", f"k40s-rt-{self.name}-"):
+            for tree in find_trees(prefix, hierarchies=hierarchies):
+                tree.remove()
 
     def _held_claim(self) -> Claim:
         claim = self.claim()

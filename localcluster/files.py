@@ -1,5 +1,9 @@
-"""Write configuration files, and know whether that changed anything."""
+"""Files that programs watch, and files that serve as locks."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -18,3 +22,27 @@ def write_changed(path: Path, text: str) -> bool:
     path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8")
     return existed
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file, waiting for whoever holds it; the holder may remove it."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = path.open("w")
+        except FileNotFoundError:  # the former holder has removed the directory as well
+            continue
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # The former holder may have removed it: then a newcomer would lock another file.
+            if _is_same(file.fileno(), path):
+                yield
+                return
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

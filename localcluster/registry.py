@@ -1,6 +1,5 @@
 """The clusters of this machine: their claims, kept in one file under a lock."""
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 
 from localcluster.claims import Claim
 from localcluster.errors import LocalClusterError
+from localcluster.files import locked
 from localcluster.paths import STATE_ROOT
 
 
@@ -52,13 +52,12 @@ class Registry:
     def __init__(self, root: Path = STATE_ROOT) -> None:
         self._root = root
         self._file = root / "claims.json"
+        self._lock = root / "lock"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the machine's lock; others wait, for moments only."""
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o755)
-        with (self._root / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(self._lock):
             yield
 
     def claims(self) -> list[Claim]:
@@ -77,6 +76,11 @@ class Registry:
     def drop(self, cluster: str) -> None:
         """Give back what a cluster holds. To be called under the lock."""
         self._write([held for held in self.claims() if held.cluster != cluster])
+
+    def clear(self) -> None:
+        """Remove the registry's files when nobody holds anything. To be called under the lock."""
+        self._file.unlink(missing_ok=True)
+        self._lock.unlink(missing_ok=True)
 
     def _write(self, claims: list[Claim]) -> None:
         part = self._file.with_suffix(".part")
