@@ -65,10 +65,10 @@ class CgroupTree:
                     found.update(int(line) for line in (group / name).read_text().split())
         return found
 
-    def remove(self) -> None:
+    def remove(self, *, rounds: int = _ROUNDS) -> None:
         """End every process in it and take it away; raises when something resists."""
         pause = threading.Event()
-        for _ in range(_ROUNDS):
+        for _ in range(rounds):
             for pid in self.pids():
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

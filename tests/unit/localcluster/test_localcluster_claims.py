@@ -8,9 +8,7 @@ from localcluster.errors import LocalClusterError
 from localcluster.registry import Registry, format_claims, parse_claims
 
 CAPACITY = Fraction(45, 100)
-DEMO = Claim(
-    cluster="demo", index=0, real_time_cpus=(1,), general_cpus=(0,), rt_capacity=CAPACITY
-)
+DEMO = Claim(cluster="demo", index=0, real_time_cpus=(1,), general_cpus=(0,), rt_capacity=CAPACITY)
 
 
 def choose(*held: Claim, cpus: int = 2, wanted: int = 1, **others: object) -> Claim | ClaimRefusal:
