@@ -7,6 +7,8 @@ from typing import TextIO
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
+_OWN = frozenset({"time", "level", "logger", "message", "error"})
+
 
 def configure(level: str, stream: TextIO) -> None:
     """Send all loggers to ``stream``. ``level`` is a name such as "INFO"; ValueError if unknown."""
@@ -19,7 +21,10 @@ def configure(level: str, stream: TextIO) -> None:
 
 
 class JsonFormatter(logging.Formatter):
-    """Fields time, level, logger, message, then those of ``extra``, then the traceback as error."""
+    """Fields time, level, logger, message, then those of ``extra``, then the traceback as error.
+
+    A field of ``extra`` with one of these names gets an underscore.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one line; values that JSON does not know are written as text."""
@@ -29,7 +34,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        fields |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        for key, value in vars(record).items():
+            if key not in _STANDARD:
+                fields[f"{key}_" if key in _OWN else key] = value
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
         return json.dumps(fields, default=str, ensure_ascii=False)

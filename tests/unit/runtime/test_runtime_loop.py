@@ -118,6 +118,12 @@ def test_writes_one_json_object_with_its_fields() -> None:
     }
 
 
+def test_keeps_its_own_fields_from_an_extra_of_the_same_name() -> None:
+    line = JsonFormatter().format(record(level=7))
+
+    assert (json.loads(line)["level"], json.loads(line)["level_"]) == ("info", 7)
+
+
 def test_keeps_a_traceback_on_the_one_line() -> None:
     error = RuntimeError("a bug")
 
