@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from k40s.cpu.bands import Band
-from k40s.cpu.cores import Placement, load_of, settle
+from k40s.cpu.cores import Placement, loads_of, settle
 from k40s.cpu.figures import task_figures
 from k40s.cpu.model import ContainerDemand, CpuNode, PodDemand, Reservation, Task
 from k40s.cpu.outcome import Admission, Rejection
@@ -97,17 +97,16 @@ def _first_fit(
 ) -> CpuNode | Rejection:
     """The node with one more container on the first core that takes it."""
     refusals: list[tuple[int, Rejection]] = []
-    for core in node.cores:
-        load = load_of(node, core)
+    for load in loads_of(node):
         placement = place(load, band)
         if isinstance(placement, Placement):
             after = settle(node, load, placement, band, demand=demand, container=container)
-            if core_holds(after.on_core(core), after):
+            if core_holds(after.on_core(load.core), after):
                 return after
             placement = Rejection(
                 reason=Reason.CPU_NOT_SCHEDULABLE, detail="what the core holds fails its test"
             )
-        refusals.append((core, placement))
+        refusals.append((load.core, placement))
     reason = min((r.reason for _, r in refusals), key=_TELLING.index)
     figures = "; ".join(f"core {core}: {refusal.detail}" for core, refusal in refusals)
     return Rejection(reason=reason, detail=f"container {container.container}: {figures}")

@@ -1,110 +1,91 @@
-"""The cheapest server for a container's tasks, given what ranks above it on the core.
+"""The least budget with which a server of a given period serves its tasks.
 
 Davis & Burns, RTNS 2008: periods and priorities given, budgets from the highest server down. The
 budgets that work form an interval: below Qmin a task misses its deadline, above Qmax the server
-itself does not get its budget in its period. Integers in microseconds.
+itself does not get its budget in its period (``k40s.cpu.servers.largest_budget``). Up to Qmax more
+budget never harms the server's own tasks, so Qmin is found by bisection. Integers of one unit.
 """
 
-from collections.abc import Iterator
-
-from k40s.cpu.bandwidth import SCALE_BITS
-from k40s.cpu.figures import SERVER_OVERHEAD
-from k40s.cpu.headroom import ROOT_PERIOD
-from k40s.cpu.hierarchy import TaskFigures, server_tasks_response
+from k40s.cpu.hierarchy import TaskFigures, load_within, provision_time, server_tasks_response
 from k40s.cpu.response import Interference
-from k40s.cpu.servers import largest_budget
-
-PERIOD_DIVISORS = (1, 2, 3, 4, 6, 8)
-SHORTEST_PERIOD = 1_000
-"""A shorter server period costs more in timers than it gains."""
-
-Figures = tuple[int, int]
-"""A server as (Q, P)."""
-
-
-def candidate_periods(tasks: tuple[TaskFigures, ...]) -> tuple[int, ...]:
-    """Periods to try: ⌊T/k⌋ of the shortest task period, which counts as one second at most.
-
-    A longer server period is no use: two of its budgets could meet the kernel's limit for all
-    real-time groups (``k40s.cpu.headroom``).
-    """
-    shortest = min(ROOT_PERIOD, *(period for _, period, _ in tasks))
-    periods = dict.fromkeys(shortest // divisor for divisor in PERIOD_DIVISORS)
-    return tuple(period for period in periods if period >= SHORTEST_PERIOD)
 
 
 def least_budget(
     tasks: tuple[TaskFigures, ...],
+    among: tuple[int, int],
     period: int,
     above: Interference,
     tick: int,
-    *,
-    low: int = 1,
-    high: int | None = None,
 ) -> int | None:
-    """Least budget from ``low`` to ``high`` with which every task meets its deadline, or None.
+    """Least budget ``among`` (low, high) with which every task meets its deadline, or None.
 
-    ``high`` defaults to ``largest_budget``; a higher one is not allowed, as the test of the
-    tasks is sound only where the server's own test holds.
+    1 ≤ low; high must not exceed ``largest_budget``, because the test of the tasks is sound only where
+    the server's own test holds.
     """
-    if high is None:
-        high = largest_budget(period, above, tick)
-    if high < low or server_tasks_response(tasks, (high, period), above, tick) is None:
+    low, high = among
+    if high < low:
         return None
-    while low < high:
-        middle = (low + high) // 2
+    enough = _budget_for_full_windows(tasks, among, period, above, tick)
+    if enough is None:
+        if server_tasks_response(tasks, (high, period), above, tick) is None:
+            return None
+        enough = high
+    middle = enough - 1
+    while low < enough:
         if server_tasks_response(tasks, (middle, period), above, tick) is None:
             low = middle + 1
         else:
-            high = middle
-    return high
+            enough = middle
+        middle = (low + enough) // 2
+    return enough
 
 
-def needed_share(tasks: tuple[TaskFigures, ...], period: int) -> int:
-    """A budget that is certainly not too large: ⌈P·ΣC/T⌉ serves the tasks in the long run."""
-    return sum(-(-period * cost // interval) for cost, interval, _ in tasks) - len(tasks) + 1
+def _budget_for_full_windows(
+    tasks: tuple[TaskFigures, ...],
+    among: tuple[int, int],
+    period: int,
+    above: Interference,
+    tick: int,
+) -> int | None:
+    """A budget that provides all load of a task's whole deadline window within that deadline.
 
-
-def servers_by_cost(
-    tasks: tuple[TaskFigures, ...], above: Interference, tick: int, *, room: int = 1 << SCALE_BITS
-) -> Iterator[Figures]:
-    """Servers with least budget for each candidate period, cheapest first.
-
-    Cost is (Q + 2o)/P, with o the overhead of a context switch and a timer. ``room`` bounds Q/P,
-    in units of 2⁻⁴⁰. Lazy: most often the first is the one that is wanted, and then the others
-    need no exact budget.
+    It suffices, and most often it is the least one: then a single further test confirms that.
+    None where that takes more than the highest.
     """
-    remaining = [
-        (
-            period,
-            max(1, needed_share(tasks, period)),
-            min(largest_budget(period, above, tick), room * period >> SCALE_BITS),
-        )
-        for period in candidate_periods(tasks)
-    ]
-    while remaining:
-        best: Figures | None = None
-        for period, low, high in remaining:
-            bound = high if best is None else min(high, _budget_below(best, period))
-            budget = least_budget(tasks, period, above, tick, low=low, high=bound)
-            if budget is not None:
-                best = (budget, period)
-        if best is None:
-            return
-        yield best
-        remaining = [entry for entry in remaining if entry[0] != best[1]]
+    budget, high = among
+    least_wait = sum(cost + tick for cost, _period, _jitter in above)
+    for index, (wcet, _period, deadline) in enumerate(tasks):
+        load = load_within(deadline, wcet + tick, tasks[:index])
+        alone = _budget_alone(load, deadline - least_wait, period)
+        if alone is None or max(alone, budget) > high:
+            return None
+        budget = max(alone, budget)
+        if not above or provision_time(load, (budget, period), above, tick, deadline) is not None:
+            continue
+        if provision_time(load, (high, period), above, tick, deadline) is None:
+            return None
+        failing, budget = budget, high
+        while budget - failing > 1:
+            middle = (failing + budget) // 2
+            if provision_time(load, (middle, period), above, tick, deadline) is None:
+                failing = middle
+            else:
+                budget = middle
+    return budget
 
 
-def some_server_exists(tasks: tuple[TaskFigures, ...], above: Interference, tick: int) -> bool:
-    """Whether any candidate period has a budget that meets every deadline."""
-    return any(
-        (high := largest_budget(period, above, tick)) > 0
-        and server_tasks_response(tasks, (high, period), above, tick) is not None
-        for period in candidate_periods(tasks)
-    )
+def _budget_alone(load: int, window: int, period: int) -> int | None:
+    """Least budget with which a server with nothing above it provides a load in a window.
 
-
-def _budget_below(best: Figures, period: int) -> int:
-    """Largest budget with which that period is strictly cheaper than ``best``."""
-    budget, other = best
-    return -(-(budget + SERVER_OVERHEAD) * period // other) - 1 - SERVER_OVERHEAD
+    With m server periods touched, the load takes L + m·(P − Q) and needs m·Q ≥ L; the one falls
+    and the other rises with m, and they meet at m = window/P.
+    """
+    spare = window - load
+    if spare < 0:
+        return None
+    fewer = window // period
+    more = fewer + 1
+    best = max(-(-load // more), period - spare // more)
+    if fewer:
+        best = min(best, max(-(-load // fewer), period - spare // fewer))
+    return best

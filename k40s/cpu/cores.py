@@ -1,11 +1,13 @@
 """One core of a node as the search needs it, and the node after the search."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 from k40s.cpu.bands import Band
-from k40s.cpu.budget import Figures
+from k40s.cpu.bandwidth import room_above
 from k40s.cpu.figures import server_figures
+from k40s.cpu.hierarchy import ServerFigures
 from k40s.cpu.model import ContainerDemand, CpuNode, PodDemand, Reservation, Server
 from k40s.cpu.priorities import dense_bands
 from k40s.units import NS_PER_US, Nanoseconds
@@ -15,18 +17,21 @@ from k40s.units import NS_PER_US, Nanoseconds
 class CoreLoad:
     """The reservations on a core, most urgent band first, as figures in microseconds.
 
-    ``positions`` are their places in the node's reservations; ``elsewhere`` are the servers on
-    the node's other cores; ``tick`` is δ.
+    ``positions`` are their places in the node's reservations, whose servers are all in
+    ``everywhere``. ``core_room`` and ``node_room`` bound what is left of the capacities from
+    above, in units of 2⁻⁴⁰. ``tick`` is δ.
     """
 
     core: int
     tick: int
     capacity: Fraction
     node_capacity: Fraction
+    core_room: int
+    node_room: int
     positions: tuple[int, ...]
     bands: tuple[Band, ...]
-    servers: tuple[Figures, ...]
-    elsewhere: tuple[Figures, ...]
+    servers: tuple[ServerFigures, ...]
+    everywhere: tuple[ServerFigures, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Placement:
     """The servers of a core after the newcomer came in at ``position``, most urgent first."""
 
     position: int
-    servers: tuple[Figures, ...]
+    servers: tuple[ServerFigures, ...]
 
 
 def tick_figure(node: CpuNode) -> int:
@@ -42,28 +47,30 @@ def tick_figure(node: CpuNode) -> int:
     return -(-node.tick // NS_PER_US)
 
 
-def load_of(node: CpuNode, core: int) -> CoreLoad:
-    """What is on a core. Bands are ranked afresh; equal ranks keep the order in force."""
-    mine: list[tuple[tuple[int, int], int, int, Band]] = []
-    elsewhere: list[Figures] = []
-    for position, reservation in enumerate(node.reservations):
-        if reservation.core == core:
-            band = Band.of_reservation(reservation)
-            mine.append((band.rank, -max(reservation.priorities), position, band))
-        else:
-            elsewhere.append(server_figures(reservation.server))
-    mine.sort(key=lambda entry: entry[:3])
-    positions = tuple(position for _, _, position, _ in mine)
-    return CoreLoad(
-        core=core,
-        tick=tick_figure(node),
-        capacity=node.core_capacity,
-        node_capacity=node.node_capacity,
-        positions=positions,
-        bands=tuple(band for _, _, _, band in mine),
-        servers=tuple(server_figures(node.reservations[p].server) for p in positions),
-        elsewhere=tuple(elsewhere),
-    )
+def loads_of(node: CpuNode) -> Iterator[CoreLoad]:
+    """What is on each core, in order. Bands are ranked afresh; equals keep the order in force."""
+    everywhere = tuple(server_figures(r.server) for r in node.reservations)
+    node_room = room_above(everywhere, node.node_capacity)
+    for core in node.cores:
+        mine = [
+            (Band.of_reservation(r), -max(r.priorities), position)
+            for position, r in enumerate(node.reservations)
+            if r.core == core
+        ]
+        mine.sort(key=lambda entry: (entry[0].rank, *entry[1:]))
+        servers = tuple(everywhere[position] for _, _, position in mine)
+        yield CoreLoad(
+            core=core,
+            tick=tick_figure(node),
+            capacity=node.core_capacity,
+            node_capacity=node.node_capacity,
+            core_room=room_above(servers, node.core_capacity),
+            node_room=node_room,
+            positions=tuple(position for _, _, position in mine),
+            bands=tuple(band for band, _, _ in mine),
+            servers=servers,
+            everywhere=everywhere,
+        )
 
 
 def settle(
@@ -95,7 +102,7 @@ def settle(
     return node.holding((*after, granted))
 
 
-def _server(figures: Figures) -> Server:
+def _server(figures: ServerFigures) -> Server:
     budget, period = figures
     return Server(budget=Nanoseconds(budget * NS_PER_US), period=Nanoseconds(period * NS_PER_US))
 

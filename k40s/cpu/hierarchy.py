@@ -14,54 +14,68 @@ from k40s.cpu.response import MAX_STEPS, Interference, demand_completion
 
 TaskFigures = tuple[int, int, int]
 """A task as (C, T, D)."""
+ServerFigures = tuple[int, int]
+"""A server as (Q, P)."""
+
+
+def provision_time(
+    load: int, server: ServerFigures, above: Interference, tick: int, limit: int
+) -> int | None:
+    """Time in which a server surely provides ``load``, or None beyond ``limit``.
+
+    The load comes just after the budget was used up as early as possible, so that it first waits
+    P − Q; in its last server period it waits for the servers ``above``.
+    """
+    budget, period = server
+    full_periods = (load - 1) // budget
+    before_last = period - budget + full_periods * period
+    last = load - full_periods * budget
+    if above:
+        received = demand_completion(last, above, limit=limit - before_last, penalty=tick)
+        return None if received is None else before_last + received
+    found = before_last + last
+    return found if found <= limit else None
+
+
+def load_within(window: int, wcet: int, local: tuple[TaskFigures, ...]) -> int:
+    """C and all that ``local`` tasks can release in a window."""
+    load = wcet
+    for cost, period, _deadline in local:
+        load -= -window // period * cost
+    return load
 
 
 def task_response(
     task: TaskFigures,
     local: tuple[TaskFigures, ...],
-    server: tuple[int, int],
+    server: ServerFigures,
     above: Interference,
     tick: int,
     *,
     start: int = 1,
 ) -> int | None:
-    """Worst response time R ≤ D of a task in a server (Q, P); None where D can be missed.
+    """Worst response time R ≤ D of a task in a server; None where D can be missed.
 
     ``local`` are the tasks of the same server with the same or a higher priority, ``above`` the
     servers that do not rank below the task. ``start`` is any known lower bound of R.
     """
     wcet, _period, deadline = task
-    budget, period = server
     own = wcet + tick
-    blackout = period - budget
+    if not local:
+        return provision_time(own, server, above, tick, deadline)
     response = start
     for _ in range(MAX_STEPS):
-        load = own
-        for cost, interval, _deadline in local:
-            load -= -response // interval * cost
-        full_periods = (load - 1) // budget
-        before_last = blackout + full_periods * period
-        last = load - full_periods * budget
-        if above:
-            last_response = demand_completion(
-                last, above, limit=deadline - before_last, penalty=tick
-            )
-            if last_response is None:
-                return None
-            following = before_last + last_response
-        else:
-            following = before_last + last
-        if following > deadline:
-            return None
-        if following <= response:
-            return response
+        load = load_within(response, own, local)
+        following = provision_time(load, server, above, tick, deadline)
+        if following is None or following <= response:
+            return following
         response = following
     return None
 
 
 def server_tasks_response(
     tasks: tuple[TaskFigures, ...],
-    server: tuple[int, int],
+    server: ServerFigures,
     above: Interference,
     tick: int,
 ) -> tuple[int, ...] | None:
@@ -72,8 +86,7 @@ def server_tasks_response(
     responses: list[int] = []
     response = 0
     for index, task in enumerate(tasks):
-        least = response + task[0]
-        found = task_response(task, tasks[:index], server, above, tick, start=least)
+        found = task_response(task, tasks[:index], server, above, tick, start=response + task[0])
         if found is None:
             return None
         response = found

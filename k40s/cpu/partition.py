@@ -3,15 +3,16 @@
 from bisect import bisect_right
 
 from k40s.cpu.bands import Band
-from k40s.cpu.bandwidth import as_decimal, fits_capacity, room_above
-from k40s.cpu.budget import Figures, least_budget, servers_by_cost, some_server_exists
+from k40s.cpu.bandwidth import as_decimal, fits_capacity
+from k40s.cpu.budget import least_budget
 from k40s.cpu.cores import CoreLoad, Placement
 from k40s.cpu.headroom import leaves_headroom
-from k40s.cpu.hierarchy import server_tasks_response
+from k40s.cpu.hierarchy import ServerFigures, server_tasks_response
 from k40s.cpu.outcome import Rejection
 from k40s.cpu.priorities import LEVELS
 from k40s.cpu.response import Interference
-from k40s.cpu.servers import deferrable, largest_budget
+from k40s.cpu.servers import deferrable, largest_budget, server_response
+from k40s.cpu.synthesis import servers_by_cost, some_server_exists
 from k40s.reasons import Reason
 
 
@@ -26,8 +27,9 @@ def place(load: CoreLoad, newcomer: Band) -> Placement | Rejection:
         return refusal
     position = bisect_right(load.bands, newcomer.rank, key=lambda band: band.rank)
     above = tuple(deferrable(*server) for server in load.servers[:position])
+    room = min(load.core_room, load.node_room)
     outcome: Rejection | None = None
-    for server in servers_by_cost(newcomer.tasks, above, load.tick, room=min(_rooms(load))):
+    for server in servers_by_cost(newcomer.tasks, above, load.tick, room=room):
         lower = _regrown(load, position, (*above, deferrable(*server)))
         if lower is None:
             outcome = outcome or _unschedulable("a task below it would miss its deadline")
@@ -44,7 +46,7 @@ def place(load: CoreLoad, newcomer: Band) -> Placement | Rejection:
 
 
 def _refuse_at_once(load: CoreLoad, newcomer: Band) -> Rejection | None:
-    if newcomer.share > min(_rooms(load)):
+    if newcomer.share > min(load.core_room, load.node_room):
         return _no_room(load, f"its tasks alone use {as_decimal(newcomer.share)}")
     levels = sum(len(band.tasks) for band in load.bands) + len(newcomer.tasks)
     if levels > LEVELS:
@@ -53,20 +55,17 @@ def _refuse_at_once(load: CoreLoad, newcomer: Band) -> Rejection | None:
     return None
 
 
-def _regrown(load: CoreLoad, position: int, above: Interference) -> tuple[Figures, ...] | None:
+def _regrown(
+    load: CoreLoad, position: int, above: Interference
+) -> tuple[ServerFigures, ...] | None:
     """The servers from ``position`` on under ``above``, each with the budget that it now needs.
 
     None where one cannot be had. Budgets never shrink, because shrinking a live group can black
     it out for seconds.
     """
-    grown: list[Figures] = []
+    grown: list[ServerFigures] = []
     for band, (budget, period) in zip(load.bands[position:], load.servers[position:], strict=True):
-        high = largest_budget(period, above, load.tick)
-        if high < budget:
-            return None
-        enough: int | None = budget
-        if server_tasks_response(band.tasks, (budget, period), above, load.tick) is None:
-            enough = least_budget(band.tasks, period, above, load.tick, low=budget + 1, high=high)
+        enough = _grown(band, budget, period, above, load.tick)
         if enough is None:
             return None
         grown.append((enough, period))
@@ -74,26 +73,31 @@ def _regrown(load: CoreLoad, position: int, above: Interference) -> tuple[Figure
     return tuple(grown)
 
 
-def _within_capacities(load: CoreLoad, servers: tuple[Figures, ...]) -> bool:
+def _grown(band: Band, budget: int, period: int, above: Interference, tick: int) -> int | None:
+    if server_response(budget, period, above, tick) is None:
+        return None
+    if server_tasks_response(band.tasks, (budget, period), above, tick) is not None:
+        return budget
+    high = largest_budget(period, above, tick)
+    return least_budget(band.tasks, (budget + 1, high), period, above, tick)
+
+
+def _within_capacities(load: CoreLoad, servers: tuple[ServerFigures, ...]) -> bool:
+    here = set(load.positions)
+    elsewhere = [s for position, s in enumerate(load.everywhere) if position not in here]
     return (
         fits_capacity(servers, load.capacity)
-        and fits_capacity((*servers, *load.elsewhere), load.node_capacity)
+        and fits_capacity([*servers, *elsewhere], load.node_capacity)
         and leaves_headroom(servers, load.tick)
     )
 
 
-def _rooms(load: CoreLoad) -> tuple[int, int]:
-    """Upper bounds of what is left of the core and of the node."""
-    return (
-        room_above(load.servers, load.capacity),
-        room_above((*load.servers, *load.elsewhere), load.node_capacity),
-    )
-
-
 def _no_room(load: CoreLoad, what: str) -> Rejection:
-    core, node = _rooms(load)
-    reason = Reason.CPU_NODE_BANDWIDTH if node < core else Reason.CPU_NO_BANDWIDTH
-    left = f"{as_decimal(core)} left on the core, {as_decimal(node)} on the node"
+    on_node = load.node_room < load.core_room
+    reason = Reason.CPU_NODE_BANDWIDTH if on_node else Reason.CPU_NO_BANDWIDTH
+    left = (
+        f"{as_decimal(load.core_room)} left on the core, {as_decimal(load.node_room)} on the node"
+    )
     return Rejection(reason=reason, detail=f"{what}; {left}")
 
 

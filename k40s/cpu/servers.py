@@ -25,20 +25,22 @@ def largest_budget(period: int, above: Interference, tick: int) -> int:
     Q fits iff Q ≤ x − I(x) for some x ≤ P, where I is the interference. I is a step function, so
     only P and the last points before each step matter; they are visited downwards.
     """
-    least = 0
-    for budget, _period, _jitter in above:
-        least += budget + tick
+    if not above:
+        return period
+    least = sum(budget + tick for budget, _period, _jitter in above)
     best = 0
     point = period
     while point - least > best:
-        used = 0
+        free = point
         following = 0
         for budget, interval, jitter in above:
             hits = -(-(point + jitter) // interval)
-            used += hits * budget + tick
+            free -= hits * budget + tick
             edge = (hits - 1) * interval - jitter
-            following = max(following, edge)
-        best = max(best, point - used)
+            if edge > following:  # noqa: PLR1730  # this is a hot loop
+                following = edge
+        if free > best:  # noqa: PLR1730  # the same
+            best = free
         point = following
     return best
 

@@ -5,8 +5,10 @@ releases are arbitrary. Below the tasks of each server, inside its band, a hog m
 budget is left, always or in bursts; or a rogue above them ignores its contract, and then only the
 other servers are judged.
 
-A pod starts to run only when every job that was released before its admission is due: the
-analyses speak of fixed sets, and say nothing of a job that sees two of them (docs/theory.md).
+Servers grow one after the other, from the lowest band upwards, and a pod starts to run only after
+them; between two steps pass a server period, in which the old budget may still throttle, and the
+longest deadline. The analyses speak of fixed sets, and say nothing of a job that sees two of them
+(docs/theory.md).
 """
 
 from random import Random
@@ -30,7 +32,6 @@ class Replay:
                 tick=self._tick,
                 tick_phase=chance.randrange(max(1, self._tick)),
                 refill_before_tick=chance.random() < 0.5,
-                check_at_job_end=chance.random() < 0.5,
             )
             for core in node.cores
         }
@@ -50,17 +51,27 @@ class Replay:
         ]
 
     def follow(self, node: CpuNode) -> None:
-        """Make the cores hold what the node holds: some go, some grow, then some come."""
+        """Make the cores hold what the node holds: some go, some grow, then some come.
+
+        All bands move at one instant, which keeps their order. Servers grow from the lowest band
+        upwards, each when all jobs of before are due.
+        """
         for number, core in self.cores.items():
-            held = {_name(r): r for r in node.reservations if r.core == number}
-            for name in set(core.servers) - set(held):
+            held = {_name(r): r for r in node.on_core(number)}
+            for name in [name for name in core.servers if name not in held]:
                 core.remove(name)
-            patience = 0
+            patience = max(
+                (s.period + t.deadline for s in core.servers.values() for t in _judged_tasks(s)),
+                default=0,
+            )
             for name, server in core.servers.items():
-                _adjust(server, held[name])
-                core.grow(name, server_figures(held[name].server)[0])
-                patience = max(patience, *(t.deadline for t in _judged_tasks(server)))
-            for name in held.keys() - core.servers.keys():
+                _move_band(server, held[name])
+            for name in reversed([name for name in held if name in core.servers]):
+                budget, _ = server_figures(held[name].server)
+                if budget != core.servers[name].budget:
+                    core.grow(name, budget)
+                    core.run(core.now + patience)
+            for name in [name for name in held if name not in core.servers]:
                 core.add(self._arriving(held[name], core.now, patience))
 
     def run(self, duration: int) -> None:
@@ -108,7 +119,9 @@ class Replay:
             judged=not rogue,
         )
 
-    def _hog(self, reservation: Reservation, start: int, budget: int, period: int) -> SimTask | None:
+    def _hog(
+        self, reservation: Reservation, start: int, budget: int, period: int
+    ) -> SimTask | None:
         chance = self._chance
         kind = chance.choice(("none", "always", "always", "bursts", "rogue", "late rogue"))
         if kind == "none":
@@ -135,8 +148,7 @@ def _judged_tasks(server: SimServer) -> list[SimTask]:
     return [task for task in server.tasks if task.deadline != NEVER_DUE]
 
 
-def _adjust(server: SimServer, reservation: Reservation) -> None:
-    """Move a server's band."""
+def _move_band(server: SimServer, reservation: Reservation) -> None:
     tasks = _judged_tasks(server)
     rogue = any(task.priority > max(t.priority for t in tasks) for task in server.tasks)
     for task, priority in zip(tasks, reservation.priorities, strict=True):

@@ -5,11 +5,12 @@ of a unit-step simulation. Two ways of enforcement:
 
 - ``tick == 0``: ideal. A server stops at the instant its budget is used up, and is refilled to
   the full budget at its phase plus multiples of its period.
-- ``tick > 0``: as Linux throttles real-time groups. What a group used is compared with its budget
-  only at the ticks of the core, while it runs, and strictly; what it overran is debt, because a
-  replenishment subtracts one budget from what was used; a throttled group runs again only when
-  less than its budget remains used. The timer of a group that is idle without debt stops, and
-  starts afresh with its next job. Optionally the comparison is also made when a job ends.
+- ``tick > 0``: as Linux throttles real-time groups. What a group used is compared with its budget,
+  strictly, at the ticks of the core while it runs, and when one of its tasks is descheduled; what
+  it overran is debt, because a replenishment subtracts one budget from what was used; a throttled
+  group runs again only when less than its budget remains used. The timer of a group that is idle
+  without debt stops, and starts afresh with its next job. ``only_at_ticks`` leaves out the
+  comparison at descheduling, which Linux makes, to show what depends on it.
 
 The highest priority among the ready tasks of servers that may run is served.
 """
@@ -77,12 +78,12 @@ class CoreSimulation:
         tick: int = 0,
         tick_phase: int = 0,
         refill_before_tick: bool = False,
-        check_at_job_end: bool = False,
+        only_at_ticks: bool = False,
     ) -> None:
         self.tick = tick
         self.tick_phase = tick_phase
         self.refill_before_tick = refill_before_tick
-        self.check_at_job_end = check_at_job_end
+        self.only_at_ticks = only_at_ticks
         self.now = 0
         self.servers: dict[str, SimServer] = {}
         self.misses: list[Miss] = []
@@ -111,7 +112,7 @@ class CoreSimulation:
             self._end_job()
             self._enforce()
             self._release()
-            self._running = self._pick()
+            self._switch()
             following = min(self._next_event(), until)
             if self._running is not None:
                 server, task = self._running
@@ -148,8 +149,6 @@ class CoreSimulation:
             self.longest[key] = max(self.longest.get(key, 0), response)
             if server.judged and response > task.deadline:
                 self.misses.append(Miss(server.name, task.name, release))
-            if self.tick and self.check_at_job_end and server.used > server.budget:
-                server.throttled = True
 
     def _enforce(self) -> None:
         if self.refill_before_tick:
@@ -196,6 +195,16 @@ class CoreSimulation:
                     gap = task.gaps[task.released % len(task.gaps)]
                     task.released += 1
                     task.release += task.period + gap
+
+    def _switch(self) -> None:
+        """Choose what runs; what it displaces is held to its budget."""
+        chosen = self._pick()
+        if self._running is not None and self._running[1] is not (chosen and chosen[1]):
+            displaced, _ = self._running
+            if self.tick and not self.only_at_ticks and displaced.used > displaced.budget:
+                displaced.throttled = True
+                chosen = self._pick()
+        self._running = chosen
 
     def _pick(self) -> tuple[SimServer, SimTask] | None:
         best: tuple[SimServer, SimTask] | None = None
