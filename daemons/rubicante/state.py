@@ -41,7 +41,10 @@ class NodeState:
         self._threads = threads
 
     def cpu_state(self) -> CpuState:
-        """The state at this moment."""
+        """The state at this moment.
+
+        Incomplete while a pod still runs on a core that is no longer set aside for reservations.
+        """
         with self._book.lock:
             node, generation = self._book.node(), self._book.generation
         return CpuState(
@@ -52,7 +55,7 @@ class NodeState:
             lease=self._lease,
             node=node,
             utilization={core: node.utilization(core) for core in node.cores},
-            complete=True,
+            complete=all(held.core in node.cores for held in node.reservations),
         )
 
     def annotations(self) -> dict[str, str | None]:

@@ -1,66 +1,22 @@
-"""The HTTP API, whole, over a fake kernel: every kind of bad input, and nothing changes."""
+"""The HTTP API, whole, over a fake kernel."""
 
 import errno
-import json
-from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
 
 from daemons.rubicante.api import create_app
 from daemons.rubicante.entry import Phase
-from daemons.rubicante.kernel.capability import Capability
-from daemons.rubicante.state import NodeState
 from k40s.annotations import parse_cpu_state
 from k40s.node_api import (
-    MAX_BODY,
     ReservationRequest,
-    format_reservation_request,
     parse_admission_answer,
 )
 from k40s.reasons import Reason
-from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 from tests.fakes.rubicante_api_server import NODE
+from tests.fakes.rubicante_http import PATH, body, state_of
 from tests.fakes.rubicante_world import World, ask, node, pod, task, uid
-
-PATH = f"/v1/reservations/{uid(1)}"
-
-
-@pytest.fixture
-def world() -> World:
-    made = World()
-    made.server.add(pod(1))
-    return made
-
-
-def state_of(world: World, *problems: str) -> NodeState:
-    capability = Capability(
-        problems=problems,
-        warnings=(),
-        bandwidth=node().node_capacity,
-        tick=Nanoseconds(4 * NS_PER_MS),
-        cores=frozenset({0, 1}),
-    )
-    return NodeState(
-        book=world.book,
-        capability=capability,
-        endpoint="https://10.0.0.1:8441",
-        lease=Nanoseconds(30 * NS_PER_S),
-        threads=world.enforcer.threads,
-    )
-
-
-@pytest.fixture
-def client(world: World) -> FlaskClient:
-    return create_app(reservations=world.reservations, state=state_of(world)).test_client()
-
-
-def body(request: ReservationRequest | None = None) -> bytes:
-    return format_reservation_request(request or ask(1))
-
-
-def changed(**fields: object) -> Callable[[dict[str, object]], dict[str, object]]:
-    return lambda whole: {**whole, **fields}
 
 
 def test_put_reserves_and_says_what_was_granted(world: World, client: FlaskClient) -> None:
@@ -151,94 +107,6 @@ def test_a_stale_generation_is_409(client: FlaskClient) -> None:
 
     assert answer.status_code == 409
     assert parse_admission_answer(answer.data).reason is Reason.CPU_STALE_GENERATION
-
-
-BAD_TASK = {"name": "ctl", "container": "main", "period": "100ms", "wcet": "5ms"}
-
-BAD_BODIES: list[tuple[object, str]] = [
-    (b"", "$"),
-    (b"not json", "$"),
-    (b"\xff\xfe", "$"),
-    (b"[]", "$"),
-    (b"[" * 5000, "$"),
-    (b'{"pod":1,"pod":2}', "$"),
-    (changed(extra=1), "$.extra"),
-    (changed(criticality="HIGH"), "$.criticality"),
-    (changed(criticality="NO"), "$.criticality"),
-    (changed(criticality=None), "$.criticality"),
-    (changed(generation="1"), "$.generation"),
-    (changed(generation=-1), "$.generation"),
-    (changed(generation=True), "$.generation"),
-    (changed(tasks=[]), "$.tasks"),
-    (changed(tasks={}), "$.tasks"),
-    (changed(tasks=[{"name": "ctl", "container": "main", "wcet": "5ms"}]), "$.tasks[0].period"),
-    (changed(tasks=[BAD_TASK | {"period": "100"}]), "$.tasks[0].period"),
-    (changed(tasks=[BAD_TASK | {"period": 100}]), "$.tasks[0].period"),
-    (changed(tasks=[BAD_TASK | {"wcet": "101ms"}]), "$.tasks[0].wcet"),
-    (changed(tasks=[BAD_TASK | {"deadline": "101ms"}]), "$.tasks[0].deadline"),
-    (changed(tasks=[BAD_TASK | {"name": "a name that is too long"}]), "$.tasks[0].name"),
-    (changed(tasks=[BAD_TASK | {"prio": 1}]), "$.tasks[0].prio"),
-    (changed(tasks=[BAD_TASK, BAD_TASK]), "$.tasks[1].name"),
-    (changed(pod={"uid": uid(1), "namespace": "default"}), "$.pod.name"),
-    (changed(pod={"uid": uid(1), "namespace": "../x", "name": "a"}), "$.pod.namespace"),
-    (changed(pod={"uid": uid(2), "namespace": "default", "name": "a"}), "$.pod.uid"),
-]
-
-
-@pytest.mark.parametrize(
-    ("bad", "path", "verb"),
-    [
-        *((bad, path, "PUT") for bad, path in BAD_BODIES),
-        *((bad, path, "POST") for bad, path in BAD_BODIES if path != "$.pod.uid"),
-    ],
-)
-def test_a_malformed_body_is_422_with_its_path_and_nothing_changes(
-    client: FlaskClient, world: World, bad: object, path: str, verb: str
-) -> None:
-    data = bad if isinstance(bad, bytes) else json.dumps(bad(json.loads(body())))  # type: ignore[operator]
-
-    answer = client.open(PATH if verb == "PUT" else "/v1/admission", method=verb, data=data)
-
-    assert answer.status_code == 422, answer.text
-    assert answer.json["source"] == "request body"
-    assert answer.json["path"] == path
-    assert answer.json["error"]
-    assert world.book.entries() == ()
-    assert world.store.texts == {}
-    assert world.system.calls == []
-
-
-@pytest.mark.parametrize("name", ["x", "..", "..%2f..%2fetc", uid(1).upper().replace("0", "A")])
-@pytest.mark.parametrize("verb", ["PUT", "DELETE"])
-def test_a_uid_that_could_be_no_cgroup_is_refused(
-    client: FlaskClient, world: World, name: str, verb: str
-) -> None:
-    answer = client.open(f"/v1/reservations/{name}", method=verb, data=body())
-
-    assert answer.status_code in {404, 422}
-    assert world.system.calls == []
-
-
-def test_an_admission_for_a_uid_that_is_none_is_422(client: FlaskClient) -> None:
-    whole = json.loads(body())
-    whole["pod"]["uid"] = "not-a-uuid"
-
-    answer = client.post("/v1/admission", data=json.dumps(whole))
-
-    assert (answer.status_code, answer.json["path"]) == (422, "$.pod.uid")
-
-
-def test_a_body_without_end_is_refused(client: FlaskClient) -> None:
-    answer = client.put(PATH, data=b" " * (MAX_BODY + 1))
-
-    assert answer.status_code == 413
-
-
-def test_other_paths_and_verbs_are_refused_in_json(client: FlaskClient) -> None:
-    assert client.get("/").status_code == 404
-    answer = client.get(PATH)
-    assert answer.status_code == 405
-    assert answer.json["error"]
 
 
 def test_post_admission_answers_and_changes_nothing(world: World, client: FlaskClient) -> None:
@@ -337,6 +205,19 @@ def test_state_shows_everything(world: World, client: FlaskClient) -> None:
     assert shown["uid"] == uid(1)
     assert shown["threads"] == [{"container": "main", "task": "ctl", "thread": tid}]
     assert state["cores"] == {"1": str(world.book.node().utilization(1))}
+
+
+def test_a_reservation_on_a_core_no_longer_ours_is_not_published(
+    world: World, client: FlaskClient
+) -> None:
+    client.put(PATH, data=body())
+    world.book.describe(replace(node(), cores=(0,)))
+
+    (text,) = state_of(world).annotations().values()
+
+    assert text is not None
+    read = parse_cpu_state(text)
+    assert (read.complete, read.utilization) == (False, {0: 0})
 
 
 def test_what_is_published_can_be_read_back(world: World, client: FlaskClient) -> None:

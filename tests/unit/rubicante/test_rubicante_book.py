@@ -1,25 +1,17 @@
+"""Who is given what, and what changes nothing."""
+
 import pytest
 
 from daemons.rubicante.book import Book, Reserved
-from daemons.rubicante.entry import Entry, Phase, format_entry, parse_entry
-from k40s.cpu.admission import admit
-from k40s.cpu.model import total_bandwidth
+from daemons.rubicante.entry import Entry, Phase
 from k40s.cpu.outcome import Admission, Rejection
 from k40s.criticality import Criticality
 from k40s.errors import KernelError, UnavailableError
-from k40s.node_api import ReservationRequest
 from k40s.reasons import Reason
-from k40s.units import NS_PER_S, Nanoseconds
+from k40s.units import NS_PER_S
 from tests.fakes.rubicante_api_server import FakeStore
+from tests.fakes.rubicante_books import Clock, make, reserve
 from tests.fakes.rubicante_world import ask, node, task, uid
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0
-
-    def __call__(self) -> int:
-        return self.now
 
 
 @pytest.fixture
@@ -35,19 +27,6 @@ def store() -> FakeStore:
 @pytest.fixture
 def book(store: FakeStore, clock: Clock) -> Book:
     return make(store, clock)
-
-
-def make(store: FakeStore, clock: Clock) -> Book:
-    lease = Nanoseconds(60 * NS_PER_S)
-    return Book(store=store, node=node(), admit=admit, lease=lease, clock=clock)
-
-
-def consent(entry: Entry) -> None:
-    assert entry.phase is Phase.LEASED
-
-
-def reserve(book: Book, request: ReservationRequest) -> Reserved | Rejection:
-    return book.reserve(request, containers=("main",), claim=consent)
 
 
 def test_a_reservation_is_leased_and_counted(book: Book) -> None:
@@ -185,109 +164,3 @@ def test_a_neighbour_whose_server_grows_is_written_in_the_same_breath(
     assert after is not None
     assert after.reservations[0].server.budget > before.reservations[0].server.budget
     assert after.reservations[0].priorities < before.reservations[0].priorities
-
-
-def test_a_new_process_finds_the_book_and_its_generation(
-    book: Book, store: FakeStore, clock: Clock
-) -> None:
-    reserve(book, ask(1))
-    book.confirm(uid(1))
-    reserve(book, ask(2, task(wcet_ms=2)))
-    book.let_go(uid(2))
-
-    again = make(store, clock)
-
-    assert again.entries() == book.entries()
-    assert again.generation == book.generation == 2
-    assert total_bandwidth(again.node().reservations) > 0
-
-
-def test_the_generation_never_goes_back(book: Book, store: FakeStore, clock: Clock) -> None:
-    for _ in range(3):
-        reserve(book, ask(1))
-        book.let_go(uid(1))
-        book.forget(uid(1))
-
-    assert make(store, clock).generation == 6
-
-
-def test_a_lease_runs_out_unless_confirmed(book: Book, clock: Clock) -> None:
-    reserve(book, ask(1))
-    reserve(book, ask(2, task(wcet_ms=2)))
-    book.confirm(uid(2))
-    early = book.expired()
-    clock.now = 60 * NS_PER_S
-
-    assert early == ()
-    assert [entry.pod.uid for entry in book.expired()] == [uid(1)]
-
-
-def test_a_new_process_gives_leases_their_time_anew(
-    book: Book, store: FakeStore, clock: Clock
-) -> None:
-    reserve(book, ask(1))
-    clock.now = 59 * NS_PER_S
-
-    again = make(store, clock)
-    clock.now = 118 * NS_PER_S
-
-    assert again.expired() == ()
-
-
-def test_only_a_lease_can_be_confirmed(book: Book) -> None:
-    nothing = book.confirm(uid(1))
-    reserve(book, ask(1))
-
-    assert not nothing
-    assert book.confirm(uid(1))
-    assert not book.confirm(uid(1))
-
-
-def test_bandwidth_stays_reserved_until_the_kernel_has_let_go(book: Book) -> None:
-    reserve(book, ask(1))
-    held = book.node().utilization(1)
-
-    assert book.let_go(uid(1))
-    assert book.node().utilization(1) == held
-    assert book.forget(uid(1))
-    assert book.node().utilization(1) == 0
-
-
-def test_letting_go_of_nothing_is_no_change(book: Book) -> None:
-    assert not book.let_go(uid(1))
-    assert not book.forget(uid(1))
-    assert book.generation == 0
-
-
-def test_a_pod_being_released_may_reserve_again(book: Book) -> None:
-    reserve(book, ask(1))
-    book.let_go(uid(1))
-
-    outcome = reserve(book, ask(1))
-
-    assert isinstance(outcome, Reserved)
-    assert outcome.created
-    assert outcome.entry.phase is Phase.LEASED
-
-
-def test_an_entry_is_read_back_as_it_was(book: Book) -> None:
-    outcome = reserve(book, ask(1, task("a", wcet_ms=1), task("b", wcet_ms=2)))
-
-    assert isinstance(outcome, Reserved)
-    assert parse_entry(format_entry(outcome.entry), pod_uid=uid(1)) == outcome.entry
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{}",
-        '{"request":"{}","containers":[],"phase":"leased","allocation":"{}"}',
-        '{"request":1,"containers":[],"phase":"asleep","allocation":""}',
-    ],
-)
-def test_a_damaged_store_is_unusable(store: FakeStore, clock: Clock, text: str) -> None:
-    store.texts[f"pod/{uid(1)}"] = text
-
-    with pytest.raises(UnavailableError, match="damaged"):
-        make(store, clock)

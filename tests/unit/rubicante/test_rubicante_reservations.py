@@ -12,11 +12,6 @@ from tests.fakes.rubicante_world import World, ask, pod, task, uid
 TASKS = '[{"name":"ctl","period":"100ms","wcet":{"xeon":"5ms"}}]'
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 def allocated(number: int = 1, *, tasks: str = TASKS, phase: str = "Running") -> PodRecord:
     annotations = {CRITICALITY_KEY: "HI", TASKS_KEY: tasks, ALLOCATION_KEY: "{}"}
     return pod(number, node=NODE, phase=phase, annotations=annotations)

@@ -1,0 +1,33 @@
+"""Requests to rubicante, and its state, in few words."""
+
+from daemons.rubicante.kernel.capability import Capability
+from daemons.rubicante.state import NodeState
+from k40s.node_api import (
+    ReservationRequest,
+    format_reservation_request,
+)
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+from tests.fakes.rubicante_world import World, ask, node, uid
+
+PATH = f"/v1/reservations/{uid(1)}"
+
+
+def state_of(world: World, *problems: str) -> NodeState:
+    capability = Capability(
+        problems=problems,
+        warnings=(),
+        bandwidth=node().node_capacity,
+        tick=Nanoseconds(4 * NS_PER_MS),
+        cores=frozenset({0, 1}),
+    )
+    return NodeState(
+        book=world.book,
+        capability=capability,
+        endpoint="https://10.0.0.1:8441",
+        lease=Nanoseconds(30 * NS_PER_S),
+        threads=world.enforcer.threads,
+    )
+
+
+def body(request: ReservationRequest | None = None) -> bytes:
+    return format_reservation_request(request or ask(1))

@@ -1,0 +1,40 @@
+import pytest
+from flask.testing import FlaskClient
+
+from daemons.rubicante.api import create_app
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
+from daemons.rubicante.kernel.threads import Threads
+from tests.fakes.rubicante_http import state_of
+from tests.fakes.rubicante_kernel import CPU, PROC, FakeKernel
+from tests.fakes.rubicante_world import World, pod
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def client(world: World) -> FlaskClient:
+    world.server.add(pod(1))
+    return create_app(reservations=world.reservations, state=state_of(world)).test_client()
+
+
+@pytest.fixture
+def system() -> FakeKernel:
+    return FakeKernel()
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def groups(system: FakeKernel, waits: list[float]) -> BudgetGroups:
+    return BudgetGroups(system=system, root=CPU, prefix="rt", wait=waits.append)
+
+
+@pytest.fixture
+def threads(system: FakeKernel) -> Threads:
+    return Threads(system=system, proc=PROC)
