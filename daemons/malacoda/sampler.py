@@ -37,7 +37,7 @@ class Sampler:
     cpus: Collection[int]
     clock: Callable[[], int]
     root: Path = Path("/proc")
-    crowd: float = 2.0
+    crowd: float = 3.0
     faults: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SOURCES, 0))
     _descriptors: dict[str, int] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)

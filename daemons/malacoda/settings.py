@@ -36,11 +36,11 @@ class Settings:
     """Share below which that hazard is over."""
     system_trend: Fraction = Fraction(15, 100)
     """Rise of that share per second that is a hazard above the clearing share; 0 for none."""
-    run_queue_raise: Fraction = Fraction(4)
+    run_queue_raise: Fraction = Fraction(6)
     """Runnable tasks per CPU of the node that are a hazard."""
-    run_queue_clear: Fraction = Fraction(5, 2)
+    run_queue_clear: Fraction = Fraction(4)
     """Runnable tasks per CPU below which that hazard is over."""
-    run_queue_trend: Fraction = Fraction(1)
+    run_queue_trend: Fraction = Fraction(2)
     """Rise per second that is a hazard above the clearing number; 0 for none."""
     steal_raise: Fraction = Fraction(0)
     """Share of time taken by the hypervisor that is a hazard; 0 for none."""

@@ -88,6 +88,6 @@ def _is_high(rule: Rule, times: Sequence[Nanoseconds], values: Sequence[float]) 
 
 DEFAULT_RULES = (
     Rule(metric=Metric.CPU_SYSTEM, raise_at=0.5, clear_at=0.3, trend=0.15),
-    Rule(metric=Metric.RUN_QUEUE, raise_at=4.0, clear_at=2.5, trend=1.0),
+    Rule(metric=Metric.RUN_QUEUE, raise_at=6.0, clear_at=4.0, trend=2.0),
 )
 """Chosen by measurement: docs/assurance.md."""

@@ -51,8 +51,9 @@ def test_every_key_is_listed() -> None:
 
 
 def test_the_examples_of_values_can_be_read() -> None:
-    allocation, assurance, state = re.findall(r"```json\n(.*?)```", text("annotations.md"), re.DOTALL)
-    (pod,) = re.findall(r"```yaml\n(.*?)```", text("annotations.md"), re.DOTALL)
+    page = text("annotations.md")
+    allocation, assurance, state = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (pod,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     tasks = pod.split("|\n", 1)[1].split("spec:")[0]
 
     assert parse_allocation(allocation, pod_uid="u")[0].tasks[0].name == "control"
