@@ -90,7 +90,7 @@ def format_filter_result(
     preemption cannot help a pod that only the extender refused, and trying it makes
     kube-scheduler retry without pause.
     """
-    kept_names, kept_nodes = _encode(fit), "null"
+    kept_names, kept_nodes = _format_names(fit), "null"
     if args.items is not None:
         wanted = set(fit)
         kept = [item for name, item in zip(args.names, args.items, strict=True) if name in wanted]
@@ -100,6 +100,15 @@ def format_filter_result(
         f'{{"Nodes":{kept_nodes},"NodeNames":{kept_names},"FailedNodes":{{}},'
         f'"FailedAndUnresolvableNodes":{{{failed}}},"Error":""}}'
     ).encode()
+
+
+def _format_names(names: Sequence[str]) -> str:
+    """Write an array of names; those that need no escape, as all real ones, are just joined."""
+    joined = '","'.join(names)
+    plain = joined.isascii() and joined.isprintable() and "\\" not in joined
+    if plain and names and joined.count('"') == 2 * (len(names) - 1):
+        return f'["{joined}"]'
+    return _encode(list(names))
 
 
 def _format_refusals(refused: Mapping[str, R], texts: Mapping[R, str]) -> str:
@@ -204,8 +213,10 @@ def _read_map(value: object, path: str) -> Mapping[str, str]:
 
 def _read_strings(value: object, path: str) -> Sequence[str]:
     items = _read_list(value, path)
-    if not {str}.issuperset(map(type, items)):
-        raise _invalid(path, items, "an array of strings")
+    try:
+        "".join(items)
+    except TypeError:
+        raise _invalid(path, items, "an array of strings") from None
     return items
 
 
