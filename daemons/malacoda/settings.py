@@ -58,9 +58,9 @@ class Settings:
     """How long an alarm lasts before γ falls."""
     gamma_lower_every: Nanoseconds = Nanoseconds(5 * NS_PER_S)
     """How long it lasts before γ falls again."""
-    gamma_raise_step: int = 2
+    gamma_raise_step: int = 5
     """By how much calm raises γ."""
-    gamma_raise_after: Nanoseconds = Nanoseconds(15 * NS_PER_S)
+    gamma_raise_after: Nanoseconds = Nanoseconds(10 * NS_PER_S)
     """How long calm lasts before γ rises."""
     gamma_raise_every: Nanoseconds = Nanoseconds(10 * NS_PER_S)
     """How long it lasts before γ rises again."""

@@ -19,8 +19,8 @@ class GammaPolicy:
     lower_step: int = 5
     lower_after: Nanoseconds = Nanoseconds(NS_PER_S)
     lower_every: Nanoseconds = Nanoseconds(5 * NS_PER_S)
-    raise_step: int = 2
-    raise_after: Nanoseconds = Nanoseconds(15 * NS_PER_S)
+    raise_step: int = 5
+    raise_after: Nanoseconds = Nanoseconds(10 * NS_PER_S)
     raise_every: Nanoseconds = Nanoseconds(10 * NS_PER_S)
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -24,10 +25,11 @@ LIMIT = 120
 
 
 @contextmanager
-def stress(kind: str) -> Iterator[None]:
+def stress(kind: str, scratch: Path) -> Iterator[None]:
     """Eight stressors on the node's CPU, which end by themselves if nobody ends them."""
     process = subprocess.Popen(
         ["taskset", "-c", str(CPU), "stress-ng", f"--{kind}", "8", "--timeout", str(LIMIT)],
+        cwd=scratch,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -80,11 +82,11 @@ def gamma_reaches(monitor: Monitor, wanted: range) -> bool:
     ],
 )
 def test_real_stress_lowers_gamma_and_calm_raises_it_again(
-    monitor: Monitor, kind: str, metric: Metric
+    monitor: Monitor, tmp_path: Path, kind: str, metric: Metric
 ) -> None:
     assert gamma_reaches(monitor, range(10, 11))
 
-    with stress(kind):
+    with stress(kind, tmp_path):
         assert gamma_reaches(monitor, range(6))
         assert metric in monitor.state.hazards
 
