@@ -15,6 +15,10 @@ from k40s.cpu.model import Reservation
 
 log = logging.getLogger(__name__)
 
+_STAND_IN_AFTER = 1.0
+"""Seconds in which a starting program may name a thread before its main thread is taken.
+
+Its start would take long within the budget."""
 _SETTLED_AFTER = 10.0
 """Seconds in which a main thread may still turn out not to be the task's thread."""
 
@@ -72,8 +76,7 @@ class ContainerEnforcer:
             return False
         followed.home = place.cgroup
         tasks = [task.name for task in reservation.tasks]
-        alone = len(tasks) == 1
-        main = self._kernel.main_thread(place.threads) if alone else None
+        main = self._stand_in(place, followed) if len(tasks) == 1 else None
         matched = match(tasks, place.threads, main=main, held=followed.threads)
         enforced = {
             task: matched[task]
@@ -85,9 +88,18 @@ class ContainerEnforcer:
             self._metrics.delay.observe(self._clock() - followed.seen)
         followed.threads = enforced
         self._put_back(name, reservation, place, followed)
-        young = followed.seen is not None and self._clock() - followed.seen < _SETTLED_AFTER
         by_name = all(task in enforced and enforced[task].name == task for task in tasks)
-        return by_name or (len(enforced) == len(tasks) and not young)
+        return by_name or (len(enforced) == len(tasks) and self._age(followed) >= _SETTLED_AFTER)
+
+    def _stand_in(self, place: Place, followed: Followed) -> Thread | None:
+        """The main thread, once it may stand for a task whose name no thread bears."""
+        main = self._kernel.main_thread(place.threads)
+        if main is None or main.tid in place.inside or self._age(followed) >= _STAND_IN_AFTER:
+            return main
+        return None
+
+    def _age(self, followed: Followed) -> float:
+        return 0.0 if followed.seen is None else self._clock() - followed.seen
 
     def _enforce(
         self,

@@ -20,10 +20,11 @@ _RUNTIMES = ("runc", "crun")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A container's cgroup and the threads in it and in its budget group."""
+    """A container's cgroup, and the threads in it and in its budget group (``inside``)."""
 
     cgroup: Path
     threads: tuple[Thread, ...]
+    inside: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,11 @@ class Kernel:
             cgroup = self._only_program(cgroups, set(ids.values()))
         if cgroup is None:
             return None
-        return Place(cgroup=cgroup, threads=members + self._living(self.tree.tids(cgroup)))
+        return Place(
+            cgroup=cgroup,
+            threads=members + self._living(self.tree.tids(cgroup)),
+            inside=frozenset(thread.tid for thread in members),
+        )
 
     def main_thread(self, threads: Sequence[Thread]) -> Thread | None:
         """The first thread of the container's first process, once the program itself runs.

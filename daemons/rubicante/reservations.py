@@ -15,6 +15,7 @@ from k40s.errors import InvalidAnnotationError, UnavailableError
 from k40s.node_api import AdmissionAnswer, PodRef, ReservationRequest
 from k40s.reasons import Reason
 from k40s.runtime.records import PodRecord
+from k40s.units import format_duration
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,10 @@ class Reservations:
         if outcome.created:
             self._metrics.reserved.inc()
             self._metrics.show(self._book.node())
-            log.info("pod reserved", extra={"pod": request.pod.uid})
+            log.info(
+                "pod reserved",
+                extra={"pod": request.pod.uid, "servers": list(map(_brief, _granted(outcome)))},
+            )
             self._changed()
         return self._answer(outcome), outcome.created
 
@@ -178,6 +182,12 @@ class Reservations:
             granted=_granted(outcome),
             generation=generation,
         )
+
+
+def _brief(reservation: Reservation) -> str:
+    budget = format_duration(reservation.server.budget)
+    period = format_duration(reservation.server.period)
+    return f"{reservation.container}: {budget} in {period} on core {reservation.core}"
 
 
 def _granted(outcome: Reserved | Admission | Rejection) -> tuple[Reservation, ...]:

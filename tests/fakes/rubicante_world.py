@@ -183,6 +183,12 @@ class World:
         self.enforcer.look_soon()
         return self.enforcer.look()
 
+    def look_when_started(self) -> float:
+        """Look, and again when a program has had its time to name its threads."""
+        self.look()
+        self.seconds += 1.5
+        return self.look()
+
     def group(self, number: int = 1, index: int = 0) -> Path:
         return CPU / f"{PREFIX}-{uid(number)}-{index}"
 

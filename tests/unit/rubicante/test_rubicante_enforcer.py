@@ -48,7 +48,7 @@ def test_a_single_task_falls_back_to_the_main_thread(world: World) -> None:
     main = world.system.spawn(cgroup, "python3", inner_pid=1)
     helper = world.system.spawn(cgroup, "python3", pid=main)
 
-    world.look()
+    world.look_when_started()
 
     assert world.system.threads[main].policy == FIFO
     assert world.system.threads[helper].policy == os.SCHED_OTHER
@@ -69,6 +69,7 @@ def test_the_program_is_awaited_while_the_runtime_still_sets_up(world: World) ->
     main = world.system.spawn(world.container(), "runc:[2:INIT]", inner_pid=1)
 
     world.look()
+    world.look_when_started()
     before = world.system.threads[main].policy
     world.system.threads[main].name = "python3"
     world.look()
@@ -76,16 +77,33 @@ def test_the_program_is_awaited_while_the_runtime_still_sets_up(world: World) ->
     assert (before, world.system.threads[main].policy) == (os.SCHED_OTHER, FIFO)
 
 
-def test_a_thread_named_later_replaces_the_main_thread(world: World) -> None:
+def test_a_starting_program_has_time_to_name_its_thread(world: World) -> None:
     world.reserve()
     cgroup = world.container()
     main = world.system.spawn(cgroup, "python3", inner_pid=1)
     world.look()
+    world.seconds = 0.9
+    world.look()
+    world.system.spawn(cgroup, "ctl", pid=main)
+    world.look()
+    world.seconds = 5
+    world.look()
+
+    assert [c for c in world.system.calls if c[:2] == ("set_policy", main)] == []
+
+
+def test_a_thread_named_later_replaces_the_main_thread(world: World) -> None:
+    world.reserve()
+    cgroup = world.container()
+    main = world.system.spawn(cgroup, "python3", inner_pid=1)
+    world.look_when_started()
+    between = world.system.threads[main].policy
 
     late = world.system.spawn(cgroup, "ctl", pid=main)
     world.look()
 
     first, second = world.system.threads[main], world.system.threads[late]
+    assert between == FIFO
     assert (second.cgroup, second.policy) == (world.group(), FIFO)
     assert (first.cgroup, first.policy, first.affinity) == (cgroup, os.SCHED_OTHER, {0, 1})
 
@@ -157,7 +175,7 @@ def test_the_sandbox_is_not_the_container(world: World) -> None:
     pause = world.system.spawn(world.container(id_=7), "pause", inner_pid=1)
     program = world.system.spawn(world.container(id_=8), "app", inner_pid=1)
 
-    world.look()
+    world.look_when_started()
 
     assert world.system.threads[pause].policy == os.SCHED_OTHER
     assert world.system.threads[program].policy == FIFO
@@ -167,11 +185,11 @@ def test_two_possible_containers_wait_for_the_pods_status(world: World) -> None:
     world.reserve()
     first = world.system.spawn(world.container(id_=7), "app", inner_pid=1)
     second = world.system.spawn(world.container(id_=8), "app", inner_pid=1)
-    world.look()
+    world.look_when_started()
     undecided = [world.system.threads[t].policy for t in (first, second)]
 
     world.pods.upsert(pod(1, node="edge-1", container_ids={"main": container_id(8)}))
-    world.look()
+    world.look_when_started()
 
     assert undecided == [os.SCHED_OTHER, os.SCHED_OTHER]
     assert world.system.threads[first].policy == os.SCHED_OTHER
