@@ -12,13 +12,15 @@ RUN python3 -m venv /tmp/installer \
        --no-cache-dir --only-binary :all: --require-hashes -r /tmp/requirements-runtime.lock
 # A base without the C++ library that wheels link against is found out here, not on a node.
 RUN /opt/k40s/bin/python3 -c "import cryptography, kubernetes, numpy, psutil"
-COPY k40s /opt/k40s/app/k40s
-COPY extender /opt/k40s/app/extender
-COPY daemons /opt/k40s/app/daemons
-RUN /opt/k40s/bin/python3 -m compileall -q /opt/k40s/app
+COPY k40s /build/k40s
+COPY extender /build/extender
+COPY daemons /build/daemons
+RUN /opt/k40s/bin/python3 -m compileall -q -s /build -p /opt/k40s/app /build
 
 FROM ${PYTHON_IMAGE}
+# Two layers: the packages change seldom and are large, our own code changes often and is small.
 COPY --from=build /opt/k40s /opt/k40s
+COPY --from=build /build /opt/k40s/app
 ENV PATH=/opt/k40s/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONPATH=/opt/k40s/app \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -15,6 +15,7 @@ from localcluster.pip_configuration import (
 
 _CERTIFICATES = Path("/etc/ssl/certs")
 _BUILD_TIMEOUT = 1800
+_MAX_LAYERS = 100
 
 
 class Buildah:
@@ -58,8 +59,13 @@ class Buildah:
         part.unlink(missing_ok=True)
         run([*self._command, "push", "--quiet", name, f"docker-archive:{part}:{name}"], timeout=600)
         part.replace(target)
-        # The layers of the steps before stay, so that the next build is quick.
-        run([*self._command, "rmi", "--force", name], timeout=300)
+        self._prune()
+
+    def _prune(self) -> None:
+        """Drop the layers of earlier builds when there are many; the next build makes them anew."""
+        listed = run([*self._command, "images", "--all", "--quiet"], timeout=60).split()
+        if len(listed) > _MAX_LAYERS:
+            run([*self._command, "rmi", "--prune", "--force"], timeout=300)
 
     def _mounts(self) -> list[str]:
         files = configuration_files(os.environ, prefix=Path(sys.prefix))
