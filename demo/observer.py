@@ -72,22 +72,15 @@ class Observer:
         return self.kubectl("-n", NAMESPACE, "logs", "--tail=1", name).strip()
 
     def refusals(self, name: str) -> str:
-        """The messages of a pod's FailedScheduling events and its scheduling condition."""
+        """What a pod's FailedScheduling events say, each once, up to the in-tree plugins' words."""
         events = json.loads(
             self.kubectl(
-                "-n",
-                NAMESPACE,
-                "get",
-                "events",
-                "-o",
-                "json",
-                "--field-selector",
+                *("-n", NAMESPACE, "get", "events", "-o", "json", "--field-selector"),
                 f"involvedObject.name={name},reason=FailedScheduling",
             )
         )
-        return " ".join(
-            str(item.get("message") or item.get("note", "")) for item in events["items"]
-        )
+        texts = [str(item.get("message") or item.get("note", "")) for item in events["items"]]
+        return " ".join(dict.fromkeys(text.split(". no new claims")[0] for text in texts))
 
     def node_annotation(self, node: str, key: str) -> str:
         """An annotation of a node; empty where absent."""
