@@ -57,20 +57,20 @@ def may_fit(
     """
     if not node.cores:
         return Reason.CPU_NO_REAL_TIME
-    own = {core: Fraction(0) for core in node.cores}
+    own = dict.fromkeys((*node.cores, *core_utilizations), Fraction(0))
     for reservation in node.reservations:
-        if reservation.pod_uid == demand.pod_uid:
+        if reservation.pod_uid == demand.pod_uid and reservation.core in own:
             own[reservation.core] += reservation.server.bandwidth
     needs = [_utilization(container.tasks) for container in demand.containers]
-    used = sum(core_utilizations.values(), Fraction(0)) - sum(own.values())
-    if used + sum(needs) > node.node_capacity:
-        return Reason.CPU_NODE_BANDWIDTH
     free = [
         max(Fraction(0), node.core_capacity - core_utilizations.get(core, Fraction(0)) + own[core])
         for core in node.cores
     ]
     if max(needs, default=Fraction(0)) > max(free) or sum(needs) > sum(free):
         return Reason.CPU_NO_BANDWIDTH
+    used = sum(core_utilizations.values(), Fraction(0)) - sum(own.values())
+    if used + sum(needs) > node.node_capacity:
+        return Reason.CPU_NODE_BANDWIDTH
     return None
 
 

@@ -19,8 +19,8 @@ def least_budget(
 ) -> int | None:
     """Least budget ``among`` (low, high) with which every task meets its deadline, or None.
 
-    1 ≤ low; high must not exceed ``largest_budget``, because the test of the tasks is sound only where
-    the server's own test holds.
+    1 ≤ low; high must not exceed ``largest_budget``, because the test of the tasks is sound only
+    where the server's own test holds.
     """
     low, high = among
     if high < low:

@@ -1,0 +1,74 @@
+from k40s.cpu.budget import least_budget
+from k40s.cpu.servers import deferrable, largest_budget
+from k40s.cpu.synthesis import (
+    candidate_periods,
+    needed_share,
+    servers_by_cost,
+    some_server_exists,
+)
+
+TASKS = ((100, 3_000, 3_000), (200, 5_000, 5_000), (400, 13_000, 13_000))
+
+
+def test_finds_the_published_least_budget() -> None:
+    above = (deferrable(175, 2_500),)
+
+    assert least_budget(TASKS, (1, 2_500), 2_500, (), 0) == 300
+    assert least_budget(TASKS, (1, largest_budget(2_500, above, 0)), 2_500, above, 0) == 300
+
+
+def test_finds_no_budget_outside_the_given_limits() -> None:
+    assert least_budget(TASKS, (1, 299), 2_500, (), 0) is None
+    assert least_budget(TASKS, (301, 300), 2_500, (), 0) is None
+    assert least_budget(TASKS, (400, 500), 2_500, (), 0) == 400
+
+
+def test_finds_no_budget_for_a_load_longer_than_its_deadline() -> None:
+    assert least_budget(((11, 100, 10),), (1, 10), 10, (), 0) is None
+
+
+def test_periods_divide_the_shortest_task_period_and_are_never_below_a_millisecond() -> None:
+    assert candidate_periods(((1, 100_000, 100_000), (1, 24_000, 24_000))) == (
+        24_000,
+        12_000,
+        8_000,
+        6_000,
+        4_000,
+        3_000,
+    )
+    assert candidate_periods(((1, 3_500, 3_500),)) == (3_500, 1_750, 1_166)
+    assert candidate_periods(((1, 900, 900),)) == ()
+
+
+def test_periods_are_never_above_a_second() -> None:
+    assert candidate_periods(((1, 10_000_000, 10_000_000),))[0] == 1_000_000
+
+
+def test_needed_share_never_exceeds_the_utilization() -> None:
+    assert needed_share(((1, 3, 3), (1, 3, 3), (1, 3, 3)), 100) == 100
+    assert needed_share(((1, 10**9, 10**9),) * 5, 100) == 1
+
+
+def test_servers_come_cheapest_first_with_their_least_budgets() -> None:
+    found = list(servers_by_cost(TASKS, (), 0))
+
+    costs = [(budget + 220) / period for budget, period in found]
+    assert costs == sorted(costs)
+    assert sorted(period for _, period in found) == [1_000, 1_500, 3_000]
+    assert all(least_budget(TASKS, (1, q), p, (), 0) == q for q, p in found)
+
+
+def test_servers_stay_within_the_room_they_are_given() -> None:
+    room = (1 << 40) * 1_164 // 10_000
+
+    unbounded = list(servers_by_cost(TASKS, (), 0))
+    bounded = list(servers_by_cost(TASKS, (), 0, room=room))
+
+    assert bounded == [(q, p) for q, p in unbounded if 10_000 * q <= 1_164 * p]
+    assert 0 < len(bounded) < len(unbounded)
+
+
+def test_tells_whether_any_server_meets_the_deadlines() -> None:
+    assert some_server_exists(TASKS, (), 0)
+    assert not some_server_exists(TASKS, (), 4_000)
+    assert not some_server_exists(TASKS, (deferrable(3_000, 3_000),), 0)

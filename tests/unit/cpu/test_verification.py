@@ -1,0 +1,71 @@
+from fractions import Fraction
+
+from k40s.cpu.verification import core_holds, deadlines_hold, node_holds
+from tests.unit.cpu.cpu_builders import held, node, task
+
+
+def test_a_core_that_admission_could_have_made_holds() -> None:
+    top = held("a", 24.12, 100, task(20, 100), priorities=(98,))
+
+    assert core_holds((top,), node(top))
+
+
+def test_a_budget_one_microsecond_too_small_fails() -> None:
+    top = held("a", 24.119, 100, task(20, 100), priorities=(98,))
+
+    assert not core_holds((top,), node(top))
+
+
+def test_a_server_that_does_not_get_its_budget_fails_whatever_its_tasks() -> None:
+    top = held("a", 5, 10, task(1, 100), priorities=(98,))
+    below = held("b", 5, 10, task(1, 1000), priorities=(97,))
+
+    assert not deadlines_hold((top, below), 0)
+
+
+def test_equal_priorities_of_two_containers_interfere_both_ways() -> None:
+    one = held("a", 5, 10, task(1, 100), priorities=(98,))
+    other = held("b", 2, 10, task(1, 100), priorities=(97,))
+    equal = held("b", 2, 10, task(1, 100), priorities=(98,))
+
+    assert deadlines_hold((other,), 0)
+    assert not deadlines_hold((one, other), 0)
+    assert not deadlines_hold((one, equal), 0)
+    assert not deadlines_hold((equal, one), 0)
+
+
+def test_interleaved_bands_are_judged_by_the_lowest_task() -> None:
+    low_and_high = held("a", 4, 10, task(1, 50), task(1, 90), priorities=(98, 96))
+    between = held("b", 3, 10, task(1, 90), priorities=(97,))
+
+    disjoint = held("b", 3, 10, task(1, 90), priorities=(95,))
+    assert not deadlines_hold((low_and_high, between), 0)
+    assert deadlines_hold((low_and_high, disjoint), 0) is False
+    assert deadlines_hold((low_and_high,), 0)
+
+
+def test_equal_priorities_inside_a_container_interfere_both_ways() -> None:
+    distinct = held("a", 10, 10, task(3, 100), task(3, 100, 7), priorities=(97, 98))
+    equal = held("a", 10, 10, task(3, 100), task(3, 100, 6), priorities=(98, 98))
+
+    assert deadlines_hold((distinct,), 0)
+    assert not deadlines_hold((equal,), 0)
+
+
+def test_a_core_over_its_capacity_or_without_headroom_fails() -> None:
+    half = held("a", 45, 100, task(20, 100), priorities=(98,))
+    long = held("a", 480, 1000, task(200, 1000), priorities=(98,))
+
+    assert core_holds((half,), node(half))
+    assert not core_holds((half,), node(half, core_capacity=Fraction(4, 10)))
+    assert not core_holds((long,), node(long))
+
+
+def test_a_node_holds_when_its_cores_do_and_their_sum_fits() -> None:
+    first = held("a", 30, 100, task(20, 100), priorities=(98,))
+    second = held("b", 30, 100, task(20, 100), priorities=(98,), core=1)
+    broken = held("b", 10, 100, task(20, 100), priorities=(98,), core=1)
+
+    assert node_holds(node(first, second, cores=2))
+    assert not node_holds(node(first, second, cores=2, node_capacity=Fraction(1, 2)))
+    assert not node_holds(node(first, broken, cores=2))
