@@ -165,7 +165,7 @@ class Reporter:
             log.info(
                 "assurance published",
                 extra={
-                    "level": last.level,
+                    "assurance": last.level,
                     "hardware": hardware,
                     "software": software,
                     "state": last.state,

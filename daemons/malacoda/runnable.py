@@ -1,13 +1,17 @@
-"""Counts the threads that run or wait on some CPUs, where the kernel only counts the machine's.
+"""Counts a node's runnable threads, where the kernel only counts the machine's.
 
-Needed for a node that owns a part of its machine's CPUs. It reads /proc/PID/task/TID/stat, those
-that were runnable last time first, and stops as soon as all that the kernel has counted are found.
+Needed for a node that owns a part of its machine's CPUs: its threads are those that may run on no
+other CPU (kubelet confines pods so); any other thread only passes by, and is moved on when it has
+to wait. It reads /proc/PID/task/TID/stat, those that were runnable last time first, and stops as
+soon as all that the kernel has counted are found.
 """
 
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from k40s.runtime.settings import parse_cpu_list
 
 _STATE = 0
 _THREADS = 17
@@ -18,24 +22,24 @@ _LEAST_SEEN = 0.25
 
 @dataclass(slots=True, kw_only=True)
 class RunnableThreads:
-    """Threads in state R, by the CPU whose queue they are in. The caller's own does not count."""
+    """Threads in state R that are confined to ``cpus``. The caller's own does not count."""
 
     cpus: Collection[int]
     root: Path = Path("/proc")
     _last: tuple[str, ...] = ()
 
     def count(self, machine: int) -> float | None:
-        """How many are on the CPUs; ``machine`` is how many there are on all.
+        """How many there are; ``machine`` is how many are runnable on all CPUs.
 
         Those that are gone before they are seen are taken to be spread like the others. None where
         too few can be seen, as from inside a PID namespace.
         """
-        found: dict[str, int] = {}
+        found: dict[str, bool] = {}
         try:
             own = os.readlink(self.root / "thread-self")  # noqa: PTH115  # as text, by PID namespace
             for path, columns in self._stats():
                 if columns[_STATE] == b"R" and path != own:
-                    found[path] = int(columns[_PROCESSOR])
+                    found[path] = int(columns[_PROCESSOR]) in self.cpus and self._confined(path)
                     if len(found) >= machine:
                         break
         except (OSError, ValueError, IndexError):
@@ -43,7 +47,13 @@ class RunnableThreads:
         self._last = tuple(found)
         if not found or len(found) < machine * _LEAST_SEEN:
             return None
-        return machine * sum(cpu in self.cpus for cpu in found.values()) / len(found)
+        return machine * sum(found.values()) / len(found)
+
+    def _confined(self, path: str) -> bool:
+        status = self._read(f"{path}/status")
+        _, _, rest = status.partition(b"Cpus_allowed_list:")
+        allowed = rest.partition(b"\n")[0].strip()
+        return bool(allowed) and set(self.cpus).issuperset(parse_cpu_list(allowed.decode()))
 
     def _stats(self) -> Iterator[tuple[str, list[bytes]]]:
         for path in self._last:
@@ -67,17 +77,21 @@ class RunnableThreads:
 
     def _columns(self, path: str) -> list[bytes]:
         """The columns after the name; those of a dead thread when it has ended."""
+        text = self._read(f"{path}/stat")
+        return text.rpartition(b") ")[2].split() if text else _ENDED
+
+    def _read(self, path: str) -> bytes:
+        """The beginning of a file; nothing when the thread has ended."""
         try:
-            descriptor = os.open(f"{self.root}/{path}/stat", os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(f"{self.root}/{path}", os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            return _ENDED
+            return b""
         try:
-            text = os.read(descriptor, _LONGEST)
+            return os.read(descriptor, _LONGEST)
         except ProcessLookupError:
-            return _ENDED
+            return b""
         finally:
             os.close(descriptor)
-        return text.rpartition(b") ")[2].split()
 
 
 _LONGEST = 4096

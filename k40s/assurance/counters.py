@@ -52,7 +52,7 @@ class Counters:
     ``at`` is monotonic. ``softirqs`` and ``interrupts`` count on the node's CPUs, by the
     kernel's names. ``load`` is the average of one minute, ``uptime`` in seconds, ``pressure`` the
     microseconds in which some task of the machine waited for a CPU. ``own_running`` counts the
-    tasks that run or wait on the node's CPUs; it is not looked for on a quiet machine.
+    runnable tasks that are confined to the node's CPUs; they are not looked for on a quiet machine.
     """
 
     at: Nanoseconds

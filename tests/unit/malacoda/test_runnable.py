@@ -12,19 +12,41 @@ class Proc:
         (root / "meminfo").write_text("")
         self.process(1, {1: ("R", 1)})
 
-    def process(self, pid: int, threads: dict[int, tuple[str, int]]) -> None:
-        """``threads`` tells state and CPU by TID."""
+    def process(self, pid: int, threads: dict[int, tuple[str, int]], allowed: str = "") -> None:
+        """``threads`` tells state and CPU by TID; they may run nowhere else, or on ``allowed``."""
         for thread, (state, cpu) in threads.items():
             text = f"{thread} (a) b) {state} " + "0 " * 16
             text += f"{len(threads)} " + "0 " * 18 + f"{cpu} 0 0\n"
             (self.root / f"{pid}/task/{thread}").mkdir(parents=True, exist_ok=True)
             (self.root / f"{pid}/task/{thread}/stat").write_text(text)
+            (self.root / f"{pid}/task/{thread}/status").write_text(
+                f"Name:\ta\nCpus_allowed:\t3\nCpus_allowed_list:\t{allowed or cpu}\nMems:\t1\n"
+            )
             if thread == pid:
                 (self.root / f"{pid}/stat").write_text(text)
 
     def end(self, pid: int) -> None:
         for path in sorted(self.root.glob(f"{pid}/**/*"), reverse=True):
             path.unlink() if path.is_file() else path.rmdir()
+
+
+def test_a_thread_that_may_run_elsewhere_is_not_the_nodes(tmp_path: Path) -> None:
+    proc = Proc(tmp_path)
+    proc.process(10, {10: ("R", 1)})
+    proc.process(20, {20: ("R", 1)}, allowed="0-1")
+
+    assert RunnableThreads(cpus={1}, root=tmp_path).count(2) == 1
+    assert RunnableThreads(cpus={1, 0, 2}, root=tmp_path).count(2) == 2
+
+
+def test_a_thread_that_ends_before_it_says_where_it_may_run_is_not_the_nodes(
+    tmp_path: Path,
+) -> None:
+    proc = Proc(tmp_path)
+    proc.process(10, {10: ("R", 1)})
+    (tmp_path / "10/task/10/status").unlink()
+
+    assert RunnableThreads(cpus={1}, root=tmp_path).count(1) == 0
 
 
 def test_counts_the_runnable_threads_of_some_cpus_but_its_own(tmp_path: Path) -> None:

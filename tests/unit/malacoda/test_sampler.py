@@ -89,6 +89,7 @@ def crowd(proc: Path, running: int, cpus: list[int]) -> None:
         (proc / f"{number}/task/{number}").mkdir(parents=True)
         (proc / f"{number}/stat").write_text(stat)
         (proc / f"{number}/task/{number}/stat").write_text(stat)
+        (proc / f"{number}/task/{number}/status").write_text(f"Cpus_allowed_list:\t{cpu}\n")
 
 
 def test_on_a_crowded_machine_the_nodes_own_threads_are_counted(proc: Path) -> None:
