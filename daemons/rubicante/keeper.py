@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 _FOLLOW_SECONDS = 1.0
 _STUCK_SECONDS = 30.0
+_PAUSE_SECONDS = 2.0
+"""After the API server did not answer."""
 _ADOPTION_SECONDS = 10.0
 """Between two attempts to reserve for a pod that was refused."""
 
@@ -49,6 +51,14 @@ class EnforcementLoop:
     def wake(self) -> None:
         """Look at once; from any thread."""
         self._watch.ring()
+
+    def _pauses(self) -> bool:
+        return self._clock() < self._pause_end
+
+    def _pause(self, text: str, error: UnavailableError) -> None:
+        """Say it, and leave the API server (or the store) alone for a while."""
+        self._pause_end = self._clock() + _PAUSE_SECONDS
+        log.warning(text, extra={"cause": str(error)})
 
     def trouble(self) -> str | None:
         """Whether looks have stopped."""
@@ -91,21 +101,22 @@ class Keeper:
         self._book_metrics, self._metrics = metrics
         self._trouble = trouble
         self._described = False
-        self._published = False
+        self._published: int | None = None
         self._clock = clock
         self._beat_period = beat_period
         self._beat_due = clock()
+        self._pause_end = clock()
         self._refused: dict[str, float] = {}
 
     def keep(self) -> None:
         """Open the book once node and pods are known; then expire, adopt and sweep."""
-        if not self._described or not self._synchronized.is_set():
+        if not self._described or not self._synchronized.is_set() or self._pauses():
             return
         try:
             self._reservations.settle()
             unreserved = self._adopt()
         except UnavailableError as error:
-            log.warning("leases not settled", extra={"cause": str(error)})
+            self._pause("leases not settled", error)
             return
         self._metrics.unreserved.set(unreserved)
         if not self._reservations.is_open:
@@ -137,7 +148,8 @@ class Keeper:
 
     def publish(self) -> None:
         """Write the node's state where it differs from what is written."""
-        if not self._reservations.is_open:
+        generation = self._book.generation
+        if not self._reservations.is_open or self._published == generation or self._pauses():
             return
         self._book_metrics.show(self._book.node())
         try:
@@ -145,17 +157,17 @@ class Keeper:
                 annotations=self._state.annotations(), labels=self._state.labels()
             )
         except UnavailableError as error:
-            self._published = False
-            log.warning("not published", extra={"cause": str(error)})
+            self._published = None
+            self._pause("not published", error)
         else:
-            self._published = True
+            self._published = generation
 
     def beat(self) -> None:
         """Read the node's platform, check what is published, and renew the lease if all is well.
 
         Does nothing while the last beat is good for two thirds of the lease.
         """
-        if self._clock() < self._beat_due:
+        if self._clock() < self._beat_due or self._pauses():
             return
         try:
             record = self._gateway.get_node(self._name)
@@ -164,19 +176,27 @@ class Keeper:
                 return
             self._book.describe(describe_node(self._node, record))
             self._described = True
-            if self._published:
-                self._publisher.verify()
+            if self._published is not None and not self._publisher.verify():
+                self._published = None
             trouble = self._trouble() or self.trouble()
             if trouble is None:
                 self._publisher.beat()
                 self._beat_due = self._clock() + self._beat_period
-            elif self._published:
+            elif self._published is not None:
                 log.warning("no heartbeat", extra={"cause": trouble})
         except InvalidAnnotationError as error:
             self._described = False
             log.warning("the node's platform is not understood", extra={"cause": str(error)})
         except UnavailableError as error:
-            log.warning("API server not reached", extra={"cause": str(error)})
+            self._pause("no heartbeat", error)
+
+    def _pauses(self) -> bool:
+        return self._clock() < self._pause_end
+
+    def _pause(self, text: str, error: UnavailableError) -> None:
+        """Say it, and leave the API server (or the store) alone for a while."""
+        self._pause_end = self._clock() + _PAUSE_SECONDS
+        log.warning(text, extra={"cause": str(error)})
 
     def trouble(self) -> str | None:
         """Why the daemon is not ready, if it is not."""
@@ -184,6 +204,6 @@ class Keeper:
             return "the node's platform is not known yet"
         if not self._synchronized.is_set():
             return "the node's pods are not known yet"
-        if not self._published:
+        if self._published is None:
             return "the node's state is not published"
         return None
