@@ -25,7 +25,8 @@ _KEEP_ALIVE_S = 120
 """Above Go's idle timeout of 90 s, so that it is never the server that closes first: the
 scheduler does not repeat a POST that met a closing connection."""
 _GRACE_S = 10
-_STALLED_S = 30.0
+_HANDSHAKE_S = 5.0
+_STALLED_S = 10.0
 _MEMORY = Path("/dev/shm")  # noqa: S108  # a memory file system, for gunicorn's unlinked heartbeat
 
 
@@ -96,8 +97,9 @@ class _ServerSocket(ssl.SSLSocket):
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT002  # as SSLSocket
         """A peer that stalls in the handshake must not hold a thread."""
-        self.settimeout(_STALLED_S)
+        self.settimeout(_HANDSHAKE_S)
         super().do_handshake(block)
+        self.settimeout(_STALLED_S)
 
     def peer_name(self) -> str | None:
         """The subject's one common name; the handshake has verified the certificate."""

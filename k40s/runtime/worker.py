@@ -96,10 +96,10 @@ class OneWriteResponse(Response):
             self._head = b""
         super().close()
 
-    def _emit_body(self, data: bytes) -> None:  # type: ignore[misc]  # the stub lacks it
+    def _emit_body(self, data: bytes) -> None:
         if self.chunked:
             self.sock.sendall(self._head)
-            super()._emit_body(data)
+            super()._emit_body(data)  # type: ignore[misc]  # the stub lacks it
         else:
             self.sock.sendall(self._head + data)
         self._head = b""

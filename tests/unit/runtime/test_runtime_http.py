@@ -20,7 +20,7 @@ from tests.unit.runtime.conftest import NamedFiles, issue_all, unpack
 
 SERVER_NAME = "k40s-extender.k40s-system.svc"
 CHILD = """
-import json, os, pathlib, sys
+import json, os, pathlib, socket, sys
 from k40s.runtime.http import peer_name, serve
 from k40s.runtime.tls import TlsFiles
 
@@ -32,6 +32,7 @@ def app(environ, start_response):
         "received": len(body),
         "peer": peer_name(connection),
         "timeout": connection.gettimeout(),
+        "no_delay": connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY),
     }
     answer = json.dumps(told).encode()
     start_response("200 OK", [("Content-Length", str(len(answer)))])
@@ -185,7 +186,13 @@ def test_keeps_the_connection_and_the_one_process(server: Server, files: NamedFi
 def test_never_waits_for_a_peer_without_end(server: Server, files: NamedFiles) -> None:
     connection = server.connect(files("k40s-scheduler-tls"))
 
-    assert ask(connection)[1]["timeout"] == 30.0
+    assert ask(connection)[1]["timeout"] == 10.0
+
+
+def test_sends_at_once_what_it_has_to_say(server: Server, files: NamedFiles) -> None:
+    connection = server.connect(files("k40s-scheduler-tls"))
+
+    assert ask(connection)[1]["no_delay"] == 1
 
 
 def test_refuses_a_body_above_the_limit(server: Server, files: NamedFiles) -> None:
