@@ -1,6 +1,7 @@
 """Random nodes and pods of the kind that admission often takes."""
 
 from fractions import Fraction
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -63,3 +64,24 @@ def empty_node(tick_ms: int, cores: int = 1, capacity: Fraction = Fraction(9, 10
 def nodes(draw: st.DrawFn) -> CpuNode:
     """An empty node of one to three cores, ideal or with ticks of 1 or 4 ms."""
     return empty_node(draw(st.sampled_from(TICKS)), draw(st.integers(1, 3)))
+
+
+def random_pod(chance: Random, uid: str) -> PodDemand:
+    """A pod of one container, where a seed has to give the same pods for ever."""
+    drawn = []
+    for index in range(chance.choice((1, 1, 2))):
+        period = chance.choice(PERIODS) * NS_PER_MS
+        wcet = period * chance.randrange(10, 150) // 1_000_000 * 1_000
+        drawn.append(
+            Task(
+                name=f"t{index}",
+                wcet=Nanoseconds(wcet),
+                period=Nanoseconds(period),
+                deadline=Nanoseconds(period),
+            )
+        )
+    return PodDemand(
+        pod_uid=uid,
+        criticality=chance.choice((Criticality.LOW, Criticality.HI)),
+        containers=(ContainerDemand(container="c", tasks=tuple(drawn)),),
+    )

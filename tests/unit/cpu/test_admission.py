@@ -196,6 +196,15 @@ def test_refuses_what_would_break_a_deadline_below() -> None:
     assert "below" in refusal.detail
 
 
+def test_refuses_what_would_keep_a_server_below_from_its_budget() -> None:
+    current = admitted(node(tick=0), pod("low", [task(0.5, 10)])).node
+
+    refusal = refused(current, pod("hi", [task(100, 400)], criticality=HI))
+
+    assert refusal.reason is Reason.CPU_NOT_SCHEDULABLE
+    assert "below" in refusal.detail
+
+
 def test_refuses_more_tasks_than_a_core_has_priorities() -> None:
     current = node(tick=0)
     for number in range(6):
@@ -257,7 +266,7 @@ def test_a_container_must_fit_one_core_though_all_together_have_room() -> None:
 
 def test_reservations_that_are_not_in_whole_microseconds_are_an_error() -> None:
     odd = held("a", 10.0000005, 100, task(1, 100), priorities=(98,))
-    odd = replace(odd, server=replace(odd.server, budget=ms(10) + 1))
+    odd = replace(odd, server=replace(odd.server, budget=ms(10.000001)))
 
     with pytest.raises(ValueError, match="whole microseconds"):
         admit(node(odd), pod("b", [task(1, 100)]))

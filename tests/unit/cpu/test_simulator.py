@@ -154,6 +154,21 @@ def test_a_debt_of_a_whole_budget_keeps_the_server_off_for_another_period() -> N
     assert bursts(core, "s")[:2] == [(0, 4), (20, 24)]
 
 
+def consumption_beside_ticks(*, only_at_ticks: bool) -> int:
+    """What a hog consumes whom a more urgent thread displaces at every tick."""
+    core = CoreSimulation(tick=4, tick_phase=0, only_at_ticks=only_at_ticks)
+    metronome = SimTask(name="m", wcet=1, period=4, deadline=4, priority=2, release=3)
+    core.add(SimServer(name="top", budget=100, period=100, refill=100, tasks=[metronome]))
+    core.add(rogue("below", 5, 100, 100, 1))
+    core.run(100)
+    return sum(end - start for start, end in bursts(core, "below"))
+
+
+def test_the_overrun_is_bounded_because_descheduling_compares_too() -> None:
+    assert consumption_beside_ticks(only_at_ticks=False) <= 5 + 4
+    assert consumption_beside_ticks(only_at_ticks=True) > 50
+
+
 def test_an_idle_group_starts_its_period_afresh_with_the_next_job() -> None:
     core = CoreSimulation(tick=1)
     core.add(SimServer(name="s", budget=5, period=10, refill=10, tasks=[hog(1, 17)], judged=False))
