@@ -1,5 +1,6 @@
 """Put k40s on a local cluster: the images and the shipped manifests, and nothing by hand."""
 
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ _NAMESPACE_MANIFEST = Path("manifests/base/namespace.yaml")
 _LIFETIME = timedelta(days=90)
 _AUTHORITY_LIFETIME = timedelta(days=365)
 _ROLLOUT_TIMEOUT = 180
+_LOOK_EVERY = 15
+_HOPELESS_RESTARTS = 3
 _LOG_LINES = 12
 
 
@@ -64,6 +67,15 @@ def describe_pods(pods: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return found
 
 
+def is_hopeless(pods: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether some container ends again and again, so that waiting is of no use."""
+    return any(
+        container.get("restartCount", 0) >= _HOPELESS_RESTARTS and not container.get("ready")
+        for pod in pods
+        for container in pod.get("status", {}).get("containerStatuses", [])
+    )
+
+
 def _apply(plane: ControlPlane, certificates: Path, project: Path) -> None:
     plane.kubectl("apply", "--filename", str(project / _NAMESPACE_MANIFEST))
     CertificateDirectory(certificates, NAMESPACE).issue(
@@ -83,20 +95,33 @@ def _renew_pods(plane: ControlPlane, marker: Path, image: str) -> None:
 
 def _wait_rolled_out(plane: ControlPlane) -> None:
     words = ("deployment,daemonset", f"--namespace={NAMESPACE}", "--output=name")
+    deadline = time.monotonic() + _ROLLOUT_TIMEOUT
     for workload in plane.kubectl("get", *words).split():
-        try:
-            plane.kubectl(
-                *("rollout", "status", workload, f"--namespace={NAMESPACE}"),
-                f"--timeout={_ROLLOUT_TIMEOUT}s",
-                timeout=_ROLLOUT_TIMEOUT + 30,
-            )
-        except CommandError as error:
-            raise LocalClusterError(f"{workload} is not ready:\n{_report(plane)}") from error
+        while not _is_rolled_out(plane, workload):
+            pods = _pods(plane)
+            if is_hopeless(pods) or time.monotonic() > deadline:
+                raise LocalClusterError(f"{workload} is not ready:\n{_report(plane, pods)}")
 
 
-def _report(plane: ControlPlane) -> str:
+def _is_rolled_out(plane: ControlPlane, workload: str) -> bool:
+    try:
+        plane.kubectl(
+            *("rollout", "status", workload, f"--namespace={NAMESPACE}"),
+            f"--timeout={_LOOK_EVERY}s",
+            timeout=_LOOK_EVERY + 30,
+        )
+    except CommandError:
+        return False
+    return True
+
+
+def _pods(plane: ControlPlane) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = plane.get("pods", f"--namespace={NAMESPACE}")["items"]
+    return items
+
+
+def _report(plane: ControlPlane, pods: Iterable[Mapping[str, Any]]) -> str:
     parts = []
-    pods = plane.get("pods", f"--namespace={NAMESPACE}")["items"]
     for name, state in describe_pods(pods):
         log = _tail(plane, name, "--previous") or _tail(plane, name)
         parts.append(f"{name}: {state}\n{log}".rstrip())

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_changed(path: Path, text: str) -> bool:
+def write_changed(path: Path, text: str, *, mode: int = 0o644) -> bool:
     """Write a file unless it says that already; returns whether it changed what was there.
+
+    ``mode`` is that of a new file.
 
     Programs watch their files: kube-proxy ends itself when its configuration is written again.
     """
@@ -19,7 +21,7 @@ def write_changed(path: Path, text: str) -> bool:
         pass
     existed = path.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
+    path.touch(mode=mode)
     path.write_text(text, encoding="utf-8")
     return existed
 

@@ -32,7 +32,7 @@ def write_kubeconfig(path: Path, *, server: str, authority: Path, identity: KeyP
             }
         ],
     }
-    write_changed(path, yaml.safe_dump(document))
+    write_changed(path, yaml.safe_dump(document), mode=0o600)
     return path
 
 

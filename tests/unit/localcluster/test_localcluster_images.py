@@ -15,7 +15,7 @@ from localcluster.binaries import (
 )
 from localcluster.certificates import Authority, issue_signing_key
 from localcluster.commands import run
-from localcluster.deploy import describe_pods
+from localcluster.deploy import describe_pods, is_hopeless
 from localcluster.errors import CommandError, LocalClusterError
 from localcluster.images import ImageStore, digest, source_parts
 from localcluster.kubeconfig import write_kubeconfig
@@ -211,6 +211,14 @@ def test_a_pod_that_is_not_ready_is_described_by_its_containers_or_conditions() 
         ("pending", "no node"),
         ("new", "Pending"),
     ]
+
+
+def test_waiting_is_given_up_for_a_container_that_ends_again_and_again() -> None:
+    def pod(*, restarts: int, ready: bool) -> dict[str, object]:
+        return {"status": {"containerStatuses": [{"restartCount": restarts, "ready": ready}]}}
+
+    assert is_hopeless([pod(restarts=3, ready=False)])
+    assert not is_hopeless([pod(restarts=2, ready=False), pod(restarts=9, ready=True), {}])
 
 
 def test_progress_says_what_is_done_and_when_it_failed() -> None:

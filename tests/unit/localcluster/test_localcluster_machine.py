@@ -160,6 +160,7 @@ def test_a_file_that_says_it_already_is_not_written_again(tmp_path: Path) -> Non
     first, again, other = (write_changed(path, text) for text in ("a", "a", "b"))
 
     assert (first, again, other) == (False, False, True)
+    assert path.stat().st_mode & 0o777 == 0o644
     assert path.read_text() == "b"
 
 
