@@ -1,13 +1,14 @@
 """What a sample costs, beside psutil in the same run.
 
 Usage: ``python bench/malacoda_sampler.py [--cpu 1] [--rounds 2000]``. Figures are microseconds of
-CPU time per call; the smallest is nearest to an idle machine.
+CPU time per call, the calls in turn; the smallest is nearest to an idle machine.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import psutil
 from prometheus_client import CollectorRegistry
@@ -20,14 +21,19 @@ from k40s.assurance.detector import DEFAULT_RULES
 from k40s.assurance.gamma import GammaPolicy
 
 
-def measure(call: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Median and smallest CPU time of a call, in microseconds."""
-    spent = []
-    for _ in range(rounds):
+@dataclass(slots=True)
+class Case:
+    """A call that is measured in every so many rounds."""
+
+    name: str
+    call: Callable[[], object]
+    every: int = 1
+    spent: list[float] = field(default_factory=list)
+
+    def measure(self) -> None:
         begun = time.thread_time_ns()
-        call()
-        spent.append((time.thread_time_ns() - begun) / 1000)
-    return statistics.median(spent), min(spent)
+        self.call()
+        self.spent.append((time.thread_time_ns() - begun) / 1000)
 
 
 def main() -> None:
@@ -51,27 +57,22 @@ def main() -> None:
         psutil.getloadavg()
         psutil.boot_time()
 
-    cases: list[tuple[str, Callable[[], object], int]] = [
-        ("malacoda: one sample, six sources", sampler.sample, arguments.rounds),
-        ("malacoda: sample, metrics, alarms, γ, Prometheus", monitor.tick, arguments.rounds),
-        ("malacoda: looking at every thread", lambda: threads.count(10**6), 50),
-        (
-            "psutil: cpu_times(percpu)",
-            lambda: psutil.cpu_times(percpu=True),
-            arguments.rounds,
-        ),
-        (
-            "psutil: cpu_percent(percpu)",
-            lambda: psutil.cpu_percent(percpu=True),
-            arguments.rounds,
-        ),
-        ("psutil: cpu_stats", psutil.cpu_stats, arguments.rounds),
-        ("psutil: times, stats, load, uptime", all_of_psutil, arguments.rounds),
-    ]
+    cases = (
+        Case("malacoda: one sample, six sources", sampler.sample),
+        Case("malacoda: sample, metrics, alarms, γ, Prometheus", monitor.tick),
+        Case("malacoda: looking at every thread", lambda: threads.count(10**6), every=50),
+        Case("psutil: cpu_times(percpu)", lambda: psutil.cpu_times(percpu=True)),
+        Case("psutil: cpu_percent(percpu)", lambda: psutil.cpu_percent(percpu=True)),
+        Case("psutil: cpu_stats", psutil.cpu_stats),
+        Case("psutil: times, stats, load, uptime", all_of_psutil),
+    )
+    for number in range(arguments.rounds):
+        for case in cases:
+            if number % case.every == 0:
+                case.measure()
     print("| what | median µs | min µs |\n|---|---|---|")
-    for name, call, rounds in cases:
-        middle, least = measure(call, rounds)
-        print(f"| {name} | {middle:.1f} | {least:.1f} |")
+    for case in cases:
+        print(f"| {case.name} | {statistics.median(case.spent):.0f} | {min(case.spent):.0f} |")
 
 
 if __name__ == "__main__":

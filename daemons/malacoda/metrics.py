@@ -46,6 +46,7 @@ class MonitorMetrics:
             ["source"],
             registry=registry,
         )
+        self._shown: dict[str, Gauge] = {}
         for rule in rules:
             self.alarm.labels(metric=rule.metric.value).set(0)
             self.alarms.labels(metric=rule.metric.value)
@@ -55,7 +56,9 @@ class MonitorMetrics:
     def show(self, state: WatchState) -> None:
         """Set what the last sample said."""
         for metric, value in state.metrics.items():
-            self.metric.labels(metric=metric.value).set(value)
+            if metric not in self._shown:
+                self._shown[metric] = self.metric.labels(metric=metric.value)
+            self._shown[metric].set(value)
         hazards = set(state.hazards)
         for rule in state.alarms:
             self.alarm.labels(metric=rule.metric.value).set(rule.metric in hazards)

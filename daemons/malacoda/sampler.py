@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Collection
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -40,7 +39,6 @@ class Sampler:
     crowd: float = 3.0
     faults: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SOURCES, 0))
     _descriptors: dict[str, int] = field(default_factory=dict)
-    _open: ExitStack = field(default_factory=ExitStack)
     _runnable: RunnableThreads = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,8 +62,8 @@ class Sampler:
 
     def close(self) -> None:
         """Close all descriptors."""
-        self._open.close()
-        self._descriptors.clear()
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
 
     def _count(self, stat: StatCounters) -> float | None:
         waiting = stat.running - 1
@@ -78,13 +76,14 @@ class Sampler:
             return parse(self._text(source))
         except (OSError, ValueError):
             self.faults[source] += 1
+            if source in self._descriptors:
+                os.close(self._descriptors.pop(source))
             return None
 
     def _text(self, source: str) -> bytes:
         descriptor = self._descriptors.get(source)
         if descriptor is None:
             descriptor = os.open(self.root / source, os.O_RDONLY | os.O_CLOEXEC)
-            self._open.callback(os.close, descriptor)
             self._descriptors[source] = descriptor
         parts: list[bytes] = []
         offset = 0

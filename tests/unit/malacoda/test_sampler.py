@@ -77,6 +77,18 @@ def test_a_source_that_appears_later_is_found(proc: Path) -> None:
     source.close()
 
 
+def test_a_source_that_failed_is_opened_anew(proc: Path) -> None:
+    (proc / "uptime").write_text("")
+    source = sampler(proc)
+    assert source.sample().uptime is None
+
+    (proc / "uptime").unlink()
+    (proc / "uptime").write_text("12.5 3.0\n")
+
+    assert source.sample().uptime == 12.5
+    source.close()
+
+
 def crowd(proc: Path, running: int, cpus: list[int]) -> None:
     """So many tasks run by the kernel's count; one thread is seen in the queue of each CPU."""
     lines = (proc / "stat").read_text().splitlines()
