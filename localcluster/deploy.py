@@ -31,6 +31,7 @@ def deploy(cluster: Cluster, *, progress: Progress | None = None, project: Path 
     Raises ``LocalClusterError``; when a pod does not become ready, with its state and log.
     """
     steps = progress or Progress()
+    started = datetime.now(UTC)
     plane = cluster.plane()
     store = ImageStore(cluster.cache, progress=steps)
     own = store.k40s(project)
@@ -41,7 +42,7 @@ def deploy(cluster: Cluster, *, progress: Progress | None = None, project: Path 
         _apply(plane, cluster.paths.state / "certificates", project)
         _renew_pods(plane, cluster.paths.state / "deployed-image", own.name)
     with steps.step("waiting until k40s is ready"):
-        _wait_rolled_out(plane)
+        _wait_rolled_out(plane, since=started)
 
 
 def describe_pods(pods: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -67,11 +68,13 @@ def describe_pods(pods: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return found
 
 
-def is_hopeless(pods: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether some container ends again and again, so that waiting is of no use."""
+def is_hopeless(pods: Iterable[Mapping[str, Any]], *, since: datetime) -> bool:
+    """Whether a container made ``since`` then ends again and again: waiting is of no use."""
+    start = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return any(
         container.get("restartCount", 0) >= _HOPELESS_RESTARTS and not container.get("ready")
         for pod in pods
+        if pod["metadata"]["creationTimestamp"] >= start
         for container in pod.get("status", {}).get("containerStatuses", [])
     )
 
@@ -93,13 +96,13 @@ def _renew_pods(plane: ControlPlane, marker: Path, image: str) -> None:
     marker.write_text(image, encoding="utf-8")
 
 
-def _wait_rolled_out(plane: ControlPlane) -> None:
+def _wait_rolled_out(plane: ControlPlane, *, since: datetime) -> None:
     words = ("deployment,daemonset", f"--namespace={NAMESPACE}", "--output=name")
     deadline = time.monotonic() + _ROLLOUT_TIMEOUT
     for workload in plane.kubectl("get", *words).split():
         while not _is_rolled_out(plane, workload):
             pods = _pods(plane)
-            if is_hopeless(pods) or time.monotonic() > deadline:
+            if is_hopeless(pods, since=since) or time.monotonic() > deadline:
                 raise LocalClusterError(f"{workload} is not ready:\n{_report(plane, pods)}")
 
 

@@ -1,5 +1,6 @@
 import json
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -214,11 +215,17 @@ def test_a_pod_that_is_not_ready_is_described_by_its_containers_or_conditions() 
 
 
 def test_waiting_is_given_up_for_a_container_that_ends_again_and_again() -> None:
-    def pod(*, restarts: int, ready: bool) -> dict[str, object]:
-        return {"status": {"containerStatuses": [{"restartCount": restarts, "ready": ready}]}}
+    since = datetime(2026, 1, 2, tzinfo=UTC)
 
-    assert is_hopeless([pod(restarts=3, ready=False)])
-    assert not is_hopeless([pod(restarts=2, ready=False), pod(restarts=9, ready=True), {}])
+    def pod(*, restarts: int, ready: bool, day: int = 2) -> dict[str, object]:
+        return {
+            "metadata": {"creationTimestamp": f"2026-01-0{day}T00:00:01Z"},
+            "status": {"containerStatuses": [{"restartCount": restarts, "ready": ready}]},
+        }
+
+    assert is_hopeless([pod(restarts=3, ready=False)], since=since)
+    assert not is_hopeless([pod(restarts=2, ready=False), pod(restarts=9, ready=True)], since=since)
+    assert not is_hopeless([pod(restarts=9, ready=False, day=1)], since=since)
 
 
 def test_progress_says_what_is_done_and_when_it_failed() -> None:
