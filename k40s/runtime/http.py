@@ -83,10 +83,10 @@ def serve(
 
 def peer_name(connection: Any) -> str | None:  # noqa: ANN401  # whatever gunicorn hands over
     """The common name of the certificate that the peer has proven to own, or None."""
-    return connection.peer_name() if isinstance(connection, _ServerSocket) else None
+    return connection.peer_name() if isinstance(connection, ServerSocket) else None
 
 
-class _ServerSocket(ssl.SSLSocket):
+class ServerSocket(ssl.SSLSocket):
     """A connection that remembers who its peer is, and never waits for it without end."""
 
     _peer_name: str | None = None
@@ -101,6 +101,13 @@ class _ServerSocket(ssl.SSLSocket):
         super().do_handshake(block)
         self.settimeout(_STALLED_S)
 
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """A peer that stalls has gone, as far as gunicorn is concerned: that is no error to log."""
+        try:
+            return super().recv(buflen, flags)
+        except TimeoutError:
+            return b""
+
     def peer_name(self) -> str | None:
         """The subject's one common name; the handshake has verified the certificate."""
         if self._peer_name is None:
@@ -113,7 +120,7 @@ class _ServerSocket(ssl.SSLSocket):
 
 def _accepting_context(files: TlsFiles) -> ssl.SSLContext:
     context = server_context(files)
-    context.sslsocket_class = _ServerSocket
+    context.sslsocket_class = ServerSocket
     return context
 
 

@@ -60,15 +60,21 @@ def node_environment(environ: Mapping[str, str], directory: Path) -> dict[str, s
     """Lay the file ``<directory>/<K40S_NODE_NAME>.env`` over ``environ``, when there is one.
 
     So one DaemonSet can tell each node its own CPUs. Lines are ``NAME=value``, blank, or begin with
-    "#". Raises ``SettingsError`` for any other line.
+    "#". Raises ``SettingsError`` for any other line, and for a file that cannot be read.
     """
     merged = dict(environ)
     name = environ.get("K40S_NODE_NAME", "")
     path = directory / f"{name}.env"
-    if not name or "/" in name or not path.is_file():
+    if not name or "/" in name:
         return merged
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return merged
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError((f"{path}: {error}",)) from error
     problems: list[str] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue

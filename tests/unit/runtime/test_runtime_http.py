@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from k40s.runtime.http import ServerSocket
 from k40s.runtime.tls import TlsFiles, client_context
 from tests.unit.runtime.conftest import NamedFiles, issue_all, unpack
 
@@ -109,6 +110,14 @@ def server(running: Server) -> Iterator[Server]:
         yield Server(running.port, running.process, opened)
 
 
+@contextmanager
+def unhandshaken(raw: socket.socket) -> Iterator[ssl.SSLSocket]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = ServerSocket
+    with context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False) as wrapped:
+        yield wrapped
+
+
 def ask(connection: http.client.HTTPConnection, body: bytes = b"") -> tuple[int, dict[str, object]]:
     connection.request("POST", "/", body)
     answer = connection.getresponse()
@@ -187,6 +196,14 @@ def test_never_waits_for_a_peer_without_end(server: Server, files: NamedFiles) -
     connection = server.connect(files("k40s-scheduler-tls"))
 
     assert ask(connection)[1]["timeout"] == 10.0
+
+
+def test_takes_a_stalled_peer_for_gone() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, unhandshaken(ours) as connection:
+        connection.settimeout(0.01)
+
+        assert connection.recv(1) == b""
 
 
 def test_sends_at_once_what_it_has_to_say(server: Server, files: NamedFiles) -> None:

@@ -119,6 +119,13 @@ def test_needs_no_file_for_the_node(environ: dict[str, str], tmp_path: Path) -> 
     assert node_environment(environ, tmp_path) == environ
 
 
+def test_says_that_the_nodes_file_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "n.env").mkdir()
+
+    with pytest.raises(SettingsError, match=r"n\.env: .*Is a directory"):
+        node_environment({"K40S_NODE_NAME": "n"}, tmp_path)
+
+
 def test_names_the_lines_it_cannot_read(tmp_path: Path) -> None:
     (tmp_path / "n.env").write_text("CPUS=1\nK40S_PORT\n")
 
