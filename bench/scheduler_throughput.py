@@ -53,6 +53,9 @@ from tests.fakes.registered_nodes import (
 
 urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 CRITICALITIES = ("NO", "LOW", "HI")
+PLAIN, MTLS = "k40s (plain)", "k40s (mTLS)"
+K40S = (PLAIN, MTLS)
+PROCESSES = {"trivial": "trivial", PLAIN: "k40s-plain", MTLS: "k40s-mtls"}
 LIMIT_S = 180
 
 
@@ -100,31 +103,35 @@ def bench(plane: ControlPlane, place: Path, options: argparse.Namespace) -> None
             runs[name].append(run)
             print(f"round {number + 1} {name:12} {run.rate:7.1f} pods/s", file=sys.stderr)
     report(runs, options)
-    if "k40s (mTLS)" in variants and variants["k40s (mTLS)"] is not None:
-        show_durations(read_metrics(variants["k40s (mTLS)"].probes))
+    secured = variants.get(MTLS)
+    if secured is not None:
+        show_durations(read_metrics(secured.probes))
 
 
 def start_variants(
     plane: ControlPlane, certificates: Mapping[str, TlsFiles], chosen: list[str]
 ) -> dict[str, RunningExtender | None]:
-    def trivial() -> RunningExtender:
-        (port,) = free_ports(1)
-        plane.supervisor.start(
-            "trivial", [sys.executable, "-m", "bench.extender_trivial", str(port)]
-        )
-        return RunningExtender(
-            url=f"http://127.0.0.1:{port}/scheduler", probes="", scheduler_tls=None
-        )
-
-    makers = {
-        "none": lambda: None,
-        "trivial": trivial,
-        "k40s (plain)": lambda: start_extender(
-            plane, certificates, name="k40s-plain", module="bench.extender_plain", tls=False
-        ),
-        "k40s (mTLS)": lambda: start_extender(plane, certificates, name="k40s-mtls"),
+    return {
+        name: start_variant(plane, certificates, name)
+        for name in ("none", "trivial", *K40S)
+        if not chosen or name in chosen
     }
-    return {name: make() for name, make in makers.items() if not chosen or name in chosen}
+
+
+def start_variant(
+    plane: ControlPlane, certificates: Mapping[str, TlsFiles], name: str
+) -> RunningExtender | None:
+    if name == "none":
+        return None
+    if name == "trivial":
+        (port,) = free_ports(1)
+        argv = [sys.executable, "-m", "bench.extender_trivial", str(port)]
+        plane.supervisor.start(PROCESSES[name], argv)
+        url = f"http://127.0.0.1:{port}/scheduler"
+        return RunningExtender(url=url, probes="", scheduler_tls=None)
+    tls = name == MTLS
+    module = "extender" if tls else "bench.extender_plain"
+    return start_extender(plane, certificates, name=PROCESSES[name], module=module, tls=tls)
 
 
 def assurance() -> str:
@@ -174,8 +181,7 @@ def measure(
 
 
 def extender_process(plane: ControlPlane, variant: str) -> psutil.Process | None:
-    name = {"trivial": "trivial", "k40s (plain)": "k40s-plain", "k40s (mTLS)": "k40s-mtls"}
-    pid = plane.pid(name[variant]) if variant in name else None
+    pid = plane.pid(PROCESSES[variant]) if variant in PROCESSES else None
     return None if pid is None else psutil.Process(pid)
 
 

@@ -35,17 +35,19 @@ def score_remaining(base: int, remaining: float) -> int:
 
 def score_packing(snapshot: Snapshot, names: Sequence[str]) -> list[int]:
     """Score nodes for NO workloads: 1 to 10 by load among these nodes, 0 for real-time nodes."""
-    find = snapshot.loads.get
-    loads = [find(name, 0) for name in names]
+    loads = list(map(snapshot.loads.get, names))
     if snapshot.real_time:
         avoided = snapshot.real_time
         pairs = zip(names, loads, strict=True)
         loads = [_AVOIDED if name in avoided else load for name, load in pairs]
-    different = set(loads)
+    different = {load for load in set(loads) if load is not None}
     highest = max(max(different, default=0), 1)
-    scores = {load: 1 + (HIGHEST_SCORE - 1) * load // highest for load in different}
+    scores: dict[int | None, int] = {
+        load: 1 + (HIGHEST_SCORE - 1) * load // highest for load in different
+    }
+    scores[None] = 1
     scores[_AVOIDED] = 0
-    return [scores[load] for load in loads]
+    return list(map(scores.__getitem__, loads))
 
 
 def score_nodes(

@@ -8,6 +8,7 @@ cannot be understood raises ``InvalidInputError`` with source "request body".
 import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import getitem
 from typing import Any, TypeVar
 
 from k40s.errors import InvalidInputError
@@ -16,8 +17,7 @@ SOURCE = "request body"
 R = TypeVar("R", bound=Hashable)
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-_encode_lines = json.JSONEncoder(separators=("\n", ":")).encode
-"""Items apart by a line's end, which JSON text within an item cannot hold."""
+_NEXT = '","'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,27 +103,29 @@ def format_filter_result(
 
 
 def _format_names(names: Sequence[str]) -> str:
-    """Write an array of names; those that need no escape, as all real ones, are just joined."""
-    joined = '","'.join(names)
-    plain = joined.isascii() and joined.isprintable() and "\\" not in joined
-    if plain and names and joined.count('"') == 2 * (len(names) - 1):
-        return f'["{joined}"]'
-    return _encode(list(names))
+    """Write an array of names."""
+    return f'["{_join(names, _NEXT)}"]' if names else "[]"
 
 
 def _format_refusals(refused: Mapping[str, R], texts: Mapping[R, str]) -> str:
     """Members of a JSON object, name -> text, joined reason by reason: few texts, many names."""
-    if not refused:
-        return ""
     by_reason: dict[R, list[str]] = {reason: [] for reason in set(refused.values())}
-    quoted = _encode_lines([*refused])[1:-1].split("\n")
-    for name, reason in zip(quoted, refused.values(), strict=True):
+    for name, reason in refused.items():
         by_reason[reason].append(name)
     members = []
     for reason, names in by_reason.items():
-        text = f":{_encode(texts[reason])}"
-        members.append(f"{text},".join(names) + text)
+        text = _encode(texts[reason])
+        joined = _join(names, f'":{text},"')
+        members.append(f'"{joined}":{text}')
     return ",".join(members)
+
+
+def _join(names: Sequence[str], between: str) -> str:
+    """Join names as they stand inside quotes; those without need of escapes, as all real ones."""
+    bare = "".join(names)
+    if bare.isascii() and bare.isprintable() and '"' not in bare and "\\" not in bare:
+        return between.join(names)
+    return between.join([_encode(name)[1:-1] for name in names])
 
 
 def format_filter_fault(text: str) -> bytes:
@@ -160,8 +162,7 @@ class PriorityWriter:
         except KeyError:
             self._learn(names)
             return self.format(names, scores)
-        entries = ",".join([texts[score] for texts, score in zip(known, scores, strict=True)])
-        return f"[{entries}]".encode()
+        return f"[{','.join(map(getitem, known, scores))}]".encode()
 
     def _learn(self, names: Sequence[str]) -> None:
         kept = {} if len(self._written) + len(names) > self._hosts else dict(self._written)

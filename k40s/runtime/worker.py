@@ -11,11 +11,15 @@ body of a response are two writes in gunicorn, which wake the peer twice.
 
 import select
 import threading
+import time
+from functools import lru_cache
 from typing import Any
 
 from gunicorn.http.wsgi import Response, create
-from gunicorn.util import to_bytestring
+from gunicorn.util import http_date, to_bytestring
 from gunicorn.workers.gthread import ThreadWorker
+
+from k40s.units import NS_PER_S
 
 _MOMENT_MS = 50
 """How long a thread waits for the next request; then the connection goes back to the main loop."""
@@ -35,7 +39,7 @@ class BusyConnectionWorker(ThreadWorker):
         """
         while True:
             kept = super().handle(conn)
-            if kept is not True or not self._is_asked_again(conn):
+            if kept is not True or not self.is_asked_again(conn):
                 return kept
 
     def handle_request(self, req: Any, conn: Any) -> bool:  # noqa: ANN401  # gunicorn's own
@@ -56,7 +60,8 @@ class BusyConnectionWorker(ThreadWorker):
                 body.close()
         return not response.should_close()
 
-    def _is_asked_again(self, conn: Any) -> bool:  # noqa: ANN401  # gunicorn's own
+    def is_asked_again(self, conn: Any) -> bool:  # noqa: ANN401  # gunicorn's own
+        """Whether the next request on a connection comes within a moment."""
         if not self.alive:
             return False
         if conn.parser.unreader.buf.getvalue():
@@ -81,6 +86,18 @@ class OneWriteResponse(Response):
 
     _head = b""
 
+    def default_headers(self) -> list[str]:
+        """The first line, and what every response says."""
+        major, minor = self.req.version or (1, 1)
+        lines = [
+            f"HTTP/{major}.{minor} {self.status}\r\n",
+            f"Date: {_date(time.monotonic_ns() // NS_PER_S)}\r\n",
+            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
+        ]
+        if self.chunked:
+            lines.append("Transfer-Encoding: chunked\r\n")
+        return lines
+
     def send_headers(self) -> None:
         """Make the head; it leaves with what is written next, or at the end."""
         if not self.headers_sent:
@@ -103,3 +120,10 @@ class OneWriteResponse(Response):
         else:
             self.sock.sendall(self._head + data)
         self._head = b""
+
+
+@lru_cache(maxsize=1)
+def _date(_second: int) -> str:
+    """The date for the ``Date`` header, made once a second."""
+    date: str = http_date()
+    return date
