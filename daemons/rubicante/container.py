@@ -62,7 +62,7 @@ class ContainerEnforcer:
         ids: Mapping[str, str],
     ) -> bool:
         """One container. True when nothing is expected to change soon."""
-        self._renew_period(name, reservation, followed)
+        self.renew_period(name, reservation, followed)
         cgroups = self._kernel.containers(entry)
         if cgroups.keys() != followed.cgroups:
             followed.cgroups = frozenset(cgroups)
@@ -148,7 +148,7 @@ class ContainerEnforcer:
         living = {thread.tid for thread in place.threads}
         followed.affinities = {t: a for t, a in followed.affinities.items() if t in living}
 
-    def _renew_period(self, name: GroupName, reservation: Reservation, followed: Followed) -> None:
+    def renew_period(self, name: GroupName, reservation: Reservation, followed: Followed) -> None:
         """A live group's period stays, so a group of another period is emptied and made anew."""
         has = self._kernel.groups.server(name)
         if has is not None and has.period != reservation.server.period:

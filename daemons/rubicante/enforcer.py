@@ -57,6 +57,7 @@ class Enforcer:
         """
         try:
             for name, reservation in _groups(entry):
+                self._containers.renew_period(name, reservation, self._following(name))
                 self._kernel.groups.ensure(name, reservation.server, patient=True)
         except KernelError:
             self._withdraw(entry.pod.uid)

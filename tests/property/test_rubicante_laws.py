@@ -9,6 +9,7 @@ from daemons.rubicante.entry import Phase
 from k40s.criticality import Criticality
 from k40s.runtime.records import PodRecord
 from tests.fakes.rubicante_api_server import NODE
+from tests.fakes.rubicante_kernel import CPU
 from tests.fakes.rubicante_world import World, ask, pod, task, uid
 
 PODS = st.integers(1, 4)
@@ -54,7 +55,8 @@ class Story:
         elif kind == "start":
             cgroup = self.world.container(number, id_=number)
             if not self.world.system.groups[cgroup].tids:
-                self.world.system.spawn(cgroup, "ctl")
+                path = "/" + str(cgroup.relative_to(CPU))
+                self.world.system.spawn(cgroup, "ctl", other_cgroup=path)
         elif kind == "restart":
             self.world = self.world.restarted()
             here = [self.record(n) for n in self.node]

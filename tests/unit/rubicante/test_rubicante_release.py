@@ -180,3 +180,21 @@ def test_says_which_directories_to_watch(world: World) -> None:
     assert nothing == (CPU,)
     assert CPU / "k8s/kubepods/burstable" in parents
     assert world.enforcer.watched() == (cgroup.parent, cgroup)
+
+
+def test_another_contract_before_binding_may_take_another_period(world: World) -> None:
+    world.reserve(1, task(wcet_ms=1))
+    world.reserve(2, task(wcet_ms=1))
+    tid = world.system.spawn(world.container(), "ctl")
+    world.look()
+    before = world.system.budget(world.group())
+
+    world.reserve(1, task(wcet_ms=2))
+    world.look()
+
+    after = world.system.budget(world.group())
+    assert after[1] != before[1]
+    assert (world.system.threads[tid].cgroup, world.system.threads[tid].policy) == (
+        world.group(),
+        FIFO,
+    )
