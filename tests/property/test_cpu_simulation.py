@@ -1,6 +1,7 @@
 """What is admitted is never seen to miss, and the simulation could see it."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from random import Random
 
 import pytest
@@ -8,9 +9,14 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from k40s.cpu.admission import admit
-from k40s.cpu.model import CpuNode, PodDemand
+from k40s.cpu.cores import tick_figure
+from k40s.cpu.figures import server_figures, task_figures
+from k40s.cpu.hierarchy import server_tasks_response
+from k40s.cpu.model import CpuNode, PodDemand, Reservation
 from k40s.cpu.outcome import Admission
+from k40s.cpu.servers import deferrable
 from k40s.units import Nanoseconds
+from tests.oracles.ambush import ambush
 from tests.oracles.pods import empty_node, pods, random_pod
 from tests.oracles.replay import Replay
 
@@ -85,3 +91,70 @@ def test_without_the_tick_term_the_same_simulation_finds_misses(tick_ms: int) ->
         live(blind, steps, chance, tally, tick_ms * 1_000)
 
     assert tally.runs_with_misses >= 5
+
+
+def staged(node: CpuNode, chance: Random, tick: int) -> list[Fraction]:
+    """Longest response over bound for every task, each server being ambushed in turn."""
+    ratios: list[Fraction] = []
+    for victim in node.reservations:
+        bounds = bounds_of(node, victim)
+        longest = dict.fromkeys(bounds, 0)
+        for _ in range(4):
+            core = ambush(node, victim, chance, tick=tick)
+            assert core.misses == []
+            for index in bounds:
+                longest[index] = max(longest[index], core.longest.get(("victim", str(index)), 0))
+        ratios += [Fraction(longest[index], bound) for index, bound in bounds.items()]
+    return ratios
+
+
+def bounds_of(node: CpuNode, victim: Reservation) -> dict[int, int]:
+    """Analysed response times in microseconds, by position of the task."""
+    above = tuple(
+        deferrable(*server_figures(r.server))
+        for r in node.on_core(victim.core)
+        if max(r.priorities) > max(victim.priorities)
+    )
+    order = sorted(range(len(victim.tasks)), key=lambda i: -victim.priorities[i])
+    tasks = tuple(task_figures(victim.tasks[i]) for i in order)
+    found = server_tasks_response(tasks, server_figures(victim.server), above, tick_figure(node))
+    assert found is not None
+    return dict(zip(order, found, strict=True))
+
+
+@pytest.mark.parametrize("tick_ms", [0, 1, 4])
+def test_no_staged_worst_case_exceeds_its_bound(tick_ms: int) -> None:
+    ratios: list[Fraction] = []
+
+    @given(st.lists(pods(), min_size=1, max_size=5), st.integers(0, 2**32))
+    def check(demands: list[PodDemand], seed: int) -> None:
+        node = empty_node(tick_ms)
+        for demand in demands:
+            outcome = admit(node, demand)
+            node = outcome.node if isinstance(outcome, Admission) else node
+        found = staged(node, Random(seed), tick_ms * 1_000)
+        assert all(ratio <= 1 for ratio in found)
+        ratios.extend(found)
+
+    check()
+
+    assert len(ratios) > EXAMPLES
+    assert sum(ratios) / len(ratios) > Fraction(80, 100)
+    assert tick_ms or ratios.count(Fraction(1)) > len(ratios) // 3
+
+
+@pytest.mark.parametrize("tick_ms", [0, 4])
+def test_a_budget_a_quarter_too_small_is_seen_to_miss(tick_ms: int) -> None:
+    seen = 0
+
+    for seed in range(30):
+        chance = Random(seed)
+        outcome = admit(empty_node(tick_ms), random_pod(chance, "p"))
+        if isinstance(outcome, Admission):
+            (granted,) = outcome.granted
+            budget = Nanoseconds(granted.server.budget * 3 // 4_000 * 1_000)
+            small = replace(granted, server=replace(granted.server, budget=budget))
+            core = ambush(outcome.node.holding((small,)), small, chance, tick=tick_ms * 1_000)
+            seen += bool(core.misses)
+
+    assert seen >= 10

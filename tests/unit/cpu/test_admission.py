@@ -53,6 +53,15 @@ def test_a_hi_pod_ranks_above_a_low_pod_that_may_grow_but_keeps_its_period() -> 
     assert low.server.budget > before.reservations[0].server.budget
 
 
+def test_a_server_that_has_grown_keeps_its_budget_and_need_not_grow_for_the_same_again() -> None:
+    hi = pod("hi", [task(18, 150)], criticality=HI)
+    grown = admitted(admitted(node(), pod("low", [task(20, 100)])).node, hi).node
+
+    after = admitted(grown.without("hi"), hi).node
+
+    assert budgets(after) == budgets(grown)
+
+
 def test_a_pod_that_ranks_below_leaves_those_above_untouched() -> None:
     before = admitted(node(), pod("hi", [task(18, 150)], criticality=HI)).node
 
