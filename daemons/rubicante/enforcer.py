@@ -97,7 +97,10 @@ class Enforcer:
                 self._metrics.failures.inc()
                 log.warning("not released", extra={"pod": pod_uid, "cause": str(error)})
                 return False
-            return gone and self._book.forget(pod_uid)
+            if not gone or not self._book.forget(pod_uid):
+                return False
+            log.info("bandwidth given back", extra={"pod": pod_uid})
+            return True
 
     def sweep(self) -> tuple[GroupName, ...]:
         """Dismantle groups of ours that the book does not know; returns those that it found."""

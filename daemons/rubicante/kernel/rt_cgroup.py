@@ -24,8 +24,10 @@ from k40s.errors import KernelError
 from k40s.units import NS_PER_US, Nanoseconds
 
 UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-DEAD_GROUP_SECONDS = 1.0
-"""How long EINVAL may mean that a removed group still counts; 14 to 24 ms were seen."""
+DEAD_GROUP_SECONDS = 0.5
+"""How long EINVAL may mean that a removed group still counts; 14 to 24 ms were seen.
+
+The extender waits 0.7 s for the answer to a reservation."""
 _RETRY_SECONDS = 0.005
 _REMOVAL_TRIES = 20
 

@@ -68,7 +68,7 @@ def test_an_empty_group_takes_another_period(groups: BudgetGroups) -> None:
     assert groups.server(NAME) == server(20, 50)
 
 
-def test_einval_is_waited_out_for_a_second_when_patient(
+def test_einval_is_waited_out_for_half_a_second_when_patient(
     system: FakeKernel, groups: BudgetGroups, waits: list[float]
 ) -> None:
     system.lingering = [Fraction(95, 100)] * 1000
@@ -76,7 +76,7 @@ def test_einval_is_waited_out_for_a_second_when_patient(
     with pytest.raises(KernelError, match="more than the parent has"):
         groups.ensure(NAME, server(20), patient=True)
 
-    assert sum(waits) == pytest.approx(1.0, abs=0.01)
+    assert sum(waits) == pytest.approx(0.5, abs=0.01)
 
 
 def test_einval_is_final_when_not_patient(
