@@ -7,43 +7,54 @@ from hypothesis import strategies as st
 
 from k40s.cpu.model import ContainerDemand, CpuNode, PodDemand, Task
 from k40s.criticality import Criticality
-from k40s.units import NS_PER_MS, NS_PER_US, Nanoseconds
+from k40s.units import NS_PER_MS, Nanoseconds
 
 PERIODS = (20, 25, 30, 40, 50, 60, 80, 100, 125, 150, 200, 250, 300, 400, 500, 1000)
 """Milliseconds."""
 TICKS = (0, 1, 4)
 
 
-@st.composite
-def tasks(draw: st.DrawFn, *, periods: tuple[int, ...] = PERIODS) -> Task:
-    """A task of 0.5 to 15 % of a CPU, its deadline equal to its period or shorter."""
-    period = draw(st.sampled_from(periods)) * NS_PER_MS
-    wcet = draw(st.integers(min_value=5, max_value=150)) * period // 1000
-    deadline = period * draw(st.sampled_from((100, 100, 100, 90, 70, 50))) // 100
+SHAPES = ((1,), (1,), (1,), (2,), (3,), (1, 1), (1, 2))
+"""Tasks in each container of a pod."""
+DEADLINES = (100, 100, 100, 90, 70, 50)
+"""Per cent of the period."""
+PRIORITIES = (None, None, 1, 3, 5)
+UIDS = "pqrstu"
+
+
+def task_of(number: int) -> Task:
+    """A task of 0.5 to 15 % of a CPU, its deadline equal to its period or shorter.
+
+    One number stands for one task, because drawing is what takes hypothesis long.
+    """
+    number, period_index = divmod(number, len(PERIODS))
+    number, deadline_index = divmod(number, len(DEADLINES))
+    number, priority_index = divmod(number, len(PRIORITIES))
+    period = PERIODS[period_index] * NS_PER_MS
+    wcet = (5 + number % 146) * period // 1_000
     return Task(
-        name=draw(st.sampled_from("abcdef")),
-        wcet=Nanoseconds(wcet // NS_PER_US * NS_PER_US),
+        name="abcdef"[number % 6],
+        wcet=Nanoseconds(wcet),
         period=Nanoseconds(period),
-        deadline=Nanoseconds(deadline // NS_PER_US * NS_PER_US),
-        priority=draw(st.one_of(st.none(), st.none(), st.integers(1, 5))),
+        deadline=Nanoseconds(period * DEADLINES[deadline_index] // 100),
+        priority=PRIORITIES[priority_index],
     )
 
 
+TASKS = st.integers(0, len(PERIODS) * len(DEADLINES) * len(PRIORITIES) * 146 - 1).map(task_of)
+
+
 @st.composite
-def pods(
-    draw: st.DrawFn, *, periods: tuple[int, ...] = PERIODS, uids: tuple[str, ...] = tuple("pqrstu")
-) -> PodDemand:
+def pods(draw: st.DrawFn) -> PodDemand:
     """A pod of one or two containers with one to three tasks each."""
-    sizes = draw(st.sampled_from(((1,), (1,), (1,), (2,), (3,), (1, 1), (1, 2))))
+    number, shape_index = divmod(draw(st.integers(0, len(SHAPES) * len(UIDS) * 2 - 1)), len(SHAPES))
+    uid_index, criticality = divmod(number, 2)
     return PodDemand(
-        pod_uid=draw(st.sampled_from(uids)),
-        criticality=draw(st.sampled_from((Criticality.LOW, Criticality.HI))),
+        pod_uid=UIDS[uid_index],
+        criticality=(Criticality.LOW, Criticality.HI)[criticality],
         containers=tuple(
-            ContainerDemand(
-                container=f"c{index}",
-                tasks=tuple(draw(tasks(periods=periods)) for _ in range(size)),
-            )
-            for index, size in enumerate(sizes)
+            ContainerDemand(container=f"c{index}", tasks=tuple(draw(TASKS) for _ in range(size)))
+            for index, size in enumerate(SHAPES[shape_index])
         ),
     )
 
