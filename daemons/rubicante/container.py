@@ -94,9 +94,8 @@ class ContainerEnforcer:
     def _stand_in(self, place: Place, followed: Followed) -> Thread | None:
         """The main thread, once it may stand for a task whose name no thread bears."""
         main = self._kernel.main_thread(place.threads)
-        if main is None or main.tid in place.inside or self._age(followed) >= _STAND_IN_AFTER:
-            return main
-        return None
+        started = place.certain and self._age(followed) >= _STAND_IN_AFTER
+        return main if main is not None and (main.tid in place.inside or started) else None
 
     def _age(self, followed: Followed) -> float:
         return 0.0 if followed.seen is None else self._clock() - followed.seen

@@ -20,9 +20,13 @@ _RUNTIMES = ("runc", "crun")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A container's cgroup, and the threads in it and in its budget group (``inside``)."""
+    """A container's cgroup, and the threads in it and in its budget group (``inside``).
+
+    ``certain`` says that the pod's status names it; else it might be an init container's.
+    """
 
     cgroup: Path
+    certain: bool
     threads: tuple[Thread, ...]
     inside: frozenset[int]
 
@@ -58,13 +62,15 @@ class Kernel:
         the pod's status tells so far, ``before`` the cgroup where the group's threads were found.
         """
         members = self._living(self.groups.members(group))
-        cgroup = cgroups.get(ids.get(container, "")) or self._home_of(members, before, cgroups)
+        named = cgroups.get(ids.get(container, ""))
+        cgroup = named or self._home_of(members, before, cgroups)
         if cgroup is None and len(entry.containers) == 1:
             cgroup = self._only_program(cgroups, set(ids.values()))
         if cgroup is None:
             return None
         return Place(
             cgroup=cgroup,
+            certain=named is not None,
             threads=members + self._living(self.tree.tids(cgroup)),
             inside=frozenset(thread.tid for thread in members),
         )

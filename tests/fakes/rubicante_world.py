@@ -183,6 +183,10 @@ class World:
         self.enforcer.look_soon()
         return self.enforcer.look()
 
+    def tell_status(self, number: int = 1, *, id_: int = 1) -> None:
+        """Kubelet has reported that the container runs."""
+        self.pods.upsert(pod(number, node=NODE, container_ids={"main": container_id(id_)}))
+
     def look_when_started(self) -> float:
         """Look, and again when a program has had its time to name its threads."""
         self.look()

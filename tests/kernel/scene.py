@@ -26,6 +26,12 @@ def reserve(node: Node, number: int = 1, *, name: str = "ctl", wcet_ms: int = 5)
     return node.daemon.book.find(uid(number)).reservations[0].server.bandwidth
 
 
+def tell_status(node: Node, number: int = 1) -> None:
+    """Kubelet has reported that the container runs."""
+    ids = {"main": container_id(number)}
+    node.pods.tell(pod(number, node=NODE, phase="Running", container_ids=ids))
+
+
 def make_container(kubepods: Path, number: int = 1) -> Path:
     path = kubepods / "kubepods" / "burstable" / f"pod{uid(number)}" / container_id(number)
     path.mkdir(parents=True)

@@ -17,7 +17,7 @@ from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.rubicante_api_server import NODE
 from tests.fakes.rubicante_world import pod, uid
 from tests.kernel.conftest import CORE, CPU, Hog, Node, eventually, measure_until_quiet
-from tests.kernel.scene import is_enforced, is_home, make_container, policy, reserve
+from tests.kernel.scene import is_enforced, is_home, make_container, policy, reserve, tell_status
 
 StartHog = Callable[..., Hog]
 StartNode = Callable[..., Node]
@@ -62,6 +62,7 @@ def test_a_single_task_without_a_name_gets_the_main_thread(
 ) -> None:
     node = start_node()
     reserve(node)
+    tell_status(node)
 
     hog = start_hog("idle", cgroup=make_container(kubepods))
 
@@ -73,6 +74,7 @@ def test_a_thread_that_takes_its_name_late_replaces_the_main_thread(
 ) -> None:
     node = start_node()
     reserve(node)
+    tell_status(node)
     container = make_container(kubepods)
     hog = start_hog("late", "ctl", cgroup=container)
     eventually(lambda: is_enforced(groups, hog.pid))

@@ -48,10 +48,20 @@ def test_a_single_task_falls_back_to_the_main_thread(world: World) -> None:
     main = world.system.spawn(cgroup, "python3", inner_pid=1)
     helper = world.system.spawn(cgroup, "python3", pid=main)
 
+    world.tell_status()
     world.look_when_started()
 
     assert world.system.threads[main].policy == FIFO
     assert world.system.threads[helper].policy == os.SCHED_OTHER
+
+
+def test_an_init_container_is_not_taken_for_the_container(world: World) -> None:
+    world.reserve()
+    main = world.system.spawn(world.container(), "setup", inner_pid=1)
+
+    world.look_when_started()
+
+    assert world.system.threads[main].policy == os.SCHED_OTHER
 
 
 def test_several_tasks_never_fall_back_to_the_main_thread(world: World) -> None:
@@ -69,6 +79,7 @@ def test_the_program_is_awaited_while_the_runtime_still_sets_up(world: World) ->
     main = world.system.spawn(world.container(), "runc:[2:INIT]", inner_pid=1)
 
     world.look()
+    world.tell_status()
     world.look_when_started()
     before = world.system.threads[main].policy
     world.system.threads[main].name = "python3"
@@ -81,6 +92,7 @@ def test_a_starting_program_has_time_to_name_its_thread(world: World) -> None:
     world.reserve()
     cgroup = world.container()
     main = world.system.spawn(cgroup, "python3", inner_pid=1)
+    world.tell_status()
     world.look()
     world.seconds = 0.9
     world.look()
@@ -96,6 +108,7 @@ def test_a_thread_named_later_replaces_the_main_thread(world: World) -> None:
     world.reserve()
     cgroup = world.container()
     main = world.system.spawn(cgroup, "python3", inner_pid=1)
+    world.tell_status()
     world.look_when_started()
     between = world.system.threads[main].policy
 
@@ -173,7 +186,7 @@ def test_a_look_at_what_is_as_it_should_be_writes_nothing(world: World) -> None:
 def test_the_sandbox_is_not_the_container(world: World) -> None:
     world.reserve()
     pause = world.system.spawn(world.container(id_=7), "pause", inner_pid=1)
-    program = world.system.spawn(world.container(id_=8), "app", inner_pid=1)
+    program = world.system.spawn(world.container(id_=8), "ctl", inner_pid=1)
 
     world.look_when_started()
 

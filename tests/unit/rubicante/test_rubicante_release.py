@@ -112,6 +112,7 @@ def test_after_a_restart_threads_are_recognised_by_their_other_cgroups(world: Wo
     cgroup = world.container()
     path = "/" + str(cgroup.relative_to(CPU))
     tid = world.system.spawn(cgroup, "python3", inner_pid=1, other_cgroup=path)
+    world.tell_status()
     world.look_when_started()
     restarted = world.restarted()
     world.system.calls.clear()
