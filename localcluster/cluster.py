@@ -12,9 +12,8 @@ from localcluster.binaries import Binaries, ensure_binaries
 from localcluster.bringup import load_images, make_nodes, open_control, ready_nodes, start_nodes
 from localcluster.cgroups import find_trees, read_hierarchies
 from localcluster.claims import Claim, ClaimRefusal, choose_claim
-from localcluster.commands import run
 from localcluster.control_plane import ControlPlane, PlaneEndpoint
-from localcluster.errors import CommandError, LocalClusterError
+from localcluster.errors import LocalClusterError
 from localcluster.files import locked, write_changed
 from localcluster.images import PAUSE_IMAGE, ImageStore
 from localcluster.machine import Machine, online_cpus, remove_empty
@@ -22,7 +21,7 @@ from localcluster.network import used_indexes
 from localcluster.node_layout import MOUNTS
 from localcluster.packages import require_machine
 from localcluster.paths import ClusterPaths, cache_root
-from localcluster.places import Place
+from localcluster.places import Place, drop_link
 from localcluster.processes import ProcessState, Supervisor
 from localcluster.progress import Progress
 from localcluster.registry import Registry
@@ -90,8 +89,8 @@ class Cluster:
             self._end_processes()
             claim = self.claim()
             if claim is not None:
-                with suppress(CommandError):  # it goes with its namespace, if that was faster
-                    run(["ip", "link", "delete", "dev", AddressPlan(index=claim.index).link])
+                # It goes with its namespace, but later than this returns.
+                drop_link(None, AddressPlan(index=claim.index).link)
             for directory in (self.paths.run, self.paths.state):
                 if directory.exists():
                     shutil.rmtree(directory)

@@ -11,7 +11,7 @@ from typing import Any
 
 from localcluster.addresses import MAX_CLUSTERS, SERVICE_RANGE, AddressPlan
 from localcluster.commands import run
-from localcluster.places import Place, configure, has_link
+from localcluster.places import Place, configure, drop_link, has_link
 
 _BRIDGE = "cluster0"
 _UPLINK = "machine0"
@@ -22,7 +22,8 @@ _FORWARDING = {"net.ipv4.ip_forward": "1"}
 
 def connect_control_plane(place: Place, plan: AddressPlan, *, nodes: int) -> None:
     """Make the bridge and link it with the machine; does nothing when that is done already."""
-    if not has_link(None, plan.link):
+    if not has_link(place, _UPLINK):
+        drop_link(None, plan.link)  # of a former life, if the kernel has not come to it yet
         configure(
             None,
             links=[f"link add {plan.link} type veth peer name {_UPLINK} netns {place.anchor}"],
@@ -37,8 +38,9 @@ def connect_node(
 ) -> None:
     """Make a node's link to the bridge; does nothing when it is there."""
     port = f"node{number}"
-    if has_link(control, port):
+    if has_link(node, _NODE_LINK):
         return
+    drop_link(control, port)
     configure(
         control,
         links=[

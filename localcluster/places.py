@@ -8,12 +8,13 @@ In its mount namespace a node sees directories of its own at the usual places (`
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.cgroups import CgroupTree
 from localcluster.commands import run
-from localcluster.errors import LocalClusterError
+from localcluster.errors import CommandError
 from localcluster.processes import Supervisor
 
 SYSTEM_GROUP = "system"
@@ -101,12 +102,19 @@ def configure(place: Place | None, *, links: Sequence[str], settings: Mapping[st
         run([*prefix, "sh", "-c", 'printf %s "$2" > "$1"', "sh", path, value], timeout=10)
 
 
+def drop_link(place: Place | None, link: str) -> None:
+    """Take an interface away, if there is one of this name."""
+    prefix = () if place is None else place.enter
+    with suppress(CommandError):
+        run([*prefix, "ip", "link", "delete", "dev", link], timeout=10)
+
+
 def has_link(place: Place | None, link: str) -> bool:
     """Whether an interface of this name exists there."""
     prefix = () if place is None else place.enter
     try:
         run([*prefix, "ip", "link", "show", "dev", link], timeout=10)
-    except LocalClusterError:
+    except CommandError:
         return False
     return True
 

@@ -130,6 +130,20 @@ def test_a_killed_component_shows_in_the_status_and_up_starts_it_again(trial: Cl
     assert trial.status().healthy
 
 
+@pytest.mark.parametrize("place", ["edge-2", "control"])
+def test_a_place_that_is_gone_is_made_anew(place: str, trial: Cluster) -> None:
+    name = f"{place}.place"
+    pid = trial.supervisor.pid(name)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    trial.supervisor.wait_gone(name, timeout=10)
+
+    trial.up()
+
+    assert trial.status().healthy
+    assert trial.supervisor.pid(name) != pid
+
+
 def test_a_cluster_that_does_not_fit_is_refused_at_once_and_told_who_holds_what(
     trial: Cluster,
 ) -> None:

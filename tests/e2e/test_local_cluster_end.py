@@ -10,6 +10,7 @@ from localcluster.cgroups import read_hierarchies
 from localcluster.cluster import Cluster
 from localcluster.commands import run
 from localcluster.errors import ComponentFailedError
+from localcluster.images import PAUSE_IMAGE
 from localcluster.machine import SYSCTLS
 from localcluster.node_layout import MOUNTS
 from localcluster.paths import RUN_ROOT, STATE_ROOT
@@ -20,10 +21,14 @@ from localcluster.settings import ClusterSettings
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 NAME = "passing"
-
-
-def _of_other_clusters() -> list[str]:
-    return [claim.cluster for claim in Registry().claims() if claim.cluster != NAME]
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {{name: {node}}}
+spec:
+  nodeName: {node}
+  containers: [{{name: main, image: {image}, imagePullPolicy: Never}}]
+"""
 
 
 def _machine() -> dict[str, object]:
@@ -79,12 +84,16 @@ def broken(tmp_path: Path, binaries: Binaries) -> Path:
 def test_down_leaves_nothing(passing: Cluster, progress: Progress) -> None:
     before = _machine()
     passing.up(progress)
+    for node in ("edge-1", "edge-2"):
+        pod = POD.format(node=node, image=PAUSE_IMAGE)
+        passing.kubectl("apply", "-f", "-", stdin=pod)
+    passing.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s", timeout=90)
     pids = [state.pid for state in passing.supervisor.states()]
     namespaces = {Path(f"/proc/{pid}/ns/net").readlink() for pid in pids}
 
     passing.down(progress)
 
-    assert len(namespaces) == 3
+    assert len(namespaces) == 3  # the control plane's, and one for each node
     assert _processes_in(namespaces) == []
     assert _machine() == before
 
