@@ -33,7 +33,7 @@ class ExtenderSettings:
     """Common name of the one client that may call the API."""
     rubicante_name: str = "rubicante.k40s-system.svc"
     """Name that rubicante's certificate must carry."""
-    hi_threshold: int = 14
+    high_threshold: int = 14
     """Least assurance for HI, 0 to 20."""
     low_threshold: int = 7
     """Least assurance for LOW, 0 to 20."""
@@ -52,4 +52,4 @@ class ExtenderSettings:
     @property
     def thresholds(self) -> Thresholds:
         """What each criticality needs."""
-        return Thresholds(low=self.low_threshold, high=self.hi_threshold)
+        return Thresholds(low=self.low_threshold, high=self.high_threshold)

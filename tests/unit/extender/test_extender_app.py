@@ -225,7 +225,7 @@ def test_bad_settings_are_reported_at_once() -> None:
 
 def test_thresholds_out_of_order_are_refused() -> None:
     with pytest.raises(SettingsError):
-        read_settings(ExtenderSettings, {"K40S_HI_THRESHOLD": "3"})
+        read_settings(ExtenderSettings, {"K40S_HIGH_THRESHOLD": "3"})
 
 
 def test_contracts_of_the_oldest_pods_are_forgotten() -> None:
