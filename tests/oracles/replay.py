@@ -8,7 +8,7 @@ other servers are judged.
 Servers grow one after the other, from the lowest band upwards, and a pod starts to run only after
 them; between two steps pass a server period, in which the old budget may still throttle, and the
 longest deadline. The analyses speak of fixed sets, and say nothing of a job that sees two of them
-(docs/theory.md).
+(docs/theory.md). ``patient=False`` leaves the waits out.
 """
 
 from random import Random
@@ -24,8 +24,11 @@ NEVER_DUE = ENDLESS * 4
 class Replay:
     """The cores of one node in simulated time, microseconds."""
 
-    def __init__(self, node: CpuNode, chance: Random, *, tick: int | None = None) -> None:
+    def __init__(
+        self, node: CpuNode, chance: Random, *, tick: int | None = None, patient: bool = True
+    ) -> None:
         self._chance = chance
+        self._patient = patient
         self._tick = node.tick // NS_PER_US if tick is None else tick
         self.cores = {
             core: CoreSimulation(
@@ -64,6 +67,7 @@ class Replay:
                 (s.period + t.deadline for s in core.servers.values() for t in _judged_tasks(s)),
                 default=0,
             )
+            patience *= self._patient
             for name, server in core.servers.items():
                 _move_band(server, held[name])
             for name in reversed([name for name in held if name in core.servers]):

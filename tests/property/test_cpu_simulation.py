@@ -93,6 +93,24 @@ def test_without_the_tick_term_the_same_simulation_finds_misses(tick_ms: int) ->
     assert tally.runs_with_misses >= 5
 
 
+def test_without_waits_a_change_of_a_live_core_can_make_a_job_late() -> None:
+    late = 0
+
+    for seed in range(120):
+        chance = Random(seed)
+        node = empty_node(0)
+        replay = Replay(node, chance, patient=False)
+        for number in range(6):
+            outcome = admit(node, random_pod(chance, f"p{number}"))
+            node = outcome.node if isinstance(outcome, Admission) else node
+            replay.follow(node)
+            replay.run(chance.randrange(100_000, 1_500_000))
+        replay.finish()
+        late += bool(replay.misses)
+
+    assert late > 0
+
+
 def staged(node: CpuNode, chance: Random, tick: int) -> list[Fraction]:
     """Longest response over bound for every task, each server being ambushed in turn."""
     ratios: list[Fraction] = []
