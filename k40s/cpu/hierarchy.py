@@ -70,7 +70,8 @@ def task_response(
         if following is None or following <= response:
             return following
         response = following
-    return None
+    load = load_within(deadline, own, local)
+    return provision_time(load, server, above, tick, deadline)
 
 
 def server_tasks_response(

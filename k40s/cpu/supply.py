@@ -8,7 +8,7 @@ pessimistically, and serve as its cross-check. Integers of one unit.
 
 from dataclasses import dataclass
 
-from k40s.cpu.hierarchy import TaskFigures
+from k40s.cpu.hierarchy import TaskFigures, load_within
 from k40s.cpu.response import MAX_STEPS
 
 
@@ -68,13 +68,12 @@ def response_on(
     wcet, _period, deadline = task
     response = 1
     for _ in range(MAX_STEPS):
-        demand = wcet + blocking
-        for cost, interval, _deadline in local:
-            demand -= -response // interval * cost
+        demand = load_within(response, wcet + blocking, local)
         following = supply.time_for(demand)
         if following > deadline:
             return None
         if following <= response:
             return response
         response = following
-    return None
+    found = supply.time_for(load_within(deadline, wcet + blocking, local))
+    return found if found <= deadline else None

@@ -258,6 +258,14 @@ def test_a_very_long_period_is_served_by_a_short_server() -> None:
     assert after.reservations[0].server.period <= ms(1000)
 
 
+def test_a_period_of_an_hour_over_one_of_a_millisecond_is_decided() -> None:
+    hour = 3_600_000
+
+    for wcet in (0.001, 1, 1_000, 1_000_000):
+        tasks = [task(0.001, 1, name="fast"), task(wcet, hour, name="slow")]
+        assert admitted(node(tick=0), pod("a", tasks)).granted
+
+
 def test_what_a_pod_frees_may_be_counted_as_its_own_again() -> None:
     current = admitted(node(), pod("a", [task(60, 100)])).node
 

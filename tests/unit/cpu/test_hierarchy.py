@@ -71,5 +71,8 @@ def test_a_known_lower_bound_changes_nothing() -> None:
     assert warm == cold
 
 
-def test_a_response_that_creeps_towards_a_distant_deadline_is_given_up() -> None:
-    assert task_response((1, 10**12, 10**12), ((1, 1, 1),), (1, 1), (), 0) is None
+def test_a_response_that_creeps_is_decided_at_its_deadline() -> None:
+    far = 2 * 10**9
+
+    assert task_response((1, far, far), ((1, 1, 1),), (1, 1), (), 0) is None
+    assert task_response((10**6, far, far), ((999, 1_000, 9),), (9, 9), (), 0) == 1_999_000_000

@@ -43,7 +43,8 @@ def test_a_task_that_starves_has_no_response_time() -> None:
     assert response_time(wcet=1, deadline=10**9, above=((2, 4, 0), (2, 4, 0))) is None
 
 
-def test_an_iteration_that_creeps_is_given_up() -> None:
-    creeping = ((1, 1, 0),)
+def test_an_iteration_that_creeps_is_decided_at_its_limit() -> None:
+    endless, slow = ((1, 1, 0),), ((999, 1_000, 0),)
 
-    assert demand_completion(1, creeping, limit=10**15) is None
+    assert demand_completion(1, endless, limit=10**15) is None
+    assert demand_completion(10**6, slow, limit=2 * 10**9) == 1_999_000_000

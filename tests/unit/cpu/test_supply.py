@@ -44,8 +44,11 @@ def test_blocking_delays_a_task_on_a_supply() -> None:
     assert response_on(supply, (3, 20, 20), ((2, 10, 10),), blocking=1) == 6
 
 
-def test_a_task_on_a_supply_that_creeps_is_given_up() -> None:
-    assert response_on(periodic_resource(1, 1), (1, 10**12, 10**12), ((1, 1, 1),)) is None
+def test_a_task_on_a_supply_that_creeps_is_decided_at_its_deadline() -> None:
+    supply, far = periodic_resource(9, 9), 2 * 10**9
+
+    assert response_on(supply, (1, far, far), ((1, 1, 1),)) is None
+    assert response_on(supply, (10**6, far, far), ((999, 1_000, 9),)) == 1_999_000_000
 
 
 @pytest.mark.parametrize(
