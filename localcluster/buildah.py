@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from localcluster.commands import run
+from localcluster.files import write_changed
 from localcluster.pip_configuration import (
     configuration_files,
     format_settings,
@@ -37,35 +38,40 @@ class Buildah:
 
         RUN steps use the machine's network and pip's configuration on this machine.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
-        run([*self._command, "pull", "--quiet", f"docker-archive:{base}"], timeout=300)
-        run(
-            [
-                *self._command,
-                "build",
-                "--quiet",
-                "--isolation=chroot",
-                "--network=host",
-                "--pull-never",
-                "--layers",
-                *self._mounts(),
-                *(f"--build-arg={key}={value}" for key, value in arguments.items()),
-                f"--tag={name}",
-                str(context),
-            ],
+        self._run("pull", "--quiet", f"docker-archive:{base}", timeout=300)
+        self._run(
+            "build",
+            "--quiet",
+            "--isolation=chroot",
+            "--network=host",
+            "--pull-never",
+            "--layers",
+            *self._mounts(),
+            *(f"--build-arg={key}={value}" for key, value in arguments.items()),
+            f"--tag={name}",
+            str(context),
             timeout=_BUILD_TIMEOUT,
         )
         part = target.with_suffix(".part")
         part.unlink(missing_ok=True)
-        run([*self._command, "push", "--quiet", name, f"docker-archive:{part}:{name}"], timeout=600)
+        self._run("push", "--quiet", name, f"docker-archive:{part}:{name}", timeout=600)
         part.replace(target)
         self._prune()
 
+    def _run(self, *words: str, timeout: float) -> str:
+        """Run buildah, which would make /etc/cni to look for networks there."""
+        networks = self._directory / "networks"
+        networks.mkdir(parents=True, exist_ok=True)
+        settings = self._directory / "containers.conf"
+        write_changed(settings, f'[network]\nnetwork_config_dir = "{networks}"\n')
+        environment = {**os.environ, "CONTAINERS_CONF": str(settings)}
+        return run([*self._command, *words], timeout=timeout, environment=environment)
+
     def _prune(self) -> None:
         """Drop the layers of earlier builds when there are many; the next build makes them anew."""
-        listed = run([*self._command, "images", "--all", "--quiet"], timeout=60).split()
+        listed = self._run("images", "--all", "--quiet", timeout=60).split()
         if len(listed) > _MAX_LAYERS:
-            run([*self._command, "rmi", "--prune", "--force"], timeout=300)
+            self._run("rmi", "--prune", "--force", timeout=300)
 
     def _mounts(self) -> list[str]:
         files = configuration_files(os.environ, prefix=Path(sys.prefix))
