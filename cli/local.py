@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import click
 
+from localcluster import deploy as deployment
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
 from localcluster.processes import read_tail
@@ -37,6 +38,14 @@ def up(name: str, binaries: Path | None) -> None:
     cluster = _cluster(name, binaries)
     _attempt(lambda: cluster.up(_progress()))
     click.echo(f"cluster {name} is up: export KUBECONFIG={cluster.kubeconfig}")
+
+
+@local.command()
+@_NAME
+def deploy(name: str) -> None:
+    """Put k40s on a cluster that is up: build and load its images, apply its manifests."""
+    cluster = _cluster(name)
+    _attempt(lambda: deployment.deploy(cluster, progress=_progress()))
 
 
 @local.command()

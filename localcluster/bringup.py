@@ -154,7 +154,11 @@ def _wait(plane: ControlPlane, node: Node, *, what: str) -> None:
         return False
 
     plane.supervisor.wait_ready(
-        node.names.component("kubelet"), holds, timeout=_READY_TIMEOUT, what=what
+        node.names.component("kubelet"),
+        holds,
+        timeout=_READY_TIMEOUT,
+        what=what,
+        needs=(node.names.component("containerd"), "kube-apiserver"),
     )
 
 

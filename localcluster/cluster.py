@@ -148,6 +148,7 @@ class Cluster:
         nodes = make_nodes(self.settings, claim, paths=self.paths, plane=plane)
         with steps.step(f"starting nodes {', '.join(node.names.node for node in nodes)}"):
             start_nodes(nodes, control, plane=plane, pause=(PAUSE_IMAGE, pause))
+            self.supervisor.check_running(state.name for state in self.supervisor.states())
 
     def _end_processes(self) -> None:
         for state in reversed(self.supervisor.states()):

@@ -117,7 +117,9 @@ class ControlPlane:
             ),
         )
         self.identity("admin", name="kubernetes-admin", organizations=[ADMINISTRATORS])
-        self.supervisor.wait_ready("kube-apiserver", self._is_ready, timeout=_START_TIMEOUT)
+        self.supervisor.wait_ready(
+            "kube-apiserver", self._is_ready, timeout=_START_TIMEOUT, needs=("etcd",)
+        )
 
     def start_controller_manager(self) -> None:
         """Start kube-controller-manager with all its controllers."""

@@ -10,7 +10,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -136,16 +136,22 @@ class Supervisor:
         return self._logs / f"{name}.log"
 
     def wait_ready(
-        self, name: str, is_ready: Callable[[], bool], *, timeout: float, what: str = "ready"
+        self,
+        name: str,
+        is_ready: Callable[[], bool],
+        *,
+        timeout: float,
+        what: str = "ready",
+        needs: Sequence[str] = (),
     ) -> None:
         """Wait until ``is_ready`` says so; ``timeout`` in seconds.
 
-        Raises ``ComponentFailedError`` as soon as the process has ended, or when time is up.
+        Raises ``ComponentFailedError`` as soon as the process, or one of those that it ``needs``,
+        has ended, or when time is up.
         """
         deadline = time.monotonic() + timeout
         while not is_ready():
-            if self.pid(name) is None:
-                raise self.failure(name, "ended")
+            self.check_running([*needs, name])
             if time.monotonic() > deadline:
                 raise self.failure(name, f"is not {what} after {timeout:g} s")
             self._pause.wait(_POLL)
@@ -157,6 +163,12 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise LocalClusterError(f"{name} still runs after {timeout:g} s")
             self._pause.wait(_POLL)
+
+    def check_running(self, names: Iterable[str]) -> None:
+        """Raise ``ComponentFailedError`` for the first of them that does not run."""
+        for name in names:
+            if self.pid(name) is None:
+                raise self.failure(name, "ended")
 
     def failure(self, name: str, problem: str) -> ComponentFailedError:
         """An error that shows the end of the component's log."""

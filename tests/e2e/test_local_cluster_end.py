@@ -69,16 +69,15 @@ def passing(machine: None) -> Iterator[Cluster]:
     cluster.down()
 
 
-@pytest.fixture
-def broken(tmp_path: Path, binaries: Binaries) -> Path:
+def _with_broken(directory: Path, binaries: Binaries, program: str) -> Path:
     """A directory of programs of which one does nothing but complain."""
     for name in (*PROGRAMS, "etcd"):
-        (tmp_path / name).symlink_to(binaries.path(name))
-    bad = tmp_path / "kubelet"
+        (directory / name).symlink_to(binaries.path(name))
+    bad = directory / program
     bad.unlink()
-    bad.write_text("#!/bin/sh\necho this kubelet is broken\nexit 3\n")
+    bad.write_text("#!/bin/sh\necho it hurts here\nexit 3\n")
     bad.chmod(0o755)
-    return tmp_path
+    return directory
 
 
 def test_down_leaves_nothing(passing: Cluster, progress: Progress) -> None:
@@ -98,15 +97,17 @@ def test_down_leaves_nothing(passing: Cluster, progress: Progress) -> None:
     assert _machine() == before
 
 
+@pytest.mark.parametrize("program", ["etcd", "kube-scheduler", "kubelet"])
 def test_a_failed_start_names_the_component_and_shows_the_end_of_its_log(
-    passing: Cluster, broken: Path
+    program: str, passing: Cluster, binaries: Binaries, tmp_path: Path
 ) -> None:
     before = _machine()
+    broken = _with_broken(tmp_path, binaries, program)
     cluster = Cluster(ClusterSettings(name=NAME, binaries=broken))
 
-    with pytest.raises(ComponentFailedError, match="this kubelet is broken") as failure:
+    with pytest.raises(ComponentFailedError, match="it hurts here") as failure:
         cluster.up()
 
-    assert failure.value.component in {"edge-1.kubelet", "edge-2.kubelet"}
+    assert failure.value.component in {program, f"edge-1.{program}", f"edge-2.{program}"}
     passing.down()
     assert _machine() == before
