@@ -1,27 +1,63 @@
-"""What every kind of test may use."""
+"""What every kind of test may use, and what is built before the first test starts."""
 
 import os
 
 import pytest
 
 from localcluster.binaries import Binaries, ensure_binaries
+from localcluster.errors import LocalClusterError
+from localcluster.images import ImageStore
+from localcluster.packages import unmet_requirements
 from localcluster.paths import cache_root
 from localcluster.progress import Progress
+
+SKIP_CLUSTER = "K40S_SKIP_CLUSTER"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build Kubernetes and the images now: it takes minutes, and no test's timeout runs yet."""
+    if session.config.option.collectonly:
+        return
+    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    wanted = used & {"binaries", "machine", "cluster"}
+    if os.environ.get(SKIP_CLUSTER) == "1":
+        wanted &= {"binaries"}
+    if not wanted or (wanted != {"binaries"} and unmet_requirements()):
+        return
+    try:
+        _prepare(wanted, _terminal(session.config))
+    except LocalClusterError:
+        return  # the fixture that needs it will say so, where the report shows it
 
 
 @pytest.fixture(scope="session")
 def progress(request: pytest.FixtureRequest) -> Progress:
     """Says on the terminal what is being set up: minutes of silence look like a hang."""
-    manager = request.config.pluginmanager.getplugin("capturemanager")
-
-    def write(text: str) -> None:
-        with manager.global_and_fixture_disabled():
-            print(text, end="", flush=True)  # noqa: T201  # that is its purpose
-
-    return Progress(write)
+    return _terminal(request.config)
 
 
 @pytest.fixture(scope="session")
 def binaries(progress: Progress) -> Binaries:
     """Kubernetes' programs, built when they are not in the cache."""
     return ensure_binaries(None, cache=cache_root(os.environ), progress=progress)
+
+
+def _prepare(wanted: set[str], progress: Progress) -> None:
+    cache = cache_root(os.environ)
+    programs = ensure_binaries(None, cache=cache, progress=progress)
+    images = ImageStore(cache, progress=progress)
+    if "machine" in wanted:
+        images.workload()
+    if "cluster" in wanted:
+        images.k40s()
+        images.scheduler(programs)
+
+
+def _terminal(config: pytest.Config) -> Progress:
+    manager = config.pluginmanager.getplugin("capturemanager")
+
+    def write(text: str) -> None:
+        with manager.global_and_fixture_disabled():
+            print(text, end="", flush=True)  # noqa: T201  # that is its purpose
+
+    return Progress(write)

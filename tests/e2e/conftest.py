@@ -15,8 +15,7 @@ from localcluster.packages import unmet_requirements
 from localcluster.paths import cache_root
 from localcluster.progress import Progress
 from localcluster.settings import ClusterSettings
-
-SKIP = "K40S_SKIP_CLUSTER"
+from tests.conftest import SKIP_CLUSTER
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,11 +26,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def machine() -> None:
     """A machine that can run clusters; the tests fail, with instructions, on any other."""
-    if os.environ.get(SKIP) == "1":
-        pytest.skip(f"{SKIP}=1")
+    if os.environ.get(SKIP_CLUSTER) == "1":
+        pytest.skip(f"{SKIP_CLUSTER}=1")
     unmet = unmet_requirements()
     if unmet:
-        advice = f"\n(or set {SKIP}=1 to leave the tests on real clusters out)"
+        advice = f"\n(or set {SKIP_CLUSTER}=1 to leave the tests on real clusters out)"
         pytest.fail("\n".join(unmet) + advice, pytrace=False)
 
 
