@@ -177,11 +177,14 @@ class Book:
     def expired(self) -> tuple[Entry, ...]:
         """Leases that ran out without a sign of the pod."""
         with self.lock:
-            return tuple(
-                entry
-                for entry in self.entries()
-                if entry.phase is Phase.LEASED and self._expiry[entry.pod.uid] <= self._clock()
-            )
+            return tuple(entry for entry in self.entries() if self.has_expired(entry.pod.uid))
+
+    def has_expired(self, pod_uid: str) -> bool:
+        """Whether a pod holds a lease that ran out."""
+        with self.lock:
+            entry = self._entries.get(pod_uid)
+            leased = entry is not None and entry.phase is Phase.LEASED
+            return leased and self._expiry[pod_uid] <= self._clock()
 
     def _moved(self, outcome: Admission) -> dict[str, Entry | None]:
         """Entries of other pods whose servers grew or whose bands moved."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from daemons.rubicante.entry import Entry
 from daemons.rubicante.kernel.rt_cgroup import GroupName
 from daemons.rubicante.kernel.threads import Thread
+from daemons.rubicante.live_core import Permits
 from daemons.rubicante.matching import match
 from daemons.rubicante.metrics import EnforcementMetrics
 from daemons.rubicante.placement import Kernel, Place
@@ -60,9 +61,13 @@ class ContainerEnforcer:
         reservation: Reservation,
         followed: Followed,
         ids: Mapping[str, str],
+        *,
+        permits: Permits,
     ) -> bool:
         """One container. True when nothing is expected to change soon."""
-        self.renew_period(name, reservation, followed)
+        self.renew(name, reservation, followed)
+        if name in permits.grow or not self._kernel.groups.members(name):
+            self._kernel.groups.ensure(name, reservation.server)
         cgroups = self._kernel.containers(entry)
         if cgroups.keys() != followed.cgroups:
             followed.cgroups = frozenset(cgroups)
@@ -72,7 +77,6 @@ class ContainerEnforcer:
         )
         if place is None:
             followed.home, followed.threads = None, {}
-            self._kernel.groups.ensure(name, reservation.server)
             return False
         followed.home = place.cgroup
         tasks = [task.name for task in reservation.tasks]
@@ -82,6 +86,7 @@ class ContainerEnforcer:
             task: matched[task]
             for task, priority in zip(tasks, reservation.priorities, strict=True)
             if task in matched
+            and (matched[task].tid in place.inside or reservation.core in permits.enter)
             and self._enforce(matched[task], name, reservation, priority, followed)
         }
         if len(enforced) > len(followed.threads) and followed.seen is not None:
@@ -114,7 +119,6 @@ class ContainerEnforcer:
         done = self._kernel.enforce(
             thread,
             group=name,
-            server=reservation.server,
             core=reservation.core,
             priority=priority,
         )
@@ -147,8 +151,13 @@ class ContainerEnforcer:
         living = {thread.tid for thread in place.threads}
         followed.affinities = {t: a for t, a in followed.affinities.items() if t in living}
 
-    def renew_period(self, name: GroupName, reservation: Reservation, followed: Followed) -> None:
-        """A live group's period stays, so a group of another period is emptied and made anew."""
-        has = self._kernel.groups.server(name)
-        if has is not None and has.period != reservation.server.period:
+    def renew(self, name: GroupName, reservation: Reservation, followed: Followed) -> None:
+        """Empty a group that is to be made anew, because it must not be changed while it is live.
+
+        That is one of another period, and one with more budget than the book grants.
+        """
+        has, wanted = self._kernel.groups.server(name), reservation.server
+        if has is None or (has.period == wanted.period and has.budget <= wanted.budget):
+            return
+        if has.period != wanted.period or self._kernel.groups.members(name):
             self._kernel.dismantle(name, followed.homes())

@@ -52,14 +52,6 @@ class EnforcementLoop:
         """Look at once; from any thread."""
         self._watch.ring()
 
-    def _pauses(self) -> bool:
-        return self._clock() < self._pause_end
-
-    def _pause(self, text: str, error: UnavailableError) -> None:
-        """Say it, and leave the API server (or the store) alone for a while."""
-        self._pause_end = self._clock() + _PAUSE_SECONDS
-        log.warning(text, extra={"cause": str(error)})
-
     def trouble(self) -> str | None:
         """Whether looks have stopped."""
         if self._clock() - self.looked > _STUCK_SECONDS:

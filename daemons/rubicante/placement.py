@@ -11,7 +11,6 @@ from daemons.rubicante.kernel.pod_tree import PodTree
 from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, GroupName, move
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.threads import FIFO, Thread, Threads
-from k40s.cpu.model import Server
 
 _SANDBOX = "pause"
 _RUNTIMES = ("runc", "crun")
@@ -68,10 +67,11 @@ class Kernel:
             cgroup = self._only_program(cgroups, set(ids.values()))
         if cgroup is None:
             return None
+        own = tuple(m for m in members if (self.home(m.tid) or cgroup).is_relative_to(cgroup))
         return Place(
             cgroup=cgroup,
             certain=named is not None,
-            threads=members + self._living(self.tree.tids(cgroup)),
+            threads=own + self._living(self.tree.tids(cgroup)),
             inside=frozenset(thread.tid for thread in members),
         )
 
@@ -88,15 +88,12 @@ class Kernel:
             leaders.append((process.inner_pid != 1, thread.started, thread.tid, thread))
         return min(leaders)[3] if leaders else None
 
-    def enforce(
-        self, thread: Thread, *, group: GroupName, server: Server, core: int, priority: int
-    ) -> bool:
+    def enforce(self, thread: Thread, *, group: GroupName, core: int, priority: int) -> bool:
         """Pin, move into the budget group, make FIFO: in this order. False when it died.
 
         The container's own group has no real-time budget, so FIFO is refused before the move;
         and before the pin it could take the budget of the group on another core.
         """
-        self.groups.ensure(group, server)
         return (
             self.threads.pin(thread.tid, frozenset({core}))
             and (thread.tid in self.groups.members(group) or self.groups.take_in(group, thread.tid))
@@ -106,18 +103,18 @@ class Kernel:
     def send_home(
         self, tid: int, *, core: int | None, cores: frozenset[int], home: Path | None
     ) -> bool:
-        """Make a thread of a budget group ordinary again and put it back into its container.
+        """Make a thread of a budget group ordinary again and put it back where it came from.
 
-        Its affinity is set to ``cores`` where it is that of the reservation (``core``) still.
-        False when the container's cgroup is not known or gone: the thread stays, as an ordinary
-        one.
+        That is where its other cgroups show it, else ``home``. Its affinity is set to ``cores``
+        where it is that of the reservation (``core``) still. False when its cgroup is not known or
+        gone: the thread stays, as an ordinary one.
         """
         if not self.threads.set_policy(tid, os.SCHED_OTHER, 0):
             return True
         if core is None or self.threads.affinity(tid) == {core}:
             self.threads.pin(tid, cores)
-        home = home or self.home(tid)
-        return home is not None and move(self.system, tid, home)
+        home = self.home(tid) or home
+        return home is not None and self.tree.exists(home) and move(self.system, tid, home)
 
     def home(self, tid: int) -> Path | None:
         """The cpu cgroup of the thread's container, as its other cgroups tell."""

@@ -11,7 +11,7 @@ from daemons.rubicante.pods import PodSource
 from k40s.annotations import ALLOCATION_KEY, read_workload
 from k40s.cpu.model import Reservation
 from k40s.cpu.outcome import Admission, Rejection
-from k40s.errors import InvalidAnnotationError, UnavailableError
+from k40s.errors import InvalidAnnotationError, KernelError, UnavailableError
 from k40s.node_api import AdmissionAnswer, PodRef, ReservationRequest
 from k40s.reasons import Reason
 from k40s.runtime.records import PodRecord
@@ -122,8 +122,10 @@ class Reservations:
             if ours and pod is not None and not pod.ended:
                 self._book.confirm(entry.pod.uid)
                 continue
-            log.info("reservation expired", extra={"pod": entry.pod.uid})
-            self.release(entry.pod.uid)
+            with self._book.lock:  # a repeated request may have renewed it meanwhile
+                if self._book.has_expired(entry.pod.uid):
+                    log.info("reservation expired", extra={"pod": entry.pod.uid})
+                    self.release(entry.pod.uid)
 
     def adopt(self, record: PodRecord) -> bool:
         """Reserve for a pod that is bound here by us and missing in the book (a lost store).
@@ -144,7 +146,11 @@ class Reservations:
         if not workload.is_real_time:
             return True
         pod = PodRef(uid=record.uid, namespace=record.namespace, name=record.name)
-        answer, _ = self._reserve_and_tell(ReservationRequest(pod=pod, workload=workload))
+        try:
+            answer, _ = self._reserve_and_tell(ReservationRequest(pod=pod, workload=workload))
+        except KernelError as error:
+            log.warning("pod not adopted", extra={"pod": record.uid, "cause": str(error)})
+            return False
         if answer.schedulable:
             self._book.confirm(record.uid)
         return answer.schedulable
@@ -166,6 +172,8 @@ class Reservations:
             return Rejection(
                 reason=Reason.POD_INVALID, detail=f"no such container: {sorted(absent)}"
             )
+        if pod.node:
+            self._book.confirm(pod.uid)
         return self._book.reserve(request, containers=pod.containers, claim=self._claim)
 
     def _answer(self, outcome: Reserved | Admission | Rejection) -> AdmissionAnswer:

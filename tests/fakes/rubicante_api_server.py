@@ -1,7 +1,7 @@
 """The API server and the disk as rubicante sees them, in memory."""
 
 import queue
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from k40s.annotations import PLATFORM_LABEL
@@ -34,7 +34,10 @@ class FakeStore:
 
 
 class FakeApiServer:
-    """Implements ``PodSource`` and ``NodeWriter``."""
+    """Implements ``PodSource`` and ``NodeWriter``.
+
+    ``meanwhile`` is what happens once, while a pod is being looked up.
+    """
 
     def __init__(self) -> None:
         self.pods: dict[tuple[str, str], PodRecord] = {}
@@ -44,6 +47,7 @@ class FakeApiServer:
         self.patches: list[tuple[dict[str, str | None], dict[str, str | None]]] = []
         self.beats = 0
         self.down = False
+        self.meanwhile: Callable[[], object] | None = None
 
     def add(self, record: PodRecord) -> PodRecord:
         self.pods[record.namespace, record.name] = record
@@ -51,7 +55,11 @@ class FakeApiServer:
 
     def get_pod(self, namespace: str, name: str) -> PodRecord | None:
         self._check()
-        return self.pods.get((namespace, name))
+        found = self.pods.get((namespace, name))
+        event, self.meanwhile = self.meanwhile, None
+        if event is not None:
+            event()
+        return found
 
     def get_node(self, name: str) -> NodeRecord | None:
         self._check()

@@ -38,12 +38,14 @@ def container_id(number: int) -> str:
     return f"{number:064x}"
 
 
-def task(name: str = "ctl", *, container: str = "main", wcet_ms: int = 5) -> TaskContract:
+def task(
+    name: str = "ctl", *, container: str = "main", wcet_ms: int = 5, period_ms: int = 100
+) -> TaskContract:
     return TaskContract(
         name=name,
         container=container,
-        period=Nanoseconds(100 * NS_PER_MS),
-        deadline=Nanoseconds(100 * NS_PER_MS),
+        period=Nanoseconds(period_ms * NS_PER_MS),
+        deadline=Nanoseconds(period_ms * NS_PER_MS),
         wcet=WcetTable(by_platform=MappingProxyType({"xeon": Nanoseconds(wcet_ms * NS_PER_MS)})),
     )
 

@@ -64,7 +64,9 @@ class Story:
         else:
             self.world.seconds += 61
             self.world.reservations.settle()
-        self.world.look()
+        for _ in range(5):  # each may wait for the one before
+            self.world.look()
+            self.world.seconds += 0.25
         self.world.enforcer.sweep()
 
     def end(self, number: int) -> None:

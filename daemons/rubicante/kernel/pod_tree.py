@@ -25,7 +25,7 @@ class PodTree:
 
     def pod(self, uid: str) -> Path | None:
         """The pod's cgroup, once it exists."""
-        return next((p for p in self._candidates(uid) if self._exists(p)), None)
+        return next((p for p in self._candidates(uid) if self.exists(p)), None)
 
     def containers(self, pod: Path) -> dict[str, Path]:
         """Cgroups in a pod's, by container id; the sandbox's is among them."""
@@ -49,7 +49,7 @@ class PodTree:
     def home(self, kubepods_path: str) -> Path | None:
         """The cpu cgroup at a path that another hierarchy shows, while it exists."""
         path = self._cpu_root / kubepods_path.strip("/")
-        return path if path.is_relative_to(self._root) and self._exists(path) else None
+        return path if path.is_relative_to(self._root) and self.exists(path) else None
 
     def watched(self, uid: str) -> tuple[Path, ...]:
         """Existing directories in which the pod's or its containers' cgroups will appear."""
@@ -57,7 +57,7 @@ class PodTree:
         if found is not None:
             return (found, *self.containers(found).values())
         parents = {parent for path in self._candidates(uid) for parent in self._ancestors(path)}
-        return tuple(sorted(parent for parent in parents if self._exists(parent)))
+        return tuple(sorted(parent for parent in parents if self.exists(parent)))
 
     def _ancestors(self, pod: Path) -> list[Path]:
         return [p for p in pod.parents if p.is_relative_to(self._cpu_root)]
@@ -73,7 +73,8 @@ class PodTree:
             slices.append(parent / f"{stem}-pod{flat}.slice")
         return plain + slices
 
-    def _exists(self, path: Path) -> bool:
+    def exists(self, path: Path) -> bool:
+        """Whether a cgroup is there."""
         try:
             self._system.directories(path)
         except (FileNotFoundError, NotADirectoryError):
