@@ -28,6 +28,8 @@ from k40s.units import Nanoseconds
 _log = logging.getLogger(__name__)
 
 API_SILENT = "the API server does not answer"
+_OF_THE_POD = frozenset({Reason.POD_INVALID, Reason.POD_UNKNOWN, Reason.POD_ELSEWHERE})
+"""Refusals that say nothing of what the node has left for others."""
 
 
 class Outcome(StrEnum):
@@ -120,7 +122,8 @@ class Binder:
             _log.warning("reservation failed", extra=_facts(args) | {"cause": str(error)})
             return refusal(Reason.CPU_DAEMON_SILENT, Outcome.FAULT)
         if answer.reason is not None:
-            self._memory.contradict(args.node, view.cpu, contract, answer.reason)
+            if answer.reason not in _OF_THE_POD:
+                self._memory.contradict(args.node, view.cpu, contract, answer.reason)
             return refusal(answer.reason)
         undo.callback(self._release, endpoint, args)
         return format_allocation(answer.granted)

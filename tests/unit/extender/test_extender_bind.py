@@ -77,6 +77,24 @@ def test_a_refused_reservation_creates_no_binding(world: World) -> None:
     assert world.journal == [RESERVE]
 
 
+def test_what_a_node_says_of_one_pod_is_not_held_against_others(world: World) -> None:
+    world.cpu.reserve_reason = Reason.POD_UNKNOWN
+    twin = make_pod("twin", criticality="HI", tasks=[make_task()])
+
+    world.bind(REAL_TIME, "a")
+
+    assert world.filter(twin, ["a"])["NodeNames"] == ["a"]
+
+
+def test_what_a_node_says_of_its_cores_is_believed_for_all_pods(world: World) -> None:
+    world.cpu.reserve_reason = Reason.CPU_NODE_BANDWIDTH
+    twin = make_pod("twin", criticality="HI", tasks=[make_task()])
+
+    world.bind(REAL_TIME, "a")
+
+    assert world.filter(twin, ["a"])["NodeNames"] == []
+
+
 def test_a_daemon_that_does_not_answer_creates_no_binding(world: World) -> None:
     world.cpu.reserve_fault = UnavailableError("timeout")
 
