@@ -12,7 +12,7 @@ from k40s.cpu.outcome import Rejection
 from k40s.cpu.priorities import LEVELS
 from k40s.cpu.response import Interference
 from k40s.cpu.servers import deferrable, largest_budget, server_response
-from k40s.cpu.synthesis import servers_by_cost, some_server_exists
+from k40s.cpu.synthesis import room_is_missing, servers_by_cost
 from k40s.reasons import Reason
 
 
@@ -40,7 +40,7 @@ def place(load: CoreLoad, newcomer: Band) -> Placement | Rejection:
         outcome = _no_room(load, "with its server, and those that must grow for it")
     if outcome is not None:
         return outcome
-    if some_server_exists(newcomer.tasks, above, load.tick):
+    if room_is_missing(newcomer.tasks, above, load.tick, room=room):
         return _no_room(load, "every server that meets its deadlines is too large")
     return _unschedulable("no server meets its deadlines")
 

@@ -69,13 +69,18 @@ def servers_by_cost(
         del remaining[best[1]]
 
 
-def some_server_exists(tasks: tuple[TaskFigures, ...], above: Interference, tick: int) -> bool:
-    """Whether any candidate period has a budget that meets every deadline."""
-    return any(
-        (high := largest_budget(period, above, tick)) > 0
-        and server_tasks_response(tasks, (high, period), above, tick) is not None
-        for period in candidate_periods(tasks)
-    )
+def room_is_missing(
+    tasks: tuple[TaskFigures, ...], above: Interference, tick: int, *, room: int
+) -> bool:
+    """Whether a server that meets every deadline exists, but only beyond ``room``."""
+    for period in candidate_periods(tasks):
+        high = largest_budget(period, above, tick)
+        if (
+            high > room * period >> SCALE_BITS
+            and server_tasks_response(tasks, (high, period), above, tick) is not None
+        ):
+            return True
+    return False
 
 
 def _budget_below(best: ServerFigures, period: int) -> int:

@@ -3,8 +3,8 @@ from k40s.cpu.servers import deferrable, largest_budget
 from k40s.cpu.synthesis import (
     candidate_periods,
     needed_share,
+    room_is_missing,
     servers_by_cost,
-    some_server_exists,
 )
 
 TASKS = ((100, 3_000, 3_000), (200, 5_000, 5_000), (400, 13_000, 13_000))
@@ -68,7 +68,10 @@ def test_servers_stay_within_the_room_they_are_given() -> None:
     assert 0 < len(bounded) < len(unbounded)
 
 
-def test_tells_whether_any_server_meets_the_deadlines() -> None:
-    assert some_server_exists(TASKS, (), 0)
-    assert not some_server_exists(TASKS, (), 4_000)
-    assert not some_server_exists(TASKS, (deferrable(3_000, 3_000),), 0)
+def test_tells_whether_only_room_is_missing() -> None:
+    tenth, all_of_it = (1 << 40) // 10, 1 << 40
+
+    assert room_is_missing(TASKS, (), 0, room=tenth)
+    assert not room_is_missing(TASKS, (), 0, room=all_of_it)
+    assert not room_is_missing(TASKS, (), 4_000, room=tenth)
+    assert not room_is_missing(TASKS, (deferrable(3_000, 3_000),), 0, room=tenth)
