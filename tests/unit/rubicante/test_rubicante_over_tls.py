@@ -1,0 +1,175 @@
+"""The extender's client and the daemon's API, over real mutual TLS on loopback."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from extender.clients import RubicanteClient
+from k40s.errors import UnavailableError
+from k40s.node_api import PodRef, ReservationRequest
+from k40s.reasons import Reason
+from k40s.runtime.json_client import JsonClient
+from k40s.runtime.tls import TlsFiles
+from k40s.units import NS_PER_S, Nanoseconds
+from tests.fakes.extender_process import ROOT, issue_certificates
+from tests.fakes.rubicante_world import ask, task, uid
+
+SERVER_NAME = "rubicante.k40s-system.svc"
+
+
+class Journal:
+    """Passes calls on, and notes what was answered."""
+
+    def __init__(self, client: JsonClient) -> None:
+        self._client = client
+        self.statuses: list[int] = []
+
+    def request(self, method: str, url: str, body: bytes | None = None) -> tuple[int, bytes]:
+        status, answer = self._client.request(method, url, body)
+        self.statuses.append(status)
+        return status, answer
+
+
+Connect = Callable[..., Journal]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, TlsFiles]:
+    return issue_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def endpoint(certificates: Mapping[str, TlsFiles]) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as chosen:
+        port = chosen.getsockname()[1]
+    directory = certificates["k40s-rubicante-tls"].cert.parent
+    command = [sys.executable, "-m", "tests.fakes.rubicante_process", str(port), str(directory)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield f"https://127.0.0.1:{port}"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+
+
+@pytest.fixture
+def connect(certificates: Mapping[str, TlsFiles]) -> Iterator[Connect]:
+    with ExitStack() as opened:
+
+        def call_as(secret: str, *, server_name: str = SERVER_NAME) -> Journal:
+            client = JsonClient(
+                tls=certificates[secret],
+                server_name=server_name,
+                timeout=Nanoseconds(20 * NS_PER_S),
+            )
+            opened.callback(client.close)
+            return Journal(client)
+
+        yield call_as
+
+
+@pytest.fixture
+def journal(connect: Connect) -> Journal:
+    return connect("k40s-extender-client-tls")
+
+
+def pods_of(journal: Journal, endpoint: str) -> list[str]:
+    _, body = journal.request("GET", f"{endpoint}/v1/state")
+    return [pod["uid"] for pod in json.loads(body)["pods"]]
+
+
+def test_a_reservation_is_made_once_and_given_back(journal: Journal, endpoint: str) -> None:
+    client = RubicanteClient(journal)
+
+    first = client.reserve(endpoint, ask(1))
+    again = client.reserve(endpoint, ask(1))
+    client.release(endpoint, uid(1))
+    client.release(endpoint, uid(1))
+
+    assert journal.statuses == [201, 200, 204, 204]
+    assert first.schedulable
+    assert [held.container for held in first.granted] == ["main"]
+    assert again == first
+    assert uid(1) not in pods_of(journal, endpoint)
+
+
+def test_a_pod_that_does_not_exist_is_refused(journal: Journal, endpoint: str) -> None:
+    answer = RubicanteClient(journal).reserve(endpoint, ask(99))
+
+    assert journal.statuses == [409]
+    assert answer.reason is Reason.POD_UNKNOWN
+    assert uid(99) not in pods_of(journal, endpoint)
+
+
+def test_a_pod_that_does_not_fit_is_refused_with_figures(journal: Journal, endpoint: str) -> None:
+    answer = RubicanteClient(journal).reserve(endpoint, ask(2, task(wcet_ms=99)))
+
+    assert journal.statuses == [409]
+    assert answer.reason is Reason.CPU_NO_BANDWIDTH
+    assert answer.detail
+
+
+def test_a_stale_generation_is_refused(journal: Journal, endpoint: str) -> None:
+    answer = RubicanteClient(journal).reserve(endpoint, ask(3, generation=10_000))
+
+    assert journal.statuses == [409]
+    assert answer.reason is Reason.CPU_STALE_GENERATION
+
+
+def test_what_cannot_be_understood_is_an_error_that_says_where(
+    journal: Journal, endpoint: str
+) -> None:
+    odd = ReservationRequest(
+        pod=PodRef(uid="mirror-pod", namespace="default", name="pod-1"), workload=ask(1).workload
+    )
+
+    with pytest.raises(UnavailableError, match=r"status 422.*a UUID in lower case"):
+        RubicanteClient(journal).reserve(endpoint, odd)
+
+    url = f"{endpoint}/v1/reservations/{uid(1)}"
+    status, body = journal.request("PUT", url, b'{"pod": 1}')
+    assert status == 422
+    assert json.loads(body).keys() == {"error", "source", "path"}
+    assert pods_of(journal, endpoint) == []
+
+
+def test_another_component_of_ours_may_not_call(connect: Connect, endpoint: str) -> None:
+    scheduler = connect("k40s-scheduler-tls")
+
+    with pytest.raises(UnavailableError, match="status 403"):
+        RubicanteClient(scheduler).reserve(endpoint, ask(4))
+
+    assert scheduler.statuses == [403]
+    assert uid(4) not in pods_of(connect("k40s-extender-client-tls"), endpoint)
+
+
+def test_a_server_of_another_name_is_not_asked(connect: Connect, endpoint: str) -> None:
+    mistaken = connect("k40s-extender-client-tls", server_name="k40s-extender.k40s-system.svc")
+
+    with pytest.raises(UnavailableError, match="certificate verify failed"):
+        RubicanteClient(mistaken).reserve(endpoint, ask(5))
+
+    assert mistaken.statuses == []
+
+
+def test_a_peer_of_another_authority_is_not_served(
+    certificates: Mapping[str, TlsFiles], endpoint: str, tmp_path: Path
+) -> None:
+    foreign = issue_certificates(tmp_path)["k40s-extender-client-tls"]
+    stranger = replace(foreign, ca=certificates["k40s-rubicante-tls"].ca)
+    client = JsonClient(tls=stranger, server_name=SERVER_NAME, timeout=Nanoseconds(20 * NS_PER_S))
+
+    with pytest.raises(UnavailableError):
+        RubicanteClient(client).reserve(endpoint, ask(5))
+
+    client.close()
