@@ -19,8 +19,15 @@ from tests.conftest import SKIP_CLUSTER
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The local cluster's own tests first: they need its CPUs before the session's cluster does."""
+    """The local cluster's own tests first: they need its CPUs before the session's cluster does.
+
+    A test's timeout is about the test: bringing clusters up has bounds of its own.
+    """
     items.sort(key=lambda item: not Path(item.path).name.startswith("test_local_cluster"))
+    for item in items:
+        for marker in list(item.iter_markers("timeout"))[:1]:
+            bounded = pytest.mark.timeout(marker.args[0], func_only=True)
+            item.add_marker(bounded, append=False)
 
 
 @pytest.fixture(scope="session")
