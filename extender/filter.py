@@ -7,7 +7,6 @@ under its lock when the pod is bound.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import filterfalse
 
 from extender.views import Snapshot
 from k40s.cpu.admission import admit, may_fit
@@ -47,12 +46,15 @@ def split_by_assurance(snapshot: Snapshot, names: Sequence[str], criticality: Cr
     if criticality is Criticality.NO:
         return Split(fit=names, refused={})
     fitting, refusals = snapshot.scores[criticality], snapshot.refused[criticality]
-    fit = list(filter(fitting.__contains__, names))
-    if len(fit) == len(names):
-        return Split(fit=fit, refused={})
-    rest = list(filterfalse(fitting.__contains__, names))
-    reasons = [reason or Reason.NODE_UNKNOWN for reason in map(refusals.get, rest)]
-    return Split(fit=fit, refused=dict(zip(rest, reasons, strict=True)))
+    reasons = list(map(refusals.get, names))
+    if not all(map(snapshot.nodes.__contains__, names)):
+        pairs = zip(names, reasons, strict=True)
+        reasons = [None if n in fitting else why or Reason.NODE_UNKNOWN for n, why in pairs]
+    judged = list(zip(names, reasons, strict=True))
+    return Split(
+        fit=[name for name, why in judged if why is None],
+        refused={name: why for name, why in judged if why is not None},
+    )
 
 
 def split_by_cpu(split: Split, verdicts: Mapping[str, Verdict]) -> Split:

@@ -95,10 +95,13 @@ def format_filter_result(
         wanted = set(fit)
         kept = [item for name, item in zip(args.names, args.items, strict=True) if name in wanted]
         kept_names, kept_nodes = "null", _encode({"metadata": {}, "items": kept})
-    failed = _format_refusals(refused, texts)
-    return (
-        f'{{"Nodes":{kept_nodes},"NodeNames":{kept_names},"FailedNodes":{{}},'
-        f'"FailedAndUnresolvableNodes":{{{failed}}},"Error":""}}'
+    return "".join(
+        [
+            f'{{"Nodes":{kept_nodes},"NodeNames":{kept_names},"FailedNodes":{{}},',
+            '"FailedAndUnresolvableNodes":{',
+            *_refusals(refused, texts),
+            '},"Error":""}',
+        ]
     ).encode()
 
 
@@ -107,17 +110,17 @@ def _format_names(names: Sequence[str]) -> str:
     return f'["{_join(names, _NEXT)}"]' if names else "[]"
 
 
-def _format_refusals(refused: Mapping[str, R], texts: Mapping[R, str]) -> str:
-    """Members of a JSON object, name -> text, joined reason by reason: few texts, many names."""
-    by_reason: dict[R, list[str]] = {reason: [] for reason in set(refused.values())}
-    for name, reason in refused.items():
-        by_reason[reason].append(name)
-    members = []
-    for reason, names in by_reason.items():
+def _refusals(refused: Mapping[str, R], texts: Mapping[R, str]) -> list[str]:
+    """Members of a JSON object, name -> text, in pieces: few texts, many names."""
+    reasons = set(refused.values())
+    pieces: list[str] = []
+    for reason in reasons:
         text = _encode(texts[reason])
-        joined = _join(names, f'":{text},"')
-        members.append(f'"{joined}":{text}')
-    return ",".join(members)
+        names = [*refused]
+        if len(reasons) > 1:
+            names = [name for name, why in refused.items() if why == reason]
+        pieces += [',"' if pieces else '"', _join(names, f'":{text},"'), f'":{text}']
+    return pieces
 
 
 def _join(names: Sequence[str], between: str) -> str:
