@@ -24,7 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     A test's timeout is about the test: bringing clusters up has bounds of its own.
     """
     items.sort(key=lambda item: not Path(item.path).name.startswith("test_local_cluster"))
-    for item in items:
+    here = Path(__file__).parent
+    for item in (item for item in items if here in item.path.parents):
         for marker in list(item.iter_markers("timeout"))[:1]:
             bounded = pytest.mark.timeout(marker.args[0], func_only=True)
             item.add_marker(bounded, append=False)
