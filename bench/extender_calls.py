@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bench.extender_world import random_states
+from extender.__main__ import rest_collector
 from extender.memory import AdmissionMemory
 from k40s.annotations import CpuState, format_cpu_state, parse_cpu_state
 from tests.fakes.extender_world import (
@@ -43,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
+    rest_collector()
     rows = [*call_rows(500), *call_rows(5000), *real_time_rows()]
     best = dict.fromkeys((row.what for row in rows), float("inf"))
     for _ in range(options.rounds):

@@ -5,6 +5,7 @@ import sys
 
 from flask import Flask
 
+from extender.__main__ import rest_collector
 from extender.clients import RubicanteClient
 from extender.service import Extender
 from extender.settings import ExtenderSettings
@@ -38,7 +39,9 @@ def main() -> None:
             registry=extender.registry,
             ready=extender.trouble,
         ).start()
-        return extender.start()
+        app = extender.start()
+        rest_collector()
+        return app
 
     serve(build, host=settings.host, port=settings.port, tls=None, threads=settings.threads)
 

@@ -50,10 +50,11 @@ def split_by_assurance(snapshot: Snapshot, names: Sequence[str], criticality: Cr
     if not all(map(snapshot.nodes.__contains__, names)):
         pairs = zip(names, reasons, strict=True)
         reasons = [None if n in fitting else why or Reason.NODE_UNKNOWN for n, why in pairs]
-    judged = list(zip(names, reasons, strict=True))
+    if not any(reasons):
+        return Split(fit=names, refused={})
     return Split(
-        fit=[name for name, why in judged if why is None],
-        refused={name: why for name, why in judged if why is not None},
+        fit=[name for name, why in zip(names, reasons, strict=True) if why is None],
+        refused={n: why for n, why in zip(names, reasons, strict=True) if why is not None},
     )
 
 
