@@ -11,7 +11,7 @@ RUN_ROOT = Path("/run/k40s/local")
 def cache_root(environ: Mapping[str, str]) -> Path:
     """``$XDG_CACHE_HOME/k40s``, by default ``~/.cache/k40s``: builds that outlive clusters."""
     base = environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path(environ.get("HOME", "/root")) / ".cache") / "k40s"
+    return (Path(base) if base else Path(environ.get("HOME") or Path.home()) / ".cache") / "k40s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ _IGNORED = {"config-file", "no-input", "user", "target", "prefix", "require-virt
 
 def configuration_files(environ: Mapping[str, str], *, prefix: Path) -> list[Path]:
     """Where pip looks, later ones winning; ``prefix`` is that of the Python environment."""
-    home = Path(environ.get("HOME", "/root"))
+    home = Path(environ.get("HOME") or Path.home())
     places = [
         Path("/etc/xdg/pip/pip.conf"),
         Path("/etc/pip.conf"),
