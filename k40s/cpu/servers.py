@@ -15,21 +15,25 @@ def deferrable(budget: int, period: int) -> tuple[int, int, int]:
 
 
 def server_response(budget: int, period: int, above: Interference, tick: int) -> int | None:
-    """Time in which a server surely receives its budget, or None if that exceeds its period."""
-    return demand_completion(budget, above, limit=period, penalty=tick)
+    """Time in which a server surely receives its budget, or None if that is too late.
+
+    It must be a tick before the period ends: what runs across a refill uncharged is charged to the
+    next budget, and what the refill finds uncharged of its own is lost (docs/theory.md).
+    """
+    return demand_completion(budget, above, limit=period - tick, penalty=tick)
 
 
 def largest_budget(period: int, above: Interference, tick: int) -> int:
     """Largest Q with ``server_response(Q, period, ...)`` not None; 0 if there is none.
 
-    Q fits iff Q ≤ x − I(x) for some x ≤ P, where I is the interference. I is a step function, so
-    only P and the last points before each step matter; they are visited downwards.
+    Q fits iff Q ≤ x − I(x) for some x ≤ P − δ, where I is the interference. I is a step function,
+    so only P − δ and the last points before each step matter; they are visited downwards.
     """
     if not above:
-        return period
+        return max(0, period - tick)
     least = sum(budget + tick for budget, _period, _jitter in above)
     best = 0
-    point = period
+    point = period - tick
     while point - least > best:
         free = point
         following = 0

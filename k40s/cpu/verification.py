@@ -45,15 +45,11 @@ def deadlines_hold(reservations: Sequence[Reservation], tick: int) -> bool:
 
 
 def core_holds(reservations: Sequence[Reservation], node: CpuNode) -> bool:
-    """Whether a core of the node can bear these reservations.
-
-    Deadlines, ΣQ/P and headroom; and no period is below the tick (``k40s.cpu.synthesis``).
-    """
+    """Whether a core of the node can bear these reservations: deadlines, ΣQ/P and headroom."""
     tick = tick_figure(node)
     servers = [server_figures(r.server) for r in reservations]
     return (
         fits_capacity(servers, node.core_capacity)
-        and all(period >= tick for _, period in servers)
         and leaves_headroom(servers, tick)
         and deadlines_hold(reservations, tick)
     )

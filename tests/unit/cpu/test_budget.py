@@ -28,7 +28,7 @@ def test_finds_no_budget_for_a_load_longer_than_its_deadline() -> None:
 
 
 def test_periods_divide_the_shortest_task_period_and_are_never_below_a_millisecond() -> None:
-    assert candidate_periods(((1, 100_000, 100_000), (1, 24_000, 24_000)), 0) == (
+    assert candidate_periods(((1, 100_000, 100_000), (1, 24_000, 24_000))) == (
         24_000,
         12_000,
         8_000,
@@ -36,17 +36,12 @@ def test_periods_divide_the_shortest_task_period_and_are_never_below_a_milliseco
         4_000,
         3_000,
     )
-    assert candidate_periods(((1, 3_500, 3_500),), 0) == (3_500, 1_750, 1_166)
-    assert candidate_periods(((1, 900, 900),), 0) == ()
-
-
-def test_periods_are_never_below_the_tick() -> None:
-    assert candidate_periods(((1, 24_000, 24_000),), 4_000) == (24_000, 12_000, 8_000, 6_000, 4_000)
-    assert candidate_periods(((1, 3_999, 3_999),), 4_000) == ()
+    assert candidate_periods(((1, 3_500, 3_500),)) == (3_500, 1_750, 1_166)
+    assert candidate_periods(((1, 900, 900),)) == ()
 
 
 def test_periods_are_never_above_a_second() -> None:
-    assert candidate_periods(((1, 10_000_000, 10_000_000),), 0)[0] == 1_000_000
+    assert candidate_periods(((1, 10_000_000, 10_000_000),))[0] == 1_000_000
 
 
 def test_needed_share_never_exceeds_the_utilization() -> None:

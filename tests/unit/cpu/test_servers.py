@@ -27,8 +27,11 @@ def test_a_server_that_ticks_starve_fails() -> None:
     assert server_response(3_000, 10_000, above, 4_000) is None
 
 
-def test_the_largest_budget_of_the_top_server_is_its_period() -> None:
-    assert largest_budget(1_000, (), 4_000) == 1_000
+def test_the_largest_budget_of_the_top_server_leaves_a_tick_of_its_period() -> None:
+    assert largest_budget(10_000, (), 4_000) == 6_000
+    assert largest_budget(4_000, (), 4_000) == 0
+    assert largest_budget(1_000, (), 4_000) == 0
+    assert largest_budget(1_000, (), 0) == 1_000
 
 
 def test_the_largest_budget_is_the_last_that_fits() -> None:

@@ -51,11 +51,11 @@ def test_equal_priorities_inside_a_container_interfere_both_ways() -> None:
     assert not deadlines_hold((equal,), 0)
 
 
-def test_a_server_whose_period_is_below_the_tick_fails() -> None:
-    short = held("a", 2, 3, task(0.1, 30), priorities=(98,))
+def test_a_server_that_may_run_across_its_refill_uncharged_fails() -> None:
+    short = held("a", 6, 10, task(0.1, 30), priorities=(98,))
 
-    assert core_holds((short,), node(short, tick=3))
-    assert not core_holds((short,), node(short, tick=3.001))
+    assert core_holds((short,), node(short, tick=4))
+    assert not core_holds((short,), node(short, tick=4.001))
 
 
 def test_a_core_over_its_capacity_or_without_headroom_fails() -> None:

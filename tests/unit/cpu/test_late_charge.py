@@ -1,0 +1,38 @@
+"""Why a server's budget must be used up a tick before its period ends (docs/theory.md)."""
+
+from itertools import accumulate
+
+import pytest
+
+from k40s.cpu.servers import largest_budget
+from tests.oracles.late_charge import supplied
+
+TICK = 40
+PERIODS = 400
+
+
+def worst_shortfall(budget: int, period: int) -> int:
+    """Most that the group lags behind its budgets at the end of any period, over all phases."""
+    lags = []
+    for first_tick in range(1, TICK + 1):
+        ran = supplied(
+            budget=budget, period=period, tick=TICK, first_tick=first_tick, periods=PERIODS
+        )
+        lags += [n * budget - total for n, total in enumerate(accumulate(ran), start=1)]
+    return max(lags)
+
+
+@pytest.mark.parametrize("period", [41, 45, 60, 80, 97, 100, 150, 400])
+def test_up_to_the_largest_budget_a_server_lags_by_at_most_a_tick(period: int) -> None:
+    largest = largest_budget(period, (), TICK)
+
+    lags = [worst_shortfall(budget, period) for budget in {1, largest // 2 or 1, largest}]
+
+    assert max(lags) <= TICK
+
+
+@pytest.mark.parametrize(("budget", "period"), [(21, 40), (39, 60), (50, 80), (2, 10)])
+def test_beyond_it_the_lag_grows_without_end(budget: int, period: int) -> None:
+    assert budget > largest_budget(period, (), TICK)
+
+    assert worst_shortfall(budget, period) > 3 * TICK
