@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import Generic, TypeVar
 
 from extender.heartbeats import Clock, Heartbeats
 from extender.loads import Loads
@@ -19,6 +20,7 @@ from k40s.runtime.records import LeaseRecord, NodeRecord, PodRecord
 
 _log = logging.getLogger(__name__)
 
+R = TypeVar("R")
 _CLASSES = (Criticality.LOW, Criticality.HI)
 
 
@@ -37,13 +39,13 @@ class NodeCache:
         clock: Clock,
         wall: Callable[[], datetime],
     ) -> None:
-        self.nodes = _NodeHandler(self)
-        self.leases = _LeaseHandler(self)
-        self.pods = _PodHandler(self)
+        self.nodes = Feed(self.replace_nodes, self.upsert_node, self.delete_node)
+        self.leases = Feed(self.replace_leases, self.upsert_lease, self.delete_lease)
+        self.pods = Feed(self.replace_pods, self.upsert_pod, self.delete_pod)
         self._thresholds = thresholds
         self._tests = frozenset(tests)
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._heartbeats = Heartbeats(clock=clock, wall=wall)
         self._loads = Loads()
         self._entries: dict[str, NodeEntry] = {}
@@ -51,6 +53,7 @@ class NodeCache:
         self._refused: dict[Criticality, dict[str, Reason]] = {c: {} for c in _CLASSES}
         self._scores: dict[Criticality, dict[str, int]] = {c: {} for c in _CLASSES}
         self._silence: list[tuple[int, str]] = []
+        self._version = 0
         self._changed = True
         self._snapshot = Snapshot(nodes={}, real_time={}, refused={}, scores={}, loads={})
 
@@ -66,6 +69,12 @@ class NodeCache:
             if self._changed or self._loads.changed:
                 self._snapshot = self._copy()
             return self._snapshot
+
+    def wait_for_newer(self, seen: Snapshot, *, timeout: float) -> Snapshot:
+        """The next snapshot whose nodes differ, or after ``timeout`` seconds the present one."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._version != seen.version, timeout)
+            return self.snapshot()
 
     def assume(self, uid: str, node: str) -> None:
         """Count a pod on the node it was just bound to, ahead of the watch."""
@@ -157,7 +166,7 @@ class NodeCache:
         if view == self._views.get(name):
             return
         self._views[name] = view
-        self._changed = True
+        self._note_change()
         for criticality in _CLASSES:
             self._classify(view, criticality)
 
@@ -183,7 +192,12 @@ class NodeCache:
             for criticality in _CLASSES:
                 self._refused[criticality].pop(name, None)
                 self._scores[criticality].pop(name, None)
-            self._changed = True
+            self._note_change()
+
+    def _note_change(self) -> None:
+        self._changed = True
+        self._version += 1
+        self._lock.notify_all()
 
     def _copy(self) -> Snapshot:
         former = self._snapshot
@@ -198,6 +212,7 @@ class NodeCache:
                 refused=former.refused,
                 scores=former.scores,
                 loads=loads,
+                version=former.version,
             )
         self._changed = False
         return Snapshot(
@@ -206,6 +221,7 @@ class NodeCache:
             refused={c: dict(table) for c, table in self._refused.items()},
             scores={c: dict(table) for c, table in self._scores.items()},
             loads=loads,
+            version=self._version,
         )
 
 
@@ -213,28 +229,15 @@ def _faults(entry: NodeEntry) -> tuple[str, str]:
     return entry.assurance.fault, entry.cpu.fault
 
 
-class _NodeHandler:
-    """What the informer of Nodes calls."""
+class Feed(Generic[R]):
+    """What one informer calls."""
 
-    def __init__(self, cache: NodeCache) -> None:
-        self.replace = cache.replace_nodes
-        self.upsert = cache.upsert_node
-        self.delete = cache.delete_node
-
-
-class _LeaseHandler:
-    """What the informer of Leases calls."""
-
-    def __init__(self, cache: NodeCache) -> None:
-        self.replace = cache.replace_leases
-        self.upsert = cache.upsert_lease
-        self.delete = cache.delete_lease
-
-
-class _PodHandler:
-    """What the informer of Pods calls."""
-
-    def __init__(self, cache: NodeCache) -> None:
-        self.replace = cache.replace_pods
-        self.upsert = cache.upsert_pod
-        self.delete = cache.delete_pod
+    def __init__(
+        self,
+        replace: Callable[[Sequence[R]], None],
+        upsert: Callable[[R], None],
+        delete: Callable[[str], None],
+    ) -> None:
+        self.replace = replace
+        self.upsert = upsert
+        self.delete = delete

@@ -16,6 +16,7 @@ from extender.metrics import ExtenderMetrics
 from extender.nodes import NodeCache
 from extender.ports import CpuReservations, PodBindings
 from extender.settings import ExtenderSettings
+from extender.settling import Settling
 from extender.verbs import Verbs
 from k40s.cpu.outcome import ADMISSION_TEST
 from k40s.runtime.informer import Informer
@@ -68,6 +69,9 @@ class Extender:
             memory=memory,
             bind=binder.bind,
             metrics=self._metrics,
+            settling=Settling(
+                cache=self._cache, clock=time.monotonic_ns, moment=settings.settling_time
+            ),
             clock=time.monotonic_ns,
             patience=settings.filter_patience,
         )

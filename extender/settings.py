@@ -39,6 +39,8 @@ class ExtenderSettings:
     """Least assurance for LOW, 0 to 20."""
     filter_patience: Nanoseconds = Nanoseconds(500 * _MS)
     """After so long in one call, the rest of the nodes is judged by bandwidth alone."""
+    settling_time: Nanoseconds = Nanoseconds(200 * _MS)
+    """Wait so long for news of a node when a refused pod is asked for again without any."""
     reserve_timeout: Nanoseconds = Nanoseconds(700 * _MS)
     """Bound of one call to rubicante."""
     bind_timeout: Nanoseconds = Nanoseconds(800 * _MS)

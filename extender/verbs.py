@@ -12,6 +12,7 @@ from extender.memory import AdmissionMemory, Judgement
 from extender.metrics import ExtenderMetrics
 from extender.nodes import NodeCache
 from extender.score import score_nodes
+from extender.settling import Settling
 from extender.views import Snapshot
 from extender.wire import (
     ExtenderArgs,
@@ -46,6 +47,7 @@ class Verbs:
         memory: AdmissionMemory,
         bind: Bind,
         metrics: ExtenderMetrics,
+        settling: Settling,
         clock: Clock,
         patience: Nanoseconds,
     ) -> None:
@@ -54,6 +56,7 @@ class Verbs:
         self._memory = memory
         self._bind = bind
         self._metrics = metrics
+        self._settling = settling
         self._clock = clock
         self._patience = patience
         self._priorities = PriorityWriter()
@@ -70,7 +73,7 @@ class Verbs:
         new = self._contracts.remember(pod.uid, contract)
         if contract.workload is None:
             return self._refuse_invalid(args, contract, new=new)
-        split = self._split(args, contract, contract.workload)
+        split = self._split(args, contract, contract.workload, self._cache.snapshot())
         for reason, count in Counter(split.refused.values()).items():
             self._metrics.refusals[reason].inc(count)
         if not split.fit and new:
@@ -122,13 +125,20 @@ class Verbs:
         refused = refuse_all(args.names, Reason.POD_INVALID).refused
         return format_filter_result(args, (), refused, {Reason.POD_INVALID: contract.fault})
 
-    def _split(self, args: ExtenderArgs, contract: Contract, workload: Workload) -> Split:
-        snapshot = self._cache.snapshot()
+    def _split(
+        self, args: ExtenderArgs, contract: Contract, workload: Workload, snapshot: Snapshot
+    ) -> Split:
         split = split_by_assurance(snapshot, args.names, workload.criticality)
-        if not workload.is_real_time:
+        if workload.is_real_time:
+            judged = self._judge(snapshot, split, contract, workload, args.pod.uid)
+            split = split_by_cpu(split, judged.verdicts)
+        if split.fit:
             return split
-        judged = self._judge(snapshot, split, contract, workload, args.pod.uid)
-        return split_by_cpu(split, judged.verdicts)
+        newer = self._settling.newer(args.pod.uid, snapshot)
+        if newer is not None:
+            return self._split(args, contract, workload, newer)
+        self._settling.refused(args.pod.uid, snapshot)
+        return split
 
     def _judge(
         self, snapshot: Snapshot, split: Split, contract: Contract, workload: Workload, uid: str

@@ -38,7 +38,7 @@ class Snapshot:
 
     ``refused`` has, for LOW and HI, the nodes whose assurance does not suffice, and ``scores``
     the scores of the others; ``loads`` has the CPU of the pods on each node, in thousandths of a
-    CPU (nodes without a pod may be absent).
+    CPU (nodes without a pod may be absent). ``version`` counts the changes of nodes.
     """
 
     nodes: Mapping[str, NodeView]
@@ -46,3 +46,4 @@ class Snapshot:
     refused: Mapping[Criticality, Mapping[str, Reason]]
     scores: Mapping[Criticality, Mapping[str, int]]
     loads: Mapping[str, int]
+    version: int = 0

@@ -13,6 +13,7 @@ from extender.contracts import Contracts
 from extender.memory import AdmissionMemory
 from extender.metrics import ExtenderMetrics
 from extender.nodes import NodeCache
+from extender.settling import Settling
 from extender.verbs import Verbs
 from k40s.annotations import (
     ASSURANCE_KEY,
@@ -285,6 +286,7 @@ class World:
     journal: list[str] = field(default_factory=list)
     node: CpuNode = field(default_factory=make_cpu_node)
     patience: Nanoseconds = Nanoseconds(NS_PER_S)
+    moment: Nanoseconds = Nanoseconds(0)
     memory: AdmissionMemory = field(default_factory=AdmissionMemory)
     on_clock: Callable[[], int] | None = None
 
@@ -312,6 +314,7 @@ class World:
             memory=self.memory,
             bind=self.binder.bind,
             metrics=self.metrics,
+            settling=Settling(cache=self.cache, clock=clock, moment=self.moment),
             clock=clock,
             patience=self.patience,
         )
