@@ -16,11 +16,11 @@ from localcluster.settings import ClusterSettings
 
 LOOK_AROUND = """
 Look around:
-  export KUBECONFIG={kubeconfig}
-  {kubectl} get nodes -o yaml | grep k40s.io
-  {kubectl} -n k40s-system get pods -o wide
-  {kubectl} -n k40s-system logs deployment/k40s-extender
   k40s local status --name {name}
+  k40s local kubectl --name {name} -- get nodes -L node.k40s.io/assurance-class
+  k40s local kubectl --name {name} -- get node {node} -o yaml
+  k40s local kubectl --name {name} -- -n k40s-system logs deployment/k40s-extender
+or with a kubectl of your own: export KUBECONFIG={kubeconfig}
 Remove everything: make demo-down"""
 
 
@@ -38,7 +38,11 @@ def demo(name: str) -> None:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
     click.echo("\n" + format_table(checks))
-    click.echo(LOOK_AROUND.format(kubeconfig=cluster.kubeconfig, kubectl="kubectl", name=name))
+    click.echo(
+        LOOK_AROUND.format(
+            kubeconfig=cluster.kubeconfig, name=name, node=cluster.settings.nodes[0].name
+        )
+    )
     if not all(check.held for check in checks):
         sys.exit(1)
 

@@ -9,7 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
-from demo.pods import NAMESPACE, Manifest
+from demo.pods import LABEL, NAMESPACE, Manifest
+from k40s.reasons import Reason
 
 
 class Kubectl(Protocol):
@@ -51,6 +52,10 @@ class Observer:
     def delete(self, *names: str) -> None:
         """Delete pods of the story and wait until they are gone."""
         self.kubectl("-n", NAMESPACE, "delete", "pod", "--ignore-not-found", "--wait=true", *names)
+
+    def delete_all(self) -> None:
+        """Delete every pod of a story, this one's or an earlier one's."""
+        self.kubectl("-n", NAMESPACE, "delete", "pod", "--wait=true", f"--selector={LABEL}")
 
     def pod(self, name: str) -> Mapping[str, Any]:
         """A pod as the API server has it."""
@@ -128,3 +133,8 @@ def wait_until(what: str, condition: Callable[[], object], *, seconds: float) ->
 def all_on(nodes: Sequence[str]) -> str:
     """The nodes, each once, for a table cell."""
     return ", ".join(sorted(set(nodes))) or "-"
+
+
+def reasons_in(refusal: str) -> str:
+    """The reason codes that a refusal names, for a table cell."""
+    return ", ".join(reason.value for reason in Reason if reason.value in refusal)

@@ -7,6 +7,7 @@ NAMESPACE = "default"
 SCHEDULER = "k40s-scheduler"
 WORKLOAD_IMAGE = "localhost/k40s-workload:dev"
 PLATFORM = "edge"
+LABEL = "app.kubernetes.io/part-of=k40s-demo"
 
 OVERRUN = """\
 open('/proc/self/comm', 'w').write({task!r})
@@ -74,7 +75,12 @@ def _pod(
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": NAMESPACE, "annotations": dict(annotations)},
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "labels": dict([LABEL.split("=")]),
+            "annotations": dict(annotations),
+        },
         "spec": {
             "schedulerName": SCHEDULER,
             "restartPolicy": "Never",

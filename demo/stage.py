@@ -25,10 +25,9 @@ class Stage:
     general_node: str
     say: Callable[[str], None]
 
-    def wait_running(self, *names: str) -> None:
-        """Wait until pods run."""
-        for name in names:
-            wait_until(f"pod {name!r} runs", partial(self._runs, name), seconds=START_SECONDS)
+    def wait_running(self, name: str, *, seconds: float = START_SECONDS) -> None:
+        """Wait until a pod runs."""
+        wait_until(f"pod {name!r} runs", partial(self._runs, name), seconds=seconds)
 
     def _runs(self, name: str) -> bool:
         return self.observer.phase_of(name) == "Running"

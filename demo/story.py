@@ -24,6 +24,7 @@ def tell(stage: Stage) -> list[Check]:
 
     What a chapter waits for in vain becomes a check that did not hold, and the story goes on.
     """
+    stage.observer.delete_all()
     checks: list[Check] = []
     for chapter in CHAPTERS:
         try:
