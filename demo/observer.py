@@ -81,7 +81,7 @@ class Observer:
         events = json.loads(
             self.kubectl(
                 *("-n", NAMESPACE, "get", "events", "-o", "json", "--field-selector"),
-                f"involvedObject.name={name},reason=FailedScheduling",
+                f"involvedObject.uid={self.pod(name)['metadata']['uid']},reason=FailedScheduling",
             )
         )
         texts = [str(item.get("message") or item.get("note", "")) for item in events["items"]]
