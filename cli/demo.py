@@ -16,10 +16,10 @@ from localcluster.settings import ClusterSettings
 
 LOOK_AROUND = """
 Look around:
-  k40s local status --name {name}
-  k40s local kubectl --name {name} -- get nodes -L node.k40s.io/assurance-class
-  k40s local kubectl --name {name} -- get node {node} -o yaml
-  k40s local kubectl --name {name} -- -n k40s-system logs deployment/k40s-extender
+  {program} local status --name {name}
+  {program} local kubectl --name {name} -- get nodes -L node.k40s.io/assurance-class
+  {program} local kubectl --name {name} -- get node {node} -o yaml
+  {program} local kubectl --name {name} -- -n k40s-system logs deployment/k40s-extender
 or with a kubectl of your own: export KUBECONFIG={kubeconfig}
 Remove everything: make demo-down"""
 
@@ -40,7 +40,10 @@ def demo(name: str) -> None:
     click.echo("\n" + format_table(checks))
     click.echo(
         LOOK_AROUND.format(
-            kubeconfig=cluster.kubeconfig, name=name, node=cluster.settings.nodes[0].name
+            program=sys.argv[0],
+            kubeconfig=cluster.kubeconfig,
+            name=name,
+            node=cluster.settings.nodes[0].name,
         )
     )
     if not all(check.held for check in checks):
