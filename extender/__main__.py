@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from functools import partial
 
 from flask import Flask
 
@@ -30,36 +31,37 @@ def main() -> None:
 def run(settings: ExtenderSettings) -> None:
     """Serve the API and the probes."""
     configure(settings.log_level, sys.stderr)
-
-    def build() -> Flask:
-        client = JsonClient(
-            tls=TlsFiles.in_directory(settings.client_tls_directory),
-            server_name=settings.rubicante_name,
-            timeout=settings.reserve_timeout,
-        )
-        extender = Extender(
-            settings,
-            cluster=connect(kubeconfig=settings.kubeconfig or None),
-            cpu=RubicanteClient(client),
-        )
-        ProbeServer(
-            host=settings.host,
-            port=settings.probe_port,
-            registry=extender.registry,
-            ready=extender.trouble,
-        ).start()
-        app = extender.start()
-        rest_collector()
-        return app
-
     serve(
-        build,
+        partial(start, settings),
         host=settings.host,
         port=settings.port,
         tls=TlsFiles.in_directory(settings.tls_directory),
         allowed_clients=frozenset({settings.scheduler_name}),
         threads=settings.threads,
     )
+
+
+def start(settings: ExtenderSettings) -> Flask:
+    """Start the probes and the extender, in the process that will serve the API returned."""
+    client = JsonClient(
+        tls=TlsFiles.in_directory(settings.client_tls_directory),
+        server_name=settings.rubicante_name,
+        timeout=settings.reserve_timeout,
+    )
+    extender = Extender(
+        settings,
+        cluster=connect(kubeconfig=settings.kubeconfig or None),
+        cpu=RubicanteClient(client),
+    )
+    ProbeServer(
+        host=settings.host,
+        port=settings.probe_port,
+        registry=extender.registry,
+        ready=extender.trouble,
+    ).start()
+    app = extender.start()
+    rest_collector()
+    return app
 
 
 def rest_collector() -> None:
