@@ -5,7 +5,8 @@ a task is (C, T, D), a server (Q, P).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from fractions import Fraction
 
 from k40s.criticality import Criticality
@@ -15,6 +16,39 @@ MIN_PERIOD = Nanoseconds(100 * NS_PER_US)
 MAX_PERIOD = Nanoseconds(3600 * NS_PER_S)
 HIGHEST_PRIORITY = 98
 """99 belongs to the kernel's own threads (migration, watchdog)."""
+ANY_CORE = -1
+"""The core of a reservation whose thread migrates between the CPUs of a shared root domain."""
+
+
+class Mechanism(StrEnum):
+    """What the kernel holds threads to a reservation with."""
+
+    RT_CGROUP = "rt-cgroup"
+    """A deferrable server (Q, P) for the SCHED_FIFO threads of a container on one core."""
+    DEADLINE = "deadline"
+    """SCHED_DEADLINE, one reservation (Q, D, P) for each thread."""
+
+
+class Domain(StrEnum):
+    """How the root domains are cut in which SCHED_DEADLINE threads run."""
+
+    PARTITIONED = "partitioned"
+    """Each core is a root domain of its own, for threads of any pods (cgroup v1)."""
+    EXCLUSIVE = "exclusive"
+    """The same, but a core serves the threads of one pod only (cgroup v2)."""
+    SHARED = "shared"
+    """One root domain of several CPUs, between which threads migrate."""
+
+
+class Packing(StrEnum):
+    """Which core a container is tried on first."""
+
+    FIRST_FIT = "first-fit"
+    """The first in the node's list."""
+    BEST_FIT = "best-fit"
+    """The one with the highest utilization."""
+    WORST_FIT = "worst-fit"
+    """The one with the lowest utilization."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +56,7 @@ class Task:
     """A sporadic task: WCET C, period T (minimum inter-arrival time), relative deadline D ≤ T.
 
     ``priority`` orders tasks inside their container (larger is more urgent); None lets the
-    deadline decide.
+    deadline decide. ``core`` is the one that the task asks for; None lets admission choose.
     """
 
     name: str
@@ -30,6 +64,7 @@ class Task:
     period: Nanoseconds
     deadline: Nanoseconds
     priority: int | None = None
+    core: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.wcet <= self.deadline <= self.period:
@@ -74,19 +109,26 @@ class ContainerDemand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodDemand:
-    """What one pod asks of a node's cores. All of it is admitted, or none."""
+    """What one pod asks of a node's cores. All of it is admitted, or none.
+
+    ``mechanism`` is the one that it asks for; None lets admission choose.
+    """
 
     pod_uid: str
     criticality: Criticality
     containers: tuple[ContainerDemand, ...]
+    mechanism: Mechanism | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A server held by one container of a pod on a core.
+    """A server held on a core by tasks of one container.
 
-    ``priorities`` are the SCHED_FIFO priorities of ``tasks``, in the same order: the container's
-    band, disjoint from every other band on the core.
+    A container has one for each core that its tasks use; with SCHED_DEADLINE one for each task,
+    and then Q is the task's WCET with overheads, P its period, and the task has no priority.
+    ``priorities`` are the SCHED_FIFO priorities of ``tasks``, in the same order: a band, disjoint
+    from every other band on the core. Reservations on different cores with the same ``group``
+    hold one budget group, whose (Q, P) applies on each core; None is a group of one's own.
     """
 
     pod_uid: str
@@ -96,19 +138,53 @@ class Reservation:
     server: Server
     tasks: tuple[Task, ...]
     priorities: tuple[int, ...]
+    mechanism: Mechanism = Mechanism.RT_CGROUP
+    group: int | None = None
 
     def __post_init__(self) -> None:
-        if len(self.tasks) != len(self.priorities) or not self.tasks:
+        if self.mechanism is Mechanism.DEADLINE:
+            if len(self.tasks) != 1 or self.priorities or self.group is not None:
+                raise ValueError(f"a deadline reservation of {self.container!r} is for one task")
+        elif len(self.tasks) != len(self.priorities) or not self.tasks:
             raise ValueError(f"reservation of {self.container!r} needs one priority per task")
+        elif self.core < 0:
+            raise ValueError(f"reservation of {self.container!r} needs a core")
+
+    @property
+    def key(self) -> tuple[str, tuple[str, ...]]:
+        """Container and tasks: what identifies a reservation among those of its pod."""
+        return self.container, tuple(task.name for task in self.tasks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlineOffer:
+    """SCHED_DEADLINE as a node offers it.
+
+    ``tick`` is by how much a thread can overrun its budget, ``capacity`` bounds ΣQ/P per CPU,
+    ``cpus`` is the number of CPUs in the root domain (1 where each core is one of its own).
+    """
+
+    tick: Nanoseconds
+    capacity: Fraction
+    domain: Domain
+    cpus: int = 1
+
+    def __post_init__(self) -> None:
+        if self.tick < 0 or not 0 < self.capacity <= 1 or self.cpus < 1:
+            raise ValueError("tick >= 0, capacity in 0 to 1 and cpus >= 1 are needed")
+        if self.domain is not Domain.SHARED and self.cpus != 1:
+            raise ValueError("only a shared root domain has several CPUs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuNode:
     """All that admission must know of a node.
 
-    ``tick`` is δ, the granularity of enforcement (1 s / HZ for rt-cgroups, 0 for exact
-    enforcement). ``node_capacity`` bounds ΣQ/P over all containers of the node whatever their
-    core (the kernel's rt-cgroup test), ``core_capacity`` the same sum on each core.
+    ``tick`` is δ, the granularity at which rt-cgroups are enforced (1 s / HZ, 0 for exact
+    enforcement). ``node_capacity`` bounds ΣQ/P over all budget groups of the node whatever their
+    core (the kernel's own test); 0 where there are no rt-cgroups. With ``shared_groups`` a group
+    serves one reservation on each core. ``deadline`` is None without SCHED_DEADLINE.
+    ``core_capacity`` bounds ΣQ/P on each core.
     ``platform`` names the hardware class of HI WCETs; ``platform_factor`` scales LOW baselines.
     """
 
@@ -119,6 +195,9 @@ class CpuNode:
     platform: str
     platform_factor: Fraction
     reservations: tuple[Reservation, ...] = ()
+    shared_groups: bool = False
+    deadline: DeadlineOffer | None = None
+    packing: Packing = Packing.FIRST_FIT
 
     def __post_init__(self) -> None:
         if len(set(self.cores)) != len(self.cores):
@@ -129,8 +208,8 @@ class CpuNode:
             raise ValueError("capacities must lie in 0 to 1 per core, and from 0 per node")
 
     def on_core(self, core: int) -> tuple[Reservation, ...]:
-        """The reservations on a core, most urgent band first."""
-        mine = [r for r in self.reservations if r.core == core]
+        """The rt-cgroup reservations on a core, most urgent band first."""
+        mine = [r for r in self.reservations if r.core == core and r.priorities]
         return tuple(sorted(mine, key=lambda r: max(r.priorities), reverse=True))
 
     def utilization(self, core: int) -> Fraction:
@@ -144,15 +223,7 @@ class CpuNode:
 
     def holding(self, reservations: tuple[Reservation, ...]) -> "CpuNode":
         """The same node with other reservations."""
-        return CpuNode(
-            cores=self.cores,
-            tick=self.tick,
-            node_capacity=self.node_capacity,
-            core_capacity=self.core_capacity,
-            platform=self.platform,
-            platform_factor=self.platform_factor,
-            reservations=reservations,
-        )
+        return replace(self, reservations=reservations)
 
 
 def total_bandwidth(reservations: Iterable[Reservation]) -> Fraction:

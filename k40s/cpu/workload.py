@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
-from k40s.cpu.model import ContainerDemand, PodDemand, Task
+from k40s.cpu.model import ContainerDemand, Mechanism, PodDemand, Task
 from k40s.criticality import Criticality
 from k40s.reasons import Reason
 from k40s.units import NS_PER_US, Nanoseconds
@@ -44,14 +44,19 @@ class TaskContract:
     deadline: Nanoseconds
     wcet: WcetTable
     priority: int | None = None
+    core: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A pod's parsed contract. Real-time jobs have at least LOW criticality."""
+    """A pod's parsed contract. Real-time jobs have at least LOW criticality.
+
+    ``mechanism`` is the one that the team asks for, if any.
+    """
 
     criticality: Criticality
     tasks: tuple[TaskContract, ...] = ()
+    mechanism: Mechanism | None = None
 
     @property
     def is_real_time(self) -> bool:
@@ -83,6 +88,7 @@ def resolve(
                 period=Nanoseconds(contract.period // NS_PER_US * NS_PER_US),
                 deadline=deadline,
                 priority=contract.priority,
+                core=contract.core,
             )
         )
     return PodDemand(
@@ -92,4 +98,5 @@ def resolve(
             ContainerDemand(container=name, tasks=tuple(tasks))
             for name, tasks in containers.items()
         ),
+        mechanism=workload.mechanism,
     )

@@ -15,8 +15,8 @@ from random import Random
 
 from k40s.cpu.figures import server_figures, task_figures
 from k40s.cpu.model import CpuNode, Reservation
+from k40s.simulation.core import ENDLESS, CoreSimulation, SimServer, SimTask
 from k40s.units import NS_PER_US
-from tests.oracles.simulator import ENDLESS, CoreSimulation, SimServer, SimTask
 
 NEVER_DUE = ENDLESS * 4
 

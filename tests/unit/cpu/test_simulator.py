@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from tests.oracles.simulator import ENDLESS, CoreSimulation, SimServer, SimTask
+from k40s.simulation.core import ENDLESS, CoreSimulation, SimServer, SimTask
 
 HOG_DEADLINE = ENDLESS * 4
 
