@@ -1,0 +1,1 @@
+"""Task-set files, reports and pictures for people who ask before they deploy."""
