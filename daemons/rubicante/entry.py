@@ -25,10 +25,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """``containers`` are all containers of the pod, ``reservations`` those with real-time tasks.
+    """``containers`` are all containers of the pod, ``reservations`` what its tasks hold.
 
-    The order of ``reservations`` is that of the request and never changes: a budget group is
-    named by the index in it.
+    The order of ``reservations`` is the one that admission granted them in, and never changes: a
+    budget group is named by the index in it. What identifies one is its ``key``.
     """
 
     request: ReservationRequest
@@ -43,10 +43,8 @@ class Entry:
 
     def holding(self, reservations: tuple[Reservation, ...]) -> "Entry":
         """The same entry with what admission made of its reservations, in the entry's order."""
-        by_container = {r.container: r for r in reservations}
-        return replace(
-            self, reservations=tuple(by_container[r.container] for r in self.reservations)
-        )
+        by_key = {reservation.key: reservation for reservation in reservations}
+        return replace(self, reservations=tuple(by_key[held.key] for held in self.reservations))
 
     def in_phase(self, phase: Phase) -> "Entry":
         """The same entry, further on."""

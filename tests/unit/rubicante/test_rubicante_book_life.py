@@ -1,12 +1,15 @@
 """Restarts, leases, releases, and damage."""
 
+from dataclasses import replace
+
 import pytest
 
 from daemons.rubicante.book import Book, Reserved
-from daemons.rubicante.entry import Phase, format_entry, parse_entry
-from k40s.cpu.model import total_bandwidth
+from daemons.rubicante.entry import Entry, Phase, format_entry, parse_entry
+from k40s.cpu.model import Reservation, Server, Task, total_bandwidth
+from k40s.criticality import Criticality
 from k40s.errors import UnavailableError
-from k40s.units import NS_PER_S
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 from tests.fakes.rubicante_api_server import FakeStore
 from tests.fakes.rubicante_books import Clock, make, reserve
 from tests.fakes.rubicante_world import ask, task, uid
@@ -131,3 +134,30 @@ def test_a_damaged_store_is_unusable(store: FakeStore, clock: Clock, text: str) 
 
     with pytest.raises(UnavailableError, match="damaged"):
         make(store, clock)
+
+
+def test_servers_of_one_container_are_told_apart_by_their_tasks() -> None:
+    first, second = (_server(name, core) for name, core in (("a", 1), ("b", 2)))
+    entry = Entry(
+        request=ask(1), containers=("main",), phase=Phase.BOUND, reservations=(first, second)
+    )
+    grown = replace(second, server=Server(budget=_MS * 9, period=_MS * 100))
+
+    after = entry.holding((grown, first))
+
+    assert after.reservations == (first, grown)
+
+
+def _server(name: str, core: int) -> Reservation:
+    return Reservation(
+        pod_uid=uid(1),
+        container="main",
+        core=core,
+        criticality=Criticality.LOW,
+        server=Server(budget=_MS * 8, period=_MS * 100),
+        tasks=(Task(name=name, wcet=_MS, period=_MS * 100, deadline=_MS * 100),),
+        priorities=(98,),
+    )
+
+
+_MS = Nanoseconds(NS_PER_MS)
