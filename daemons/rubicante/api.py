@@ -3,7 +3,7 @@
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from daemons.rubicante.kernel.rt_cgroup import UID
+from daemons.rubicante.kernel.mechanism import UID
 from daemons.rubicante.reservations import Reservations
 from daemons.rubicante.state import NodeState
 from k40s.errors import InvalidInputError, KernelError, UnavailableError

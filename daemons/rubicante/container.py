@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemons.rubicante.entry import Entry
-from daemons.rubicante.kernel.rt_cgroup import GroupName
+from daemons.rubicante.kernel.mechanism import GroupName
 from daemons.rubicante.kernel.threads import Thread
 from daemons.rubicante.live_core import Permits
 from daemons.rubicante.matching import match

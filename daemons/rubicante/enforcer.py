@@ -12,7 +12,7 @@ from typing import Protocol
 from daemons.rubicante.book import Book
 from daemons.rubicante.container import ContainerEnforcer, Followed
 from daemons.rubicante.entry import Entry, Phase
-from daemons.rubicante.kernel.rt_cgroup import GroupName
+from daemons.rubicante.kernel.mechanism import GroupName
 from daemons.rubicante.live_core import LiveCores, Permits, move_bands
 from daemons.rubicante.matching import SLOW_RESCAN, rescan_delay
 from daemons.rubicante.metrics import EnforcementMetrics

@@ -8,7 +8,8 @@ every job of before has ended, and if no two running threads change their order 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, GroupName
+from daemons.rubicante.kernel.mechanism import GroupName
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.threads import FIFO, Thread, Threads
 from k40s.cpu.model import Reservation
 from k40s.errors import KernelError

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemons.rubicante.entry import Entry
+from daemons.rubicante.kernel.mechanism import GroupName
 from daemons.rubicante.kernel.pod_tree import PodTree
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, GroupName, move
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, move
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.threads import FIFO, Thread, Threads
 

@@ -5,7 +5,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from daemons.rubicante.entry import Phase
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, GroupName
+from daemons.rubicante.kernel.mechanism import GroupName
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.threads import FIFO
 from k40s.node_api import format_reservation_request
 from tests.fakes.rubicante_api_server import NODE

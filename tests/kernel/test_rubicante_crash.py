@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from daemons.rubicante.entry import Phase
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, GroupName
+from daemons.rubicante.kernel.mechanism import GroupName
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.settings import Settings
 from k40s.runtime.watching import Change
 from tests.fakes.rubicante_api_server import NODE

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, GroupName
+from daemons.rubicante.kernel.mechanism import GroupName
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.threads import FIFO
 from k40s.cpu.model import Server
 from k40s.runtime.watching import Change

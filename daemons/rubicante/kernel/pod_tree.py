@@ -12,6 +12,9 @@ from daemons.rubicante.kernel.system import System
 
 _QOS = ("", "burstable", "besteffort")
 _CONTAINER = re.compile(r"(?:[a-z]+(?:-[a-z]+)*-)?([0-9a-f]{64})(?:\.scope)?")
+_POD = re.compile(
+    r"(?:pod|kubepods(?:-[a-z]+)?-pod)([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})(?:\.slice)?"
+)
 _DEPTH = 8
 
 
@@ -50,6 +53,12 @@ class PodTree:
         """The cpu cgroup at a path that another hierarchy shows, while it exists."""
         path = self._cpu_root / kubepods_path.strip("/")
         return path if path.is_relative_to(self._root) and self.exists(path) else None
+
+    @staticmethod
+    def owner(kubepods_path: str) -> str | None:
+        """The UID of the pod that a path lies in."""
+        found = (_POD.fullmatch(part) for part in kubepods_path.split("/"))
+        return next((match[1].replace("_", "-") for match in found if match), None)
 
     def watched(self, uid: str) -> tuple[Path, ...]:
         """Existing directories in which the pod's or its containers' cgroups will appear."""

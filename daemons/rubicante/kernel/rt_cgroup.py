@@ -15,33 +15,20 @@ Only groups whose name is our prefix, a pod UID and a number are ever touched.
 import errno
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from daemons.rubicante.kernel.mechanism import UID, GroupName
 from daemons.rubicante.kernel.system import System
 from k40s.cpu.model import Server
 from k40s.errors import KernelError
 from k40s.units import NS_PER_US, Nanoseconds
 
-UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DEAD_GROUP_SECONDS = 0.5
 """How long EINVAL may mean that a removed group still counts; 14 to 24 ms were seen.
 
 The extender waits 0.7 s for the answer to a reservation."""
 _RETRY_SECONDS = 0.005
 _REMOVAL_TRIES = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class GroupName:
-    """The group of the ``index``-th container of a pod."""
-
-    pod_uid: str
-    index: int
-
-    def __post_init__(self) -> None:
-        if UID.fullmatch(self.pod_uid) is None or self.index < 0:
-            raise ValueError(f"not a pod UID and an index: {self.pod_uid!r}, {self.index}")
 
 
 class BudgetGroups:

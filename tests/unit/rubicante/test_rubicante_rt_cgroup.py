@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, GroupName, move
+from daemons.rubicante.kernel.mechanism import GroupName
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, move
 from daemons.rubicante.kernel.threads import FIFO
 from k40s.cpu.model import Server
 from k40s.errors import KernelError

@@ -1,0 +1,147 @@
+"""What enforcement asks of a mechanism of the kernel; each has one back end behind this protocol.
+
+The enforcer knows pods, containers and which thread is which task. A back end knows how the
+kernel holds a thread to a reservation, and nothing of pods but what it is told here. All calls
+are made under the book's lock, from one thread at a time.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from daemons.rubicante.kernel.threads import Thread
+from k40s.cpu.model import Reservation, Server
+
+UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class GroupName:
+    """The ``index``-th reservation of a pod, and the budget group of its own if it has one."""
+
+    pod_uid: str
+    index: int
+
+    def __post_init__(self) -> None:
+        if UID.fullmatch(self.pod_uid) is None or self.index < 0:
+            raise ValueError(f"not a pod UID and an index: {self.pod_uid!r}, {self.index}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A reservation of the book and its name, which it keeps for as long as it is held."""
+
+    name: GroupName
+    reservation: Reservation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """A container whose threads are enforced: its cgroup in the pod tree, and its pod's.
+
+    The tree is that of the cpu hierarchy (cgroup v1) or the only one (v2). A pod's cgroup exists
+    before its containers' and lasts longer.
+    """
+
+    pod: Path
+    cgroup: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stray:
+    """Something of ours in the kernel that no reservation accounts for.
+
+    ``what`` names it (a group, a thread) for the log, and stays the same for as long as it is
+    there. ``idle`` says that it holds no bandwidth any more, ``cause`` why it is still there.
+    """
+
+    what: str
+    idle: bool
+    cause: str = ""
+
+
+class BackEnd(Protocol):
+    """One mechanism. Every method but ``know`` may raise ``KernelError`` when the kernel refuses.
+
+    Calls may come again at any time, also after a restart that forgot everything: each looks at
+    what the kernel holds, and writes only what differs.
+    """
+
+    def know(self, book: Sequence[Held]) -> None:
+        """All reservations of this mechanism, of all pods, also those being released.
+
+        Called first in every look, claim, release and sweep. Whatever is not in it is a stray.
+        """
+        ...
+
+    def claim(self, wanted: Sequence[Held]) -> None:
+        """Get the kernel's consent for one pod's reservations, before the pod is bound.
+
+        None of its threads exists yet. ``wanted`` is part of what ``know`` said. Bandwidth of
+        groups or threads that have just gone counts for some 25 ms more: such a refusal is tried
+        again for up to ``DEAD_GROUP_SECONDS``. After an error the caller calls ``release``.
+        A mechanism that takes consent per thread (SCHED_DEADLINE) only checks what it can: that
+        the partition of the core is there, that the kernel's sum has room.
+        """
+        ...
+
+    def given(self, held: Held) -> Server | None:
+        """What the kernel gives a reservation's threads at present; None when nothing yet.
+
+        Threads that are not yet members enter only where this is at least the book's server; and
+        a live server that is given less is one that has to grow (docs/theory.md, "Changing a live
+        core"). A mechanism whose parameters are the thread's own returns the reservation's
+        server, and is never made to wait by a growth of its own.
+        """
+        ...
+
+    def provide(self, held: Held, *, grow: bool) -> None:
+        """Make ready what the threads enter: a group with its server, a partition.
+
+        Without ``grow`` nothing changes under threads that run, except that what the kernel gives
+        beyond the book is taken back (the threads go home, and come back with the same look).
+        With ``grow`` the server may grow to the book's under running threads.
+        """
+        ...
+
+    def members(self, held: Held) -> tuple[int, ...]:
+        """TIDs that the kernel holds to this reservation at present, whether or not they should be.
+
+        Those of its own pod only, each in one reservation at most; children and former matches
+        are among them. The enforcer sends home those that are no task's thread.
+        """
+        ...
+
+    def enforce(self, thread: Thread, held: Held, *, position: int, home: Home) -> bool:
+        """Hold a thread to a reservation as its ``position``-th task; False when it died.
+
+        Repeats are cheap: what is as it should be is read, not written. Remembers where the
+        thread came from, and its affinity (``Homes.note``), before the first change.
+        """
+        ...
+
+    def send_home(self, tid: int, held: Held) -> bool:
+        """Make a member ordinary again, with its former affinity, where it came from.
+
+        False when that place is not known or gone: the thread then stays, as an ordinary one.
+        True also when it died.
+        """
+        ...
+
+    def release(self, pod_uid: str) -> bool:
+        """Send all of a pod's members home, and give back what the kernel holds for the pod.
+
+        What reservations of other pods use stays. True when the kernel holds no bandwidth for
+        the pod any more; False when threads keep it, and the next look tries again.
+        """
+        ...
+
+    def sweep(self) -> tuple[Stray, ...]:
+        """Find what is ours in the kernel and accounted for by no reservation, and undo it.
+
+        Never touches what does not bear our prefix. An error with one stray is its ``cause`` and
+        does not keep the others.
+        """
+        ...
