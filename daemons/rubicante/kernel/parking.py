@@ -1,0 +1,114 @@
+"""Threads of ours that wait on a CPU, to ask the kernel what it would let others do there.
+
+The thread sleeps while it is asked: it never runs as a DEADLINE thread, so it can neither be
+throttled (holding the interpreter's lock) nor take time from anybody.
+"""
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from typing import Protocol
+
+from daemons.rubicante.kernel.sched_attr import Attributes, SchedAttr, drop
+
+_PATIENCE = 5.0
+"""Seconds in which a new thread surely has run, even beside real-time threads."""
+
+
+class Parked(Protocol):
+    """A thread of ours that waits on certain CPUs."""
+
+    def ask(self, attr: SchedAttr) -> OSError | None:
+        """How the kernel refuses the thread these attributes; None where it would grant them."""
+        ...
+
+    def close(self) -> None:
+        """End the thread."""
+        ...
+
+
+class Park(Protocol):
+    """Starts such threads."""
+
+    def __call__(
+        self, cores: AbstractSet[int], *, enter: Callable[[int], object] | None = None
+    ) -> Parked:
+        """A thread that may run on exactly ``cores``; ``enter`` moves its TID to where they are.
+
+        Raises ``OSError``, also where the process's own cpuset keeps it from one of the CPUs.
+        """
+        ...
+
+
+class LinuxPark:
+    """Real threads. Without writing (``dry_run`` of ``attributes``) all is granted."""
+
+    def __init__(self, attributes: Attributes) -> None:
+        self._attributes = attributes
+
+    def __call__(
+        self, cores: AbstractSet[int], *, enter: Callable[[int], object] | None = None
+    ) -> "ParkedThread":
+        """Start a thread, and wait until it waits."""
+        return ParkedThread(attributes=self._attributes, cores=frozenset(cores), enter=enter)
+
+
+class ParkedThread:
+    """One thread, which has run on its CPUs before it waits.
+
+    That matters: the kernel judges a sleeping thread by the CPU on which it ran last.
+    """
+
+    def __init__(
+        self,
+        *,
+        attributes: Attributes,
+        cores: frozenset[int],
+        enter: Callable[[int], object] | None,
+    ) -> None:
+        self._attributes = attributes
+        self._cores = cores
+        self._enter = enter
+        self._parked = threading.Event()
+        self._leave = threading.Event()
+        self._failures: list[OSError] = []
+        self._tid = 0
+        thread = threading.Thread(target=self._wait, name="deadline-probe", daemon=True)
+        thread.start()
+        self._thread = thread
+        if not self._parked.wait(_PATIENCE):
+            self._leave.set()
+            raise TimeoutError(errno.ETIMEDOUT, f"no thread of ours ran on CPUs {sorted(cores)}")
+        if self._failures:
+            thread.join(_PATIENCE)
+            raise self._failures[0]
+
+    def ask(self, attr: SchedAttr) -> OSError | None:
+        """Set the attributes, and take them back at once."""
+        try:
+            self._attributes.set(self._tid, attr)
+        except OSError as error:
+            return error
+        drop(self._attributes, self._tid)
+        return None
+
+    def close(self) -> None:
+        """Wake the thread, which ends."""
+        self._leave.set()
+        self._thread.join(_PATIENCE)
+
+    def _wait(self) -> None:
+        self._tid = threading.get_native_id()
+        try:
+            if self._enter is not None:
+                self._enter(self._tid)
+            os.sched_setaffinity(0, self._cores)
+            if (kept := os.sched_getaffinity(0)) != self._cores:
+                raise PermissionError(errno.EPERM, f"the cpuset leaves only CPUs {sorted(kept)}")
+        except OSError as error:
+            self._failures.append(error)
+        self._parked.set()
+        if not self._failures:
+            self._leave.wait()
