@@ -10,13 +10,17 @@ of a unit-step simulation. Two ways of enforcement:
   it overran is debt, because a replenishment subtracts one budget from what was used; a throttled
   group runs again only when less than its budget remains used. The timer of a group that is idle
   without debt stops, and starts afresh with its next job. ``only_at_ticks`` leaves out the
-  comparison at descheduling, which Linux makes, to show what depends on it.
+  comparison at descheduling, which Linux makes, to show what depends on it. With ``late_charges``
+  a replenishment pays only for what is charged by then, as on Linux: a running thread is charged
+  at ticks and when it is descheduled.
 
 The highest priority among the ready tasks of servers that may run is served.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
+
+from k40s.simulation.recording import Recorder
 
 ENDLESS = 1 << 60
 """The execution time of a job that never ends."""
@@ -79,11 +83,13 @@ class CoreSimulation:
         tick_phase: int = 0,
         refill_before_tick: bool = False,
         only_at_ticks: bool = False,
+        late_charges: bool = False,
     ) -> None:
         self.tick = tick
         self.tick_phase = tick_phase
         self.refill_before_tick = refill_before_tick
         self.only_at_ticks = only_at_ticks
+        self.late_charges = late_charges
         self.now = 0
         self.servers: dict[str, SimServer] = {}
         self.misses: list[Miss] = []
@@ -91,6 +97,7 @@ class CoreSimulation:
         self.longest: dict[tuple[str, str], int] = {}
         self.consumed: list[tuple[str, int, int]] = []
         self._running: tuple[SimServer, SimTask] | None = None
+        self._since = 0
 
     def add(self, server: SimServer) -> None:
         """Let a server compete from the present instant on."""
@@ -121,6 +128,7 @@ class CoreSimulation:
                 server.used += elapsed
                 if elapsed:
                     self.consumed.append((server.name, self.now, following))
+                    self._recorder.ran(server.name, task.name, self.now, following)
             self.now = following
             if following >= until:
                 return
@@ -145,6 +153,7 @@ class CoreSimulation:
             release, _ = task.jobs.popleft()
             response = self.now - release
             self.finished += 1
+            self._recorder.finished(server.name, task.name, release, self.now)
             key = (server.name, task.name)
             self.longest[key] = max(self.longest.get(key, 0), response)
             if server.judged and response > task.deadline:
@@ -165,24 +174,39 @@ class CoreSimulation:
         if self.tick:
             at_tick = (self.now - self.tick_phase) % self.tick == 0
             if at_tick and server.used > server.budget:
-                server.throttled = True
+                self._stop(server)
         elif server.used >= server.budget:
-            server.throttled = True
+            self._stop(server)
+
+    def _stop(self, server: SimServer) -> None:
+        server.throttled = True
+        self._recorder.throttled(server.name, self.now)
 
     def _refill(self) -> None:
         for server in self.servers.values():
             if not server.timer_runs or server.refill > self.now:
                 continue
+            self._recorder.refilled(server.name, server.refill)
             server.refill += server.period
             if not self.tick:
                 server.used = 0
                 server.throttled = False
                 continue
-            server.used -= min(server.used, server.budget)
-            if server.used < server.budget:
+            uncharged = self._uncharged(server)
+            server.used -= min(server.used - uncharged, server.budget)
+            if server.used - uncharged < server.budget:
                 server.throttled = False
             if server.used == 0 and not server.ready:
                 server.timer_runs = False
+
+    def _uncharged(self, server: SimServer) -> int:
+        """What a server has run since it was last charged."""
+        if not self.late_charges or self._running is None or self._running[0] is not server:
+            return 0
+        last_tick = self.now - (self.now - self.tick_phase) % self.tick
+        if self.refill_before_tick and last_tick == self.now:
+            last_tick -= self.tick
+        return self.now - max(self._since, last_tick)
 
     def _release(self) -> None:
         for server in self.servers.values():
@@ -192,6 +216,7 @@ class CoreSimulation:
                         server.timer_runs = True
                         server.refill = self.now + server.period
                     task.jobs.append([task.release, task.wcet])
+                    self._recorder.released(server.name, task.name, task.release)
                     gap = task.gaps[task.released % len(task.gaps)]
                     task.released += 1
                     task.release += task.period + gap
@@ -202,8 +227,10 @@ class CoreSimulation:
         if self._running is not None and self._running[1] is not (chosen and chosen[1]):
             displaced, _ = self._running
             if self.tick and not self.only_at_ticks and displaced.used > displaced.budget:
-                displaced.throttled = True
+                self._stop(displaced)
                 chosen = self._pick()
+        if chosen is not None and (self._running is None or self._running[1] is not chosen[1]):
+            self._since = self.now
         self._running = chosen
 
     def _pick(self) -> tuple[SimServer, SimTask] | None:
