@@ -84,6 +84,7 @@ class CoreSimulation:
         refill_before_tick: bool = False,
         only_at_ticks: bool = False,
         late_charges: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         self.tick = tick
         self.tick_phase = tick_phase
@@ -96,6 +97,7 @@ class CoreSimulation:
         self.finished = 0
         self.longest: dict[tuple[str, str], int] = {}
         self.consumed: list[tuple[str, int, int]] = []
+        self._recorder = recorder or Recorder()
         self._running: tuple[SimServer, SimTask] | None = None
         self._since = 0
 
