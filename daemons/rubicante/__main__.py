@@ -3,20 +3,19 @@
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flask import Flask
-
-from daemons.rubicante.daemon import Daemon
-from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.settings import Settings
 from k40s.errors import K40sError
 from k40s.runtime.http import serve
-from k40s.runtime.kube import connect
 from k40s.runtime.log import configure
-from k40s.runtime.probes import ProbeServer
 from k40s.runtime.settings import node_environment, read_settings
-from k40s.runtime.store import Store
 from k40s.runtime.tls import TlsFiles
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from daemons.rubicante.process import Process
 
 _NODE_FILES = Path("/etc/k40s/node")
 _THREADS = 4
@@ -33,31 +32,17 @@ def main() -> None:
 def run(settings: Settings) -> None:
     """Serve the API and the probes; the loops run in the worker process."""
     configure(settings.log_level, sys.stderr)
-    started: list[Daemon] = []
+    started: list[Process] = []
 
-    def build() -> Flask:
-        gateway = connect(kubeconfig=settings.kubeconfig or None)
-        daemon = Daemon(
-            settings,
-            system=LinuxSystem(dry_run=settings.dry_run),
-            gateway=gateway,
-            pods=gateway.pods(node=settings.node_name),
-            store=Store(settings.store),
-        )
-        started.append(daemon)
-        ProbeServer(
-            host=settings.listen_host,
-            port=settings.probe_port,
-            registry=daemon.registry,
-            healthy=daemon.healthy,
-            ready=daemon.keeper.trouble,
-        ).start()
-        daemon.start()
-        return daemon.api()
+    def build() -> "Flask":
+        from daemons.rubicante.process import Process  # noqa: PLC0415  # after the fork: memory
+
+        started.append(Process(settings))
+        return started[0].api()
 
     def halt() -> None:
-        for daemon in started:
-            daemon.halt()
+        for process in started:
+            process.halt()
 
     serve(
         build,

@@ -9,6 +9,7 @@ from daemons.rubicante.entry import Entry, Phase, format_entry, parse_entry
 from k40s.cpu.model import CpuNode, PodDemand, Reservation
 from k40s.cpu.outcome import Admission, Rejection
 from k40s.cpu.workload import resolve
+from k40s.errors import UnavailableError
 from k40s.node_api import ReservationRequest
 from k40s.reasons import Reason
 from k40s.units import Nanoseconds
@@ -17,6 +18,7 @@ Admit = Callable[[CpuNode, PodDemand], Admission | Rejection]
 Claim = Callable[[Entry], None]
 
 _GENERATION = "generation"
+_MAX_DIGITS = 18
 _POD = "pod/"
 
 
@@ -64,7 +66,7 @@ class Book:
         self._lease = lease
         self._clock = clock
         held = store.entries()
-        self._generation = int(held.get(_GENERATION, "0"))
+        self._generation = _read_generation(held.get(_GENERATION, "0"))
         self._entries = {
             key.removeprefix(_POD): parse_entry(text, pod_uid=key.removeprefix(_POD))
             for key, text in held.items()
@@ -221,6 +223,12 @@ class Book:
                 self._entries.pop(uid, None)
             else:
                 self._entries[uid] = entry
+
+
+def _read_generation(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
+        raise UnavailableError(f"the store is damaged: generation {text[:40]!r}")
+    return int(text)
 
 
 def _same(one: ReservationRequest, other: ReservationRequest) -> bool:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.errors import AppImportError
 from gunicorn.glogging import Logger
 
+from k40s.errors import K40sError
 from k40s.runtime.guard import MAX_BODY, Guard
 from k40s.runtime.tls import RenewingContext, TlsFiles, server_context
 from k40s.runtime.worker import BusyConnectionWorker
@@ -46,7 +48,8 @@ def serve(
     ``build`` is called in the worker process: start threads, open stores and make connections
     there, since none of them survives the fork. With ``tls``, a client must present a certificate
     of our CA whose common name is in ``allowed_clients``; renewed files are used for new
-    connections at once. Raises ``UnavailableError`` when the TLS files cannot be used.
+    connections at once. Raises ``UnavailableError`` when the TLS files cannot be used; one of our
+    errors out of ``build`` ends the process with its text on stderr.
     """
     context = None if tls is None else RenewingContext(tls, _accepting_context)
     allowed = None if tls is None else allowed_clients
@@ -135,7 +138,10 @@ class _Application(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Any:  # noqa: ANN401  # the stubs have a WSGI type of their own
-        return self._build()
+        try:
+            return self._build()
+        except K40sError as error:  # what is foreseen ends the process in one line
+            raise AppImportError(str(error)) from error
 
 
 class _StandardLogger(Logger):

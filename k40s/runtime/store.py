@@ -8,24 +8,32 @@ from pathlib import Path
 
 from k40s.errors import UnavailableError
 
-_LOCKED_FOR_S = 5.0
+
+class StoreInUseError(UnavailableError):
+    """Another process has the store open: it has one writer at a time."""
 
 
 class Store:
     """One SQLite file, written in whole transactions that are on disk when a method returns.
 
-    Usable from all threads of one process; open it after a fork, not before.
+    It belongs to one process at a time, until that closes it or ends, in whatever way. Usable from
+    all threads of that process; open it after a fork, not before.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create. Raises ``UnavailableError`` when the file cannot be used."""
+        """Open or create, without waiting.
+
+        Raises ``StoreInUseError`` while another process has it, ``UnavailableError`` when the file
+        cannot be used.
+        """
         self._path = path
         self._lock = threading.Lock()
         with self._failures_named():
             self._database = sqlite3.connect(
-                path, timeout=_LOCKED_FOR_S, isolation_level=None, check_same_thread=False
+                path, timeout=0.0, isolation_level=None, check_same_thread=False
             )
             try:
+                self._database.execute("PRAGMA locking_mode=EXCLUSIVE")
                 self._database.execute("PRAGMA journal_mode=WAL")
                 self._database.execute("PRAGMA synchronous=FULL")
                 self._database.execute(
@@ -80,16 +88,19 @@ class Store:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
+                self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:  # a full disk has ended it already
+                    self._database.execute("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
 
     @contextmanager
     def _failures_named(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                raise StoreInUseError(f"store {self._path}: another process has it open") from error
             raise UnavailableError(f"store {self._path}: {error}") from error
 
 

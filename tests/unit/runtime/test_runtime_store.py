@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from k40s.errors import UnavailableError
-from k40s.runtime.store import Store
+from k40s.runtime.store import Store, StoreInUseError
 
 WRITER = """
 import pathlib, sys
@@ -20,6 +20,26 @@ while True:
     number += 1
     store.replace_all({f"pod-{i}": str(number) for i in range(50)})
     print(number, flush=True)
+"""
+
+FULL_DISK = """
+import pathlib, resource, signal, sys
+from k40s.errors import UnavailableError
+from k40s.runtime.store import Store
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store = Store(pathlib.Path(sys.argv[1]))
+store.put("a", "1")
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+try:
+    store.write({"a": "2", "b": "x" * 200_000})
+except UnavailableError as error:
+    print(list(store.entries()))
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+store.put("c", "3")
+print(list(store.entries()))
 """
 
 
@@ -104,3 +124,57 @@ def test_says_that_a_directory_is_missing(tmp_path: Path) -> None:
         Store(tmp_path / "none" / "book")
 
     assert isinstance(caught.value.__cause__, sqlite3.Error)
+
+
+def test_a_second_process_is_locked_out_until_the_first_ends(tmp_path: Path) -> None:
+    path = tmp_path / "book"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+
+        with pytest.raises(StoreInUseError, match="book: another process has it open"):
+            Store(path)
+
+        writer.kill()
+        writer.stdout.read()
+    Store(path).close()
+
+
+def test_a_second_store_in_one_process_is_locked_out_too(tmp_path: Path) -> None:
+    first = Store(tmp_path / "book")
+
+    with pytest.raises(StoreInUseError):
+        Store(tmp_path / "book")
+
+    first.put("a", "1")
+    assert first.get("a") == "1"
+    first.close()
+
+
+def test_reads_what_an_earlier_release_left_in_its_log(tmp_path: Path) -> None:
+    path = tmp_path / "book"
+    earlier = sqlite3.connect(path, isolation_level=None)
+    earlier.execute("PRAGMA journal_mode=WAL")
+    earlier.execute("CREATE TABLE entry (key TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID")
+    earlier.execute("INSERT INTO entry VALUES ('a', '1')")
+
+    with pytest.raises(StoreInUseError):
+        Store(path)
+
+    earlier.close()
+    store = Store(path)
+    assert store.entries() == {"a": "1"}
+    store.close()
+
+
+def test_a_full_disk_loses_nothing_and_ends_with_the_fullness(tmp_path: Path) -> None:
+    path = tmp_path / "book"
+    program = [sys.executable, "-c", FULL_DISK, str(path)]
+
+    done = subprocess.run(program, check=True, capture_output=True, text=True, timeout=60)
+
+    kept, error, after = done.stdout.splitlines()
+    assert "book: " in error
+    assert (kept, after) == ("['a']", "['a', 'c']")

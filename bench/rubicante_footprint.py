@@ -1,0 +1,248 @@
+"""How much memory rubicante takes, hour by hour, and how fast it answers over mutual TLS.
+
+    python -m bench.rubicante_footprint [--minutes N] [--rate ROUNDS_PER_SECOND]
+
+Needs root and cgroup v1 with CONFIG_RT_GROUP_SCHED. The daemon is the real process on the real
+kernel, its API server a small one over HTTP. In each round a pod is reserved, twice, and then
+either given back, or bound, started, enforced and deleted; state and metrics are read, and nonsense
+is refused, in between. Takes a twentieth of the real-time bandwidth of CPU 1 at most, and removes
+what it made. The bar: at most 70 MB, and no growth.
+"""
+
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import urllib3
+
+from k40s.node_api import format_reservation_request
+from k40s.runtime.json_client import JsonClient
+from k40s.runtime.tls import TlsFiles
+from k40s.units import NS_PER_S, Nanoseconds
+from tests.fakes.extender_process import ROOT, issue_certificates
+from tests.fakes.rubicante_api_server import NODE
+from tests.fakes.rubicante_cluster import Cluster, serving, write_kubeconfig
+from tests.fakes.rubicante_world import ask, container_id, pod, task, uid
+from tests.kernel.conftest import CPU, Hog
+
+BAR_MB = 70.0
+_STARTED_WITHIN = 60.0
+_ENFORCED_WITHIN = 10.0
+_SAMPLE_SECONDS = 15.0
+_KB = 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--rate", type=float, default=2.0, help="rounds per second")
+    options = parser.parse_args()
+    with ExitStack() as undo:
+        churn = Churn(undo)
+        churn.run(options.minutes * 60, options.rate)
+        churn.report()
+
+
+class Churn:
+    """One rubicante process, and pods that come and go."""
+
+    def __init__(self, undo: ExitStack) -> None:
+        self.name = f"k40s-footprint-{os.getpid()}"
+        directory = Path(undo.enter_context(tempfile.TemporaryDirectory()))
+        self.parent = CPU / f"{self.name}-node" / "kubepods"
+        undo.callback(self._remove_groups)
+        self.parent.mkdir(parents=True)
+        self.cluster = Cluster()
+        url = undo.enter_context(serving(self.cluster))
+        certificates = issue_certificates(directory)
+        self.port, self.probe_port = free_port(), free_port()
+        environment = {
+            **{key: text for key, text in os.environ.items() if not key.startswith("K40S_")},
+            "K40S_NODE_NAME": NODE,
+            "K40S_POD_IP": "127.0.0.1",
+            "K40S_CPUS": "1",
+            "K40S_CGROUP_ROOT": "/" + self.parent.parent.name,
+            "K40S_RT_CAPACITY": "1/20",
+            "K40S_GROUP_PREFIX": self.name,
+            "K40S_STORE": str(directory / "book.sqlite"),
+            "K40S_TLS_DIRECTORY": str(certificates["k40s-rubicante-tls"].cert.parent),
+            "K40S_PORT": str(self.port),
+            "K40S_PROBE_PORT": str(self.probe_port),
+            "K40S_KUBECONFIG": str(write_kubeconfig(directory / "kubeconfig", url)),
+        }
+        self.log = directory / "log"
+        self.daemon = undo.enter_context(self._process(environment))
+        self.client = client_of(certificates["k40s-extender-client-tls"])
+        undo.callback(self.client.close)
+        self.plain = urllib3.PoolManager()
+        self.hog = Hog("fork", "ctl", seconds=24 * 3600)
+        undo.callback(self.hog.end)
+        self.samples: list[tuple[float, Memory]] = []
+        self.puts: list[float] = []
+        self.repeats: list[float] = []
+        self.rounds = self.enforced = 0
+        self._wait_ready()
+
+    def run(self, seconds: float, rate: float) -> None:
+        began = time.monotonic()
+        sample_due = began
+        while (now := time.monotonic()) - began < seconds:
+            if now >= sample_due:
+                self._sample(now - began)
+                sample_due = now + _SAMPLE_SECONDS
+            self.round(self.rounds)
+            self.rounds += 1
+            time.sleep(max(0.0, began + self.rounds / rate - time.monotonic()))
+        self._sample(time.monotonic() - began)
+
+    def round(self, number: int) -> None:
+        record = pod(number)
+        self.cluster.add(record)
+        body = format_reservation_request(ask(number, task(wcet_ms=1, period_ms=1000)))
+        self.puts.append(self._put(number, body, 201))
+        self.repeats.append(self._put(number, body, 200))
+        self._call("POST", "/v1/admission", body, 200)
+        if number % 5 == 0:
+            self._call("GET", "/v1/state", None, 200)
+            self._call("PUT", f"/v1/reservations/{uid(number)}", b'{"pod":' + b"[" * 999, 422)
+            self.plain.request("GET", f"http://127.0.0.1:{self.probe_port}/metrics", timeout=10)
+        if number % 4 == 3:
+            self._enforce(number)
+        else:
+            self._call("DELETE", f"/v1/reservations/{uid(number)}", None, 204)
+        self.cluster.remove(record)
+
+    def report(self) -> None:
+        minutes = self.samples[-1][0] / 60
+        print(f"{minutes:.0f} minutes, {self.rounds} pods, {self.enforced} of them enforced")
+        print(f"{'minute':>8} {'worker RSS':>12} {'all PSS':>12}   (MB)")
+        step = max(1, len(self.samples) // 12)
+        for at, memory in [*self.samples[:-1:step], self.samples[-1]]:
+            print(f"{at / 60:8.1f} {memory.worker_mb:12.1f} {memory.pss_mb:12.1f}")
+        highest = max(memory.pss_mb for _, memory in self.samples)
+        print(f"highest {highest:.1f} MB of {BAR_MB:.0f}; growth {self._growth():+.2f} MB an hour")
+        show("PUT over TLS, first (201)", self.puts)
+        show("PUT over TLS, repeated (200)", self.repeats)
+
+    def _growth(self) -> float:
+        """Least squares over the samples after the first sixth, which is warming up."""
+        settled = [(at, m.pss_mb) for at, m in self.samples if at >= self.samples[-1][0] / 6]
+        slope, _ = statistics.linear_regression(*zip(*settled, strict=True))
+        return slope * 3600
+
+    def _enforce(self, number: int) -> None:
+        self.cluster.add(pod(number, node=NODE, phase="Running"))
+        container = self.parent / f"pod{uid(number)}" / container_id(number)
+        container.mkdir(parents=True)
+        (container / "cgroup.procs").write_text(str(self.hog.pid))
+        if self._until(lambda: os.sched_getscheduler(self.hog.pid) != os.SCHED_OTHER):
+            self.enforced += 1
+        self.cluster.remove(pod(number, node=NODE))
+        self._until(lambda: os.sched_getscheduler(self.hog.pid) == os.SCHED_OTHER)
+        (CPU / "cgroup.procs").write_text(str(self.hog.pid))
+        container.rmdir()
+        container.parent.rmdir()
+
+    def _until(self, condition: Callable[[], bool]) -> bool:
+        limit = time.monotonic() + _ENFORCED_WITHIN
+        while not condition():
+            if time.monotonic() > limit:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def _put(self, number: int, body: bytes, expected: int) -> float:
+        began = time.perf_counter()
+        self._call("PUT", f"/v1/reservations/{uid(number)}", body, expected)
+        return time.perf_counter() - began
+
+    def _call(self, method: str, path: str, body: bytes | None, expected: int) -> None:
+        status, answer = self.client.request(method, f"https://127.0.0.1:{self.port}{path}", body)
+        assert status == expected, (method, path, status, answer)
+
+    def _sample(self, at: float) -> None:
+        memory = Memory(self.daemon.pid)
+        self.samples.append((at, memory))
+        print(f"{at / 60:6.1f} min: {memory}", file=sys.stderr, flush=True)
+
+    @contextmanager
+    def _process(self, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+        with self.log.open("wb") as log:
+            daemon = subprocess.Popen(
+                [sys.executable, "-m", "daemons.rubicante"], cwd=ROOT, env=environment, stderr=log
+            )
+            try:
+                yield daemon
+            finally:
+                daemon.terminate()
+                daemon.wait(timeout=30)
+
+    def _wait_ready(self) -> None:
+        limit = time.monotonic() + _STARTED_WITHIN
+        while time.monotonic() < limit:
+            with suppress(urllib3.exceptions.HTTPError):
+                url = f"http://127.0.0.1:{self.probe_port}/readyz"
+                if self.plain.request("GET", url, timeout=5, retries=False).status == 200:
+                    return
+            time.sleep(0.2)
+        raise SystemExit(f"rubicante did not start:\n{self.log.read_text()}")
+
+    def _remove_groups(self) -> None:
+        leftovers = [path for path in CPU.glob(f"{self.name}-*") if path.name[-5:] != "-node"]
+        for top in (*leftovers, CPU / f"{self.name}-node"):
+            for path, _, _ in os.walk(top, topdown=False):
+                with suppress(OSError):
+                    Path(path).rmdir()
+
+
+class Memory:
+    """Of a gunicorn master and its worker; pages that they share count once in PSS."""
+
+    def __init__(self, master: int) -> None:
+        text = Path(f"/proc/{master}/task/{master}/children").read_text()
+        workers = [int(pid) for pid in text.split()]
+        self.worker_mb = max(field(Path(f"/proc/{pid}/status"), "VmRSS") for pid in workers)
+        self.pss_mb = sum(
+            field(Path(f"/proc/{pid}/smaps_rollup"), "Pss") for pid in (master, *workers)
+        )
+
+    def __repr__(self) -> str:
+        return f"worker {self.worker_mb:.1f} MB resident, all processes {self.pss_mb:.1f} MB"
+
+
+def field(path: Path, name: str) -> float:
+    """A size in kB of a /proc file, in MB (10^6 bytes)."""
+    lines = (line.split() for line in path.read_text().splitlines())
+    return next(int(words[1]) * _KB / 1e6 for words in lines if words[0] == f"{name}:")
+
+
+def client_of(tls: TlsFiles) -> JsonClient:
+    return JsonClient(
+        tls=tls,
+        server_name="rubicante.k40s-system.svc",
+        timeout=Nanoseconds(20 * NS_PER_S),
+    )
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as chosen:
+        return int(chosen.getsockname()[1])
+
+
+def show(name: str, seconds: list[float]) -> None:
+    ordered = sorted(1000 * value for value in seconds)
+    p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
+    median = statistics.median(ordered)
+    print(f"{name:34} median {median:7.2f} ms, p95 {p95:7.2f}, max {ordered[-1]:7.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""An API server over HTTP, as small as rubicante's own process needs: a node, pods, leases, events.
+
+Pods are told to the watch that is open; what the daemon writes is kept for the test to read.
+"""
+
+import json
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from k40s.annotations import PLATFORM_LABEL
+from k40s.runtime.records import PodRecord
+from tests.fakes.rubicante_api_server import NODE
+
+_QUIET_SECONDS = 1.0
+_EVENTS_KEPT = 1000
+
+
+class Cluster:
+    """What the server knows. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.node: dict[str, Any] = {
+            "metadata": {"name": NODE, "labels": {PLATFORM_LABEL: "xeon"}, "annotations": {}}
+        }
+        self.pods: dict[tuple[str, str], dict[str, Any]] = {}
+        self.events: list[dict[str, Any]] = []
+        self.stopping = threading.Event()
+        self._watches: list[queue.Queue[dict[str, Any]]] = []
+
+    def add(self, record: PodRecord) -> None:
+        """A pod is made or changes; a bound one is told to the watches."""
+        item = pod_json(record)
+        with self.lock:
+            self.pods[record.namespace, record.name] = item
+        if record.node == NODE:
+            self._tell("MODIFIED", item)
+
+    def remove(self, record: PodRecord) -> None:
+        """A pod is gone."""
+        with self.lock:
+            item = self.pods.pop((record.namespace, record.name), None)
+        if item is not None:
+            self._tell("DELETED", item)
+
+    def answer(self, method: str, path: str, body: Any) -> tuple[int, object]:  # noqa: ANN401
+        """The status and the object for a call that is no watch."""
+        parts = path.strip("/").split("/")
+        with self.lock:
+            if path == f"/api/v1/nodes/{NODE}":
+                if method == "PATCH":
+                    for part, keys in body["metadata"].items():
+                        _merge(self.node["metadata"][part], keys)
+                return 200, self.node
+            if path == "/api/v1/pods":
+                here = [p for p in self.pods.values() if p["spec"]["nodeName"] == NODE]
+                return 200, {"items": here, "metadata": {"resourceVersion": "1"}}
+            if parts[-2:-1] == ["pods"] and method == "GET":
+                found = self.pods.get((parts[3], parts[5]))
+                return (404, {"message": "no such pod"}) if found is None else (200, found)
+            if parts[-1] == "events" and method == "POST":
+                self.events = [*self.events[-_EVENTS_KEPT:], body]
+                return 201, body
+            if "leases" in parts:
+                return 200, {}
+        return 404, {"message": f"no answer to {method} {path}"}
+
+    def watch(self) -> Iterator[dict[str, Any]]:
+        """Events as they come, and a bookmark when it is quiet."""
+        mine: queue.Queue[dict[str, Any]] = queue.Queue()
+        with self.lock:
+            self._watches.append(mine)
+        try:
+            while not self.stopping.is_set():
+                try:
+                    yield mine.get(timeout=_QUIET_SECONDS)
+                except queue.Empty:
+                    meta = {"metadata": {"resourceVersion": "2"}}
+                    yield {"type": "BOOKMARK", "object": meta}
+        finally:
+            with self.lock:
+                self._watches.remove(mine)
+
+    def _tell(self, kind: str, item: dict[str, Any]) -> None:
+        with self.lock:
+            for watch in self._watches:
+                watch.put({"type": kind, "object": item})
+
+
+def pod_json(record: PodRecord) -> dict[str, Any]:
+    """A core/v1 Pod, as far as ``pod_record`` reads it."""
+    return {
+        "metadata": {
+            "uid": record.uid,
+            "namespace": record.namespace,
+            "name": record.name,
+            "labels": dict(record.labels),
+            "annotations": dict(record.annotations),
+            "resourceVersion": "2",
+            **({"deletionTimestamp": "2026-01-01T00:00:00Z"} if record.deleting else {}),
+        },
+        "spec": {
+            "nodeName": record.node,
+            "schedulerName": record.scheduler,
+            "containers": [{"name": name} for name in record.containers],
+        },
+        "status": {
+            "phase": record.phase,
+            "containerStatuses": [
+                {"name": name, "containerID": f"containerd://{id_}"}
+                for name, id_ in record.container_ids.items()
+            ],
+        },
+    }
+
+
+@contextmanager
+def serving(cluster: Cluster) -> Iterator[str]:
+    """Serve on a free port of loopback; yields the URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def serve(self) -> None:
+            url = urlsplit(self.path)
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            if "watch" in parse_qs(url.query):
+                self.stream()
+                return
+            status, answer = cluster.answer(self.command, url.path, body)
+            data = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def stream(self) -> None:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            try:
+                for event in cluster.watch():
+                    line = json.dumps(event).encode() + b"\n"
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
+            except OSError:
+                pass
+            self.close_connection = True
+
+        do_GET = do_POST = do_PATCH = serve  # noqa: N815  # the names that http.server calls
+
+        def log_message(self, *_arguments: object) -> None:
+            """Silence."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        cluster.stopping.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+def write_kubeconfig(path: Path, url: str) -> Path:
+    """A kubeconfig without any credential."""
+    path.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "c", "cluster": {"server": url}}],
+                "users": [{"name": "u", "user": {}}],
+                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                "current-context": "x",
+            }
+        )
+    )
+    return path
+
+
+def _merge(present: dict[str, str], changes: Mapping[str, str | None]) -> None:
+    for key, text in changes.items():
+        if text is None:
+            present.pop(key, None)
+        else:
+            present[key] = text
