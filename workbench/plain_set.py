@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from fractions import Fraction
 
 from k40s.cpu.model import HIGHEST_PRIORITY, MAX_PERIOD
 from k40s.criticality import Criticality
@@ -49,6 +50,11 @@ class PlainServer:
 
     budget: Nanoseconds
     period: Nanoseconds
+
+    @property
+    def share(self) -> Fraction:
+        """Q/P."""
+        return Fraction(self.budget, self.period)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,109 @@
+"""The classic analyses of a bare task set: which test, how strong it is, and what it finds.
+
+Figures are taken as they are written: no overheads are added, and nothing is rounded but the
+results, so that published examples come out as they were published.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from k40s.errors import K40sError
+from k40s.units import Nanoseconds
+from workbench.plain_set import PlainServer, PlainSet, PlainTask
+
+
+class Analysis(StrEnum):
+    """Names of tests, as ``--test`` takes them."""
+
+    FIXED_PRIORITY = "fp"
+    EDF = "edf"
+    DEFERRABLE_SERVER = "ds"
+    PERIODIC_RESOURCE = "prm"
+    HIERARCHICAL = "hierarchical"
+
+
+class UnsuitableTestError(K40sError):
+    """The test that was asked for does not judge such a task set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """``response`` is None where the deadline may pass, or the test gives no response times."""
+
+    task: PlainTask
+    response: Nanoseconds | None
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Information:
+    """A result that is told and never a ground to admit."""
+
+    name: str
+    source: str
+    schedulable: bool
+    figures: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassicReport:
+    """``strength`` says whether a no is a proof (exact) or may be too careful (sufficient).
+
+    ``facts`` are further figures, each with its name; ``detail`` says why the answer is no.
+    """
+
+    test: Analysis
+    model: str
+    source: str
+    strength: str
+    schedulable: bool
+    tasks: tuple[TaskResult, ...]
+    facts: tuple[tuple[str, str], ...] = ()
+    detail: str = ""
+    information: tuple[Information, ...] = ()
+
+
+def utilization(tasks: Sequence[PlainTask]) -> Fraction:
+    """ΣC/T."""
+    return sum((Fraction(task.wcet, task.period) for task in tasks), Fraction(0))
+
+
+def local_rivals(tasks: Sequence[PlainTask], own: int) -> list[PlainTask]:
+    """The other tasks of the same or a higher priority: equal ones interfere both ways."""
+    priority = tasks[own].priority
+    return [task for other, task in enumerate(tasks) if other != own and task.priority >= priority]
+
+
+def require_server(given: PlainSet, test: Analysis) -> PlainServer:
+    """The server of the set. Raises ``UnsuitableTestError`` where the file names none."""
+    if given.server is None:
+        raise UnsuitableTestError(f"the test {test} needs a field server with budget and period")
+    return given.server
+
+
+def refuse_above(given: PlainSet, test: Analysis) -> None:
+    """Raise ``UnsuitableTestError`` where servers rank above, which the test does not know."""
+    if given.above:
+        raise UnsuitableTestError(f"the test {test} knows no servers above (the field above)")
+
+
+def refuse_jitter(given: PlainSet, test: Analysis) -> None:
+    """Raise ``UnsuitableTestError`` where a task has release jitter, which the test can't take."""
+    late = [task.name for task in given.tasks if task.jitter]
+    if late:
+        raise UnsuitableTestError(f"the test {test} knows no release jitter, as {late[0]} has")
+
+
+def refuse_blocking(given: PlainSet, test: Analysis) -> None:
+    """Raise ``UnsuitableTestError`` where a task has a blocking term, which the test can't take."""
+    blocked = [task.name for task in given.tasks if task.blocking]
+    if blocked:
+        raise UnsuitableTestError(f"the test {test} knows no blocking, as {blocked[0]} has")
+
+
+def verdict(results: Sequence[TaskResult]) -> str:
+    """Which tasks may miss their deadlines, in words; "" where none may."""
+    late = [result.task.name for result in results if not result.holds]
+    return f"the deadline may be missed by {', '.join(late)}" if late else ""

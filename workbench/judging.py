@@ -1,0 +1,32 @@
+"""The test that a bare task set is judged by."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from workbench.classic import Analysis, ClassicReport
+from workbench.earliest_deadline import judge_edf
+from workbench.fixed_priority import judge_flat, judge_in_server, judge_on_periodic_resource
+from workbench.plain_set import PlainSet, Scheduling
+
+_JUDGES: Mapping[Analysis, Callable[[PlainSet], ClassicReport]] = MappingProxyType(
+    {
+        Analysis.FIXED_PRIORITY: judge_flat,
+        Analysis.EDF: judge_edf,
+        Analysis.PERIODIC_RESOURCE: judge_on_periodic_resource,
+        Analysis.HIERARCHICAL: judge_in_server,
+    }
+)
+
+
+def judge(given: PlainSet, test: Analysis | None = None) -> ClassicReport:
+    """Judge a bare task set by a test; None takes the one that suits what the file says.
+
+    Raises ``UnsuitableTestError`` where the test does not judge such a set.
+    """
+    return _JUDGES[test or _suitable(given)](given)
+
+
+def _suitable(given: PlainSet) -> Analysis:
+    if given.scheduling is Scheduling.EDF:
+        return Analysis.EDF if given.server is None else Analysis.PERIODIC_RESOURCE
+    return Analysis.FIXED_PRIORITY if given.server is None else Analysis.HIERARCHICAL
