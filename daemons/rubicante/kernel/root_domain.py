@@ -141,8 +141,6 @@ def _find_domain(
     system: System, park: Park, cores: AbstractSet[int], partitions: Partitions | None
 ) -> tuple[Domain | None, bool, str]:
     """The domain, whether partitions were made for it, and what stands in the way of a better."""
-    if all(_ask(park, {core}) is None for core in cores):
-        return (Domain.PARTITIONED, False, "")
     cause = ""
     if partitions is not None:
         try:
@@ -151,6 +149,8 @@ def _find_domain(
             cause = str(error)
         else:
             return (partitions.domain, True, "")
+    if all(_ask(park, {core}) is None for core in cores):
+        return (Domain.PARTITIONED, False, "")
     refusal = _ask(park, cores)
     if refusal is None:
         return (Domain.SHARED, False, cause)
