@@ -1,11 +1,14 @@
 """What a simulated core did, kept for a chart and for counting; bounded in size."""
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from k40s.simulation.recording import Recorder
 
 MAX_MARKS = 200_000
 """Beyond so many of a kind a trace only counts."""
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +32,19 @@ class Mark:
 
 @dataclass(slots=True)
 class Trace(Recorder):
-    """Spans are joined where a task simply ran on. Instants in the simulation's unit."""
+    """Spans are joined where a task simply ran on. Instants in the simulation's unit.
+
+    ``pauses`` are the times in which a server was throttled; one that has not ended is in
+    ``stopped``.
+    """
 
     spans: list[Span] = field(default_factory=list)
     releases: list[Mark] = field(default_factory=list)
-    throttles: list[Mark] = field(default_factory=list)
+    pauses: list[Span] = field(default_factory=list)
     refills: list[Mark] = field(default_factory=list)
     finishes: list[Mark] = field(default_factory=list)
     jobs: dict[tuple[str, str], int] = field(default_factory=dict)
+    stopped: dict[str, int] = field(default_factory=dict)
 
     def released(self, server: str, task: str, at: int) -> None:
         """A job arrived."""
@@ -58,13 +66,15 @@ class Trace(Recorder):
 
     def throttled(self, server: str, at: int) -> None:
         """A server was stopped."""
-        _keep(self.throttles, Mark(server, "", at))
+        self.stopped.setdefault(server, at)
 
-    def refilled(self, server: str, at: int) -> None:
+    def refilled(self, server: str, at: int, *, throttled: bool) -> None:
         """A server was replenished."""
         _keep(self.refills, Mark(server, "", at))
+        if not throttled and server in self.stopped:
+            _keep(self.pauses, Span(server, "", self.stopped.pop(server), at))
 
 
-def _keep(marks: list[Mark], mark: Mark) -> None:
-    if len(marks) < MAX_MARKS:
-        marks.append(mark)
+def _keep(kept: list[Kept], one: Kept) -> None:
+    if len(kept) < MAX_MARKS:
+        kept.append(one)

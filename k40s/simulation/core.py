@@ -188,16 +188,18 @@ class CoreSimulation:
         for server in self.servers.values():
             if not server.timer_runs or server.refill > self.now:
                 continue
-            self._recorder.refilled(server.name, server.refill)
+            at = server.refill
             server.refill += server.period
             if not self.tick:
                 server.used = 0
                 server.throttled = False
+                self._recorder.refilled(server.name, at, throttled=False)
                 continue
             uncharged = self._uncharged(server)
             server.used -= min(server.used - uncharged, server.budget)
             if server.used - uncharged < server.budget:
                 server.throttled = False
+            self._recorder.refilled(server.name, at, throttled=server.throttled)
             if server.used == 0 and not server.ready:
                 server.timer_runs = False
 

@@ -19,5 +19,5 @@ class Recorder:
     def throttled(self, server: str, at: int) -> None:
         """A server may not run until a replenishment lets it."""
 
-    def refilled(self, server: str, at: int) -> None:
-        """A replenishment came; after it a server in debt may still be throttled."""
+    def refilled(self, server: str, at: int, *, throttled: bool) -> None:
+        """A replenishment came; ``throttled`` tells whether debt keeps the server from running."""
