@@ -75,8 +75,13 @@ def excess_demand(tasks: Sequence[TaskFigures]) -> Fraction:
 
 
 def latest_start(tasks: Sequence[TaskFigures]) -> int:
-    """The longest D − T, or 0: from there on the demand repeats with the hyperperiod."""
+    """The longest D − T, or 0: no shorter interval has the demand that U·t + E bounds."""
     return max(0, *(deadline - period for _, period, deadline in tasks), 0)
+
+
+def latest_repetition(tasks: Sequence[TaskFigures]) -> int:
+    """The longest D, or 0: from there on all demand repeats with the hyperperiod."""
+    return max(0, *(deadline for _, _, deadline in tasks), 0)
 
 
 def hyperperiod(tasks: Sequence[TaskFigures]) -> int:
@@ -90,12 +95,11 @@ def _horizon(tasks: Sequence[TaskFigures], load: Fraction, blocking: int) -> int
     The shorter of two: where U·t + E + B meets t, and the synchronous busy period with blocking.
     At U = 1 the latter, which with blocking is endless; then the demand's own repetition.
     """
-    latest = latest_start(tasks)
     if load < 1:
         meeting = ceil((excess_demand(tasks) + blocking) / (1 - load))
-        limit = max(latest, meeting)
+        limit = max(latest_start(tasks), meeting)
     else:
-        limit = latest + hyperperiod(tasks)
+        limit = latest_repetition(tasks) + hyperperiod(tasks)
         if blocking:
             return limit
     released = tuple((wcet, period, 0) for wcet, period, _ in tasks)

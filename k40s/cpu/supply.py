@@ -3,11 +3,23 @@
 PRM: periodic resource model (Shin & Lee, RTSS 2003). EDP: explicit deadline periodic model
 (Easwaran, Anand, Lee, RTSS 2007); with its deadline set to a deferrable server's response time
 it is that server's supply. They judge with other means what ``k40s.cpu.hierarchy`` judges, more
-pessimistically, and serve as its cross-check. Integers of one unit.
+pessimistically, and serve as its cross-check. Sufficient for tasks in such a server; exact for
+the supply itself. Integers of one unit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, lcm
 
+from k40s.cpu.edf import (
+    demand_fits,
+    excess_demand,
+    hyperperiod,
+    latest_repetition,
+    latest_start,
+    utilization,
+)
 from k40s.cpu.hierarchy import TaskFigures, load_within
 from k40s.cpu.response import MAX_STEPS
 
@@ -77,3 +89,25 @@ def response_on(
         response = following
     found = supply.time_for(load_within(deadline, wcet + blocking, local))
     return found if found <= deadline else None
+
+
+def edf_holds(supply: Supply, tasks: Sequence[TaskFigures], blocking: int = 0) -> bool:
+    """Whether tasks (C, T, D) meet their deadlines under EDF on a supply.
+
+    Shin & Lee, RTSS 2003: the demand of every interval is provided within it. The horizon is the
+    supply's own: where U·t + E + B meets the linear supply bound, or, if that is later or never,
+    where demand and supply repeat together. The horizon of a dedicated processor is too short
+    here, and a test with it accepts sets that miss.
+    """
+    load = utilization(tasks)
+    share = Fraction(supply.budget, supply.period)
+    if load > share:
+        return False
+    first = supply.deadline - supply.budget
+    horizon = first + latest_repetition(tasks) + lcm(hyperperiod(tasks), supply.period)
+    if load < share:
+        delay = first + supply.period - supply.budget
+        behind = excess_demand(tasks) + blocking + supply.tick + share * delay
+        meeting = max(ceil(behind / (share - load)), latest_start(tasks))
+        horizon = min(horizon, meeting)
+    return demand_fits(tasks, horizon, lambda demand: supply.time_for(demand + blocking))

@@ -1,0 +1,18 @@
+"""How long a real-time group can be without the CPU when its budget is changed while it runs.
+
+Derived from how Linux replenishes a group, and measured (docs/theory.md). Sufficient; for a
+single change of one group enforced by ticks δ. Integers of one unit.
+"""
+
+from k40s.cpu.hierarchy import ServerFigures
+
+
+def longest_blackout(before: ServerFigures, after: ServerFigures, tick: int) -> int:
+    """Longest time without budget as a group goes from (Q, P) to another: P + ⌈(Q + δ)/Q'⌉·P'.
+
+    The old timer is still pending for a period, and what was used of the old budget, overrun
+    included, is debt that the new one pays off by Q' in each P'.
+    """
+    old_budget, old_period = before
+    budget, period = after
+    return old_period - -(old_budget + tick) // budget * period
