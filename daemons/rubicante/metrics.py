@@ -1,10 +1,16 @@
 """Rubicante's metrics, on a registry that is handed in. Labels come from closed sets."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from k40s.cpu.model import CpuNode
+from k40s.cpu.model import CpuNode, PodDemand
+from k40s.cpu.outcome import Admission, Rejection
+from k40s.criticality import Criticality
 from k40s.reasons import Reason
 
+Admit = Callable[[CpuNode, PodDemand], Admission | Rejection]
+_ANALYSES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _DELAYS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
 
@@ -58,7 +64,51 @@ class BookMetrics:
             "k40s_rubicante_tick_errors", "Unforeseen errors in a loop", registry=registry
         )
 
+        self.analysis = Histogram(
+            "k40s_rubicante_analysis_seconds",
+            "Duration of one admission: schedulability analysis and budget synthesis",
+            registry=registry,
+            buckets=_ANALYSES,
+        )
+
+    def timed(self, admit: Admit) -> Admit:
+        """The same admission, with its duration observed."""
+
+        def observed(node: CpuNode, demand: PodDemand) -> Admission | Rejection:
+            with self.analysis.time():
+                return admit(node, demand)
+
+        return observed
+
     def show(self, node: CpuNode) -> None:
         """Set the utilization of every core."""
         for core in node.cores:
             self.utilization.labels(core=str(core)).set(float(node.utilization(core)))
+
+
+class FeedbackMetrics:
+    """What the tasks did with what they were given, and what was said about it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.overruns = Counter(
+            "k40s_rubicante_overruns",
+            "Times that a task used more CPU time than its contract allows",
+            ["criticality"],
+            registry=registry,
+        )
+        for criticality in (Criticality.LOW, Criticality.HI):
+            self.overruns.labels(criticality=criticality.name)
+        self.throttled = Counter(
+            "k40s_rubicante_throttled_seconds",
+            "Time that budget groups were throttled, sampled once a second",
+            ["core"],
+            registry=registry,
+        )
+        self.events = Counter(
+            "k40s_rubicante_events", "Events written on pods", ["reason"], registry=registry
+        )
+        self.events_dropped = Counter(
+            "k40s_rubicante_events_dropped",
+            "Events that were not written: too many, or their pod is gone",
+            registry=registry,
+        )

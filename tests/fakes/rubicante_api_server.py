@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from k40s.annotations import PLATFORM_LABEL
 from k40s.errors import UnavailableError
-from k40s.runtime.records import NodeRecord, PodRecord
+from k40s.runtime.records import NodeRecord, ObjectRef, PodRecord
 from k40s.runtime.watching import Change, Listing, WatchEvent
 from k40s.units import Nanoseconds
 
@@ -34,7 +34,7 @@ class FakeStore:
 
 
 class FakeApiServer:
-    """Implements ``PodSource`` and ``NodeWriter``.
+    """Implements ``PodSource``, ``NodeWriter`` and ``EventWriter``.
 
     ``meanwhile`` is what happens once, while a pod is being looked up.
     """
@@ -46,6 +46,7 @@ class FakeApiServer:
         )
         self.patches: list[tuple[dict[str, str | None], dict[str, str | None]]] = []
         self.beats = 0
+        self.events: list[tuple[str, str, str]] = []
         self.down = False
         self.meanwhile: Callable[[], object] | None = None
 
@@ -88,6 +89,19 @@ class FakeApiServer:
         assert (namespace, name, holder) == ("k40s-system", f"rubicante-{NODE}", NODE)
         assert duration > 0
         self.beats += 1
+
+    def create_event(
+        self,
+        about: ObjectRef,
+        *,
+        reason: str,
+        message: str,
+        component: str,
+        warning: bool = False,
+    ) -> None:
+        self._check()
+        assert (about.kind, component, warning) == ("Pod", "k40s-rubicante", True)
+        self.events.append((about.uid, reason, message))
 
     def _check(self) -> None:
         if self.down:

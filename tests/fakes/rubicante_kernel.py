@@ -33,6 +33,7 @@ class FakeThread:
     priority: int = 0
     state: str = "S"
     other_cgroup: str = "/"
+    cpu_time: int = 0
 
 
 class FakeKernel:
@@ -231,6 +232,8 @@ class FakeKernel:
             case "status":
                 inner = "" if thread.inner_pid == thread.pid else f"\t{thread.inner_pid}"
                 return f"Name:\t{thread.name}\nTgid:\t{thread.pid}\nNSpid:\t{thread.pid}{inner}\n"
+            case "schedstat":
+                return f"{thread.cpu_time} 0 1\n"
             case _:
                 cpu = "/" + str(thread.cgroup.relative_to(CPU))
                 return f"3:cpuset:{thread.other_cgroup}\n1:cpu:{cpu}\n0::/\n"

@@ -7,6 +7,8 @@ from prometheus_client import CollectorRegistry
 
 from daemons.malacoda.metrics import MonitorMetrics, ReportMetrics
 from daemons.malacoda.sampler import SOURCES
+from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics, FeedbackMetrics
+from daemons.rubicante.notices import Notice
 from k40s import annotations
 from k40s.annotations import (
     CRITICALITY_KEY,
@@ -76,3 +78,21 @@ def test_malacodas_metrics_are_listed() -> None:
     assert listed == exported
     assert all(f"`{metric.value}`" in text("metrics.md") for metric in Metric)
     assert all(f"`{source}`" in text("metrics.md") for source in SOURCES)
+
+
+def test_rubicantes_metrics_are_listed_with_their_labels() -> None:
+    registry = CollectorRegistry()
+    made = [BookMetrics(registry), EnforcementMetrics(registry), FeedbackMetrics(registry)]
+    exported = {
+        family.name + ("_total" if family.type == "counter" else ""): family.type
+        for family in registry.collect()
+    }
+    listed = {
+        match[1]: row[1]
+        for row in rows("metrics.md")
+        if (match := re.match(r"`(k40s_rubicante_\w+)", row[0]))
+    }
+
+    assert len(made) == 3
+    assert listed == exported
+    assert all(f"`{notice.value}`" in text("metrics.md") for notice in Notice)

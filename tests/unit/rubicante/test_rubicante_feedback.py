@@ -1,0 +1,153 @@
+"""Overruns and throttling, from the kernel's figures to metric and event."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from daemons.rubicante.feedback import Feedback
+from daemons.rubicante.kernel.usage import KernelUsage, parse_throttled
+from daemons.rubicante.metrics import FeedbackMetrics
+from daemons.rubicante.notices import Notices
+from k40s.cpu.model import ANY_CORE
+from k40s.criticality import Criticality
+from k40s.units import NS_PER_MS, Nanoseconds
+from tests.fakes.rubicante_kernel import PROC
+from tests.fakes.rubicante_world import PREFIX, World, task, uid
+
+DEBUG = Path("/debug")
+STEAL = "cpu  1 1 1 1 1 1 1 30 0 0\ncpu0 1 1 1 1 1 1 1 10 0 0\ncpu1 1 1 1 1 1 1 1 20 0 0\n"
+RUN_QUEUES = f"""
+rt_rq[0]:/{PREFIX}-a
+  .rt_nr_running                 : 1
+  .rt_throttled                  : 1
+  .rt_time                       : 20.000000
+
+rt_rq[0]:/{PREFIX}-b
+  .rt_throttled                  : 0
+
+rt_rq[0]:/else
+  .rt_throttled                  : 1
+
+rt_rq[1]:/{PREFIX}-a
+  .rt_throttled                  : 1
+
+rt_rq[1]:/{PREFIX}-shared-1
+  .rt_throttled                  : 1
+"""
+
+
+class Watched:
+    """A world with feedback on its tasks."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        metrics = FeedbackMetrics(self.world.registry)
+        self.notices = Notices(
+            writer=self.world.server, metrics=metrics, clock=lambda: self.world.seconds
+        )
+        self.feedback = Feedback(
+            book=self.world.book,
+            threads=self.world.enforcer.threads,
+            usage=KernelUsage(system=self.world.system, proc=PROC, debug=DEBUG, prefix=PREFIX),
+            notices=self.notices,
+            metrics=metrics,
+            tick=Nanoseconds(4 * NS_PER_MS),
+            clock=lambda: self.world.seconds,
+        )
+
+    def run(self, tid: int, milliseconds: int, seconds: float = 1.0) -> None:
+        self.world.seconds += seconds
+        self.world.system.threads[tid].cpu_time += milliseconds * NS_PER_MS
+        self.feedback.look()
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def tid(watched: Watched) -> int:
+    watched.world.reserve(1, task(wcet_ms=5), criticality=Criticality.HI)
+    thread = watched.world.system.spawn(watched.world.container(), "ctl")
+    watched.world.look()
+    watched.feedback.look()
+    return thread
+
+
+def test_an_overrun_is_counted_and_told_at_the_pod(watched: Watched, tid: int) -> None:
+    watched.run(tid, 120)
+    watched.notices.send()
+
+    counted = watched.world.metric("k40s_rubicante_overruns_total", {"criticality": "HI"})
+    assert counted == 1
+    assert watched.world.metric("k40s_rubicante_overruns_total", {"criticality": "LOW"}) == 0
+    assert watched.world.server.events == [
+        (
+            uid(1),
+            "Overrun",
+            "task ctl used 120 ms in 1.0 s; its contract allows at most 60 ms",
+        )
+    ]
+
+
+def test_a_task_within_its_contract_is_left_in_peace(watched: Watched, tid: int) -> None:
+    for _ in range(60):
+        watched.run(tid, 50)
+    watched.notices.send()
+
+    assert watched.world.server.events == []
+
+
+def test_a_thread_that_is_gone_is_forgotten(watched: Watched, tid: int) -> None:
+    del watched.world.system.threads[tid]
+
+    watched.feedback.look()
+
+    assert watched.world.metric("k40s_rubicante_overruns_total", {"criticality": "HI"}) == 0
+
+
+def test_throttled_time_is_sampled_per_core(watched: Watched) -> None:
+    watched.world.system.files[DEBUG] = RUN_QUEUES
+    watched.feedback.look()
+    watched.world.seconds += 1
+
+    watched.feedback.look()
+
+    name = "k40s_rubicante_throttled_seconds_total"
+    assert watched.world.metric(name, {"core": "0"}) == 1
+    assert watched.world.metric(name, {"core": "1"}) == 2
+
+
+def test_a_long_silence_is_not_taken_for_throttling(watched: Watched) -> None:
+    watched.world.system.files[DEBUG] = RUN_QUEUES
+    watched.world.seconds += 3600
+
+    watched.feedback.look()
+
+    assert watched.world.metric("k40s_rubicante_throttled_seconds_total", {"core": "0"}) is None
+
+
+def test_groups_of_others_are_not_counted() -> None:
+    assert parse_throttled(RUN_QUEUES, ours="/nobody-") == {}
+
+
+def test_stolen_time_is_that_of_the_core() -> None:
+    world = World()
+    world.system.files[PROC / "stat"] = STEAL
+    usage = KernelUsage(system=world.system, proc=PROC, debug=DEBUG, prefix=PREFIX)
+
+    shares = [usage.stolen(core) for core in (0, 1, ANY_CORE, 7)]
+
+    assert shares[1] == 2 * shares[0]
+    assert shares[2] == 3 * shares[0]
+    assert shares[3] == 0
+
+
+def test_what_cannot_be_read_is_no_error() -> None:
+    world = World()
+    usage = KernelUsage(system=world.system, proc=PROC, debug=DEBUG, prefix=PREFIX)
+    world.system.refuse["read"] = [PermissionError(errno.EACCES, "no")] * 3
+
+    assert (usage.cpu_time(1), usage.stolen(0), usage.throttled()) == (None, 0, None)
