@@ -88,6 +88,10 @@ class CorePartitions:
         found = (self._name.fullmatch(name) for name in self._system.directories(self._root))
         return tuple(sorted(int(match[1]) for match in found if match and match[1]))
 
+    def is_ours(self, path: str) -> bool:
+        """Whether a path in the hierarchy, as /proc shows it, is a cpuset of ours."""
+        return self._name.fullmatch(path.strip("/")) is not None
+
     def members(self, core: int) -> tuple[int, ...]:
         """TIDs in a core's cpuset: real-time threads, and what they forked."""
         try:

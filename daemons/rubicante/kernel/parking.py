@@ -20,6 +20,11 @@ _PATIENCE = 5.0
 class Parked(Protocol):
     """A thread of ours that waits on certain CPUs."""
 
+    @property
+    def tid(self) -> int:
+        """Its TID."""
+        ...
+
     def ask(self, attr: SchedAttr) -> OSError | None:
         """How the kernel refuses the thread these attributes; None where it would grant them."""
         ...
@@ -84,6 +89,11 @@ class ParkedThread:
         if self._failures:
             thread.join(_PATIENCE)
             raise self._failures[0]
+
+    @property
+    def tid(self) -> int:
+        """Its TID."""
+        return self._tid
 
     def ask(self, attr: SchedAttr) -> OSError | None:
         """Set the attributes, and take them back at once."""

@@ -69,6 +69,19 @@ class Threads:
                 return path
         return None
 
+    def cgroup(self, tid: int, controller: str) -> str | None:
+        """The thread's cgroup in the v1 hierarchy of a controller; None without one."""
+        for line in (self._read(tid, "cgroup") or "").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controller in controllers.split(","):
+                return path
+        return None
+
+    def last_cpu(self, tid: int) -> int | None:
+        """The CPU that a thread runs on, or ran on before it slept; None when it is gone."""
+        text = self._read(tid, "stat")
+        return None if text is None else int(text.rpartition(")")[2].split()[36])
+
     def policy(self, tid: int) -> tuple[int, int] | None:
         """Policy with the reset-on-fork flag, and priority; None when the thread is gone."""
         try:

@@ -1,0 +1,227 @@
+"""SCHED_DEADLINE as a mechanism: one reservation (Q, D, P) for each task's thread.
+
+The kernel keeps nothing for us but the threads' own attributes, so they are what a new process
+finds again: threads in the pod's containers whose policy is DEADLINE. Rules of this module:
+
+- RESET_ON_FORK always, or the thread could not fork; never DL_OVERRUN, whose signal would kill a
+  program that does not expect it;
+- a thread is shrunk before it is made ordinary (``sched_attr.drop``), or its bandwidth may stay
+  charged for good;
+- a thread whose last CPU is still another one than it was moved to is refused (EPERM) until it
+  has run once: that is no failure, the next look tries again;
+- the book's test decides what is admitted; the kernel is only asked whether it has the room.
+"""
+
+import errno
+import time
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from math import ceil
+
+from daemons.rubicante.kernel.confinement import Confinement
+from daemons.rubicante.kernel.deadline_members import DeadlineMembers
+from daemons.rubicante.kernel.homes import Homes
+from daemons.rubicante.kernel.mechanism import Held, Home, Stray
+from daemons.rubicante.kernel.parking import Parked
+from daemons.rubicante.kernel.pod_tree import PodTree
+from daemons.rubicante.kernel.sched_attr import (
+    Attributes,
+    SchedAttr,
+    deadline_attr,
+    drop,
+)
+from daemons.rubicante.kernel.threads import Thread, Threads
+from k40s.cpu.model import ANY_CORE, Server, total_bandwidth
+from k40s.errors import KernelError
+from k40s.units import NS_PER_S, Nanoseconds
+
+GONE_THREAD_SECONDS = 0.5
+"""How long EBUSY may mean a thread that has just gone: the kernel counts it until its deadline."""
+_RETRY_SECONDS = 0.01
+
+
+class DeadlineThreads:
+    """The back end. ``wait`` sleeps for some seconds or until the process stops."""
+
+    def __init__(
+        self,
+        *,
+        attributes: Attributes,
+        threads: Threads,
+        homes: Homes,
+        tree: PodTree,
+        confinement: Confinement,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._attributes = attributes
+        self._threads = threads
+        self._homes = homes
+        self._confinement = confinement
+        self._wait = wait
+        self._pods: frozenset[str] = frozenset()
+        self._members = DeadlineMembers(
+            attributes=attributes,
+            threads=threads,
+            homes=homes,
+            tree=tree,
+            confinement=confinement,
+        )
+
+    def know(self, book: Sequence[Held]) -> None:
+        """All DEADLINE reservations; who is whose is found anew."""
+        self._pods = frozenset(held.name.pod_uid for held in book)
+        self._members.know(book)
+
+    def claim(self, wanted: Sequence[Held]) -> None:
+        """Ask for the room of what has no thread yet, core by core.
+
+        In a shared domain, one asking thread can ask for one CPU at most.
+        """
+        for core in sorted({held.reservation.core for held in wanted}):
+            here = [held for held in wanted if held.reservation.core == core]
+            missing = [held for held in here if not self.members(held)]
+            if missing:
+                self._ask(core, missing[0].name.pod_uid, missing)
+
+    def given(self, held: Held) -> Server:
+        """The reservation's server: it is the thread's own."""
+        return held.reservation.server
+
+    def provide(self, held: Held, *, grow: bool) -> None:  # noqa: ARG002  # nobody grows here
+        """Make the pod's partition, where there is such a thing."""
+        self._confinement.prepare(held.reservation.core, held.name.pod_uid)
+
+    def members(self, held: Held) -> tuple[int, ...]:
+        """DEADLINE threads of the pod's containers, and what is with them in a place of ours."""
+        owners = self._members.of_pod(held.name.pod_uid)
+        return tuple(tid for tid, name in owners.items() if name == held.name)
+
+    def enforce(self, thread: Thread, held: Held, *, position: int, home: Home) -> bool:  # noqa: ARG002  # one task each
+        """Bring the thread to its CPUs and set its attributes; False when it died or must run."""
+        reservation = held.reservation
+        wanted = deadline_attr(reservation.server, reservation.tasks[0].deadline)
+        self._homes.note(thread, pod_uid=held.name.pod_uid, cgroup=home.cgroup)
+        if not self._confinement.confine(thread, reservation.core, home.pod):
+            return False
+        if not self._set(thread.tid, wanted, reservation.core):
+            return False
+        self._members.note(thread, held.name)
+        return True
+
+    def send_home(self, tid: int, held: Held) -> bool:
+        """Shrink, make ordinary, and bring back; True also when it died."""
+        return self._send_home(tid, held.name.pod_uid)
+
+    def release(self, pod_uid: str) -> bool:
+        """Send all home. An ordinary thread whose home is not known holds no bandwidth."""
+        for tid in tuple(self._members.of_pod(pod_uid)):
+            self._send_home(tid, pod_uid)
+        self._confinement.release(pod_uid)
+        return not self._members.hold_bandwidth(pod_uid)
+
+    def sweep(self) -> tuple[Stray, ...]:
+        """Threads in places of ours, or that this process made DEADLINE, of pods without any."""
+        self._confinement.repair()
+        strays = [self._expel(tid, pod) for tid, pod in self._members.lost().items()]
+        for pod, what in self._confinement.owners().items():
+            if pod not in self._pods:
+                strays.append(self._close(pod, what))
+        return tuple(strays)
+
+    def close(self) -> None:
+        """End what this process keeps; threads stay enforced."""
+        self._confinement.close()
+
+    def _ask(self, core: int, pod_uid: str, wanted: Iterable[Held]) -> None:
+        bandwidth = min(total_bandwidth(held.reservation for held in wanted), Fraction(1))
+        try:
+            asker = self._confinement.asker(core, pod_uid)
+        except OSError as error:
+            raise KernelError(f"SCHED_DEADLINE{_on(core)}: {error}") from error
+        refusal = None if asker is None else self._patiently(asker, bandwidth)
+        if refusal is not None:
+            raise KernelError(
+                f"SCHED_DEADLINE, {float(bandwidth):.4f} of a CPU{_on(core)}: {_say(refusal)}"
+            ) from refusal
+
+    def _patiently(self, asker: Parked, bandwidth: Fraction) -> OSError | None:
+        period = Nanoseconds(NS_PER_S)
+        attr = deadline_attr(
+            Server(budget=Nanoseconds(ceil(bandwidth * period)), period=period), period
+        )
+        waited = 0.0
+        repaired = False
+        while (refusal := asker.ask(attr)) is not None:
+            if refusal.errno == errno.EPERM and not repaired:
+                self._confinement.repair()
+                repaired = True
+            elif refusal.errno == errno.EBUSY and waited < GONE_THREAD_SECONDS:
+                self._wait(_RETRY_SECONDS)
+                waited += _RETRY_SECONDS
+            else:
+                return refusal
+        return None
+
+    def _set(self, tid: int, wanted: SchedAttr, core: int) -> bool:
+        """Set and read back what differs; False when the thread died, or has to run first."""
+        try:
+            if self._attributes.get(tid) == wanted:
+                return True
+            if not self._set_or_repair(tid, wanted, core):
+                return False
+            kept = self._attributes.get(tid)
+        except ProcessLookupError:
+            return False
+        except OSError as error:
+            raise KernelError(f"sched_setattr({tid}){_on(core)}: {_say(error)}") from error
+        if kept != wanted:
+            raise KernelError(f"thread {tid}: set {wanted}, the kernel kept {kept}")
+        return True
+
+    def _set_or_repair(self, tid: int, wanted: SchedAttr, core: int) -> bool:
+        try:
+            self._attributes.set(tid, wanted)
+        except PermissionError:
+            self._confinement.repair()
+            if self._threads.last_cpu(tid) not in self._confinement.cpus(core):
+                return False
+            self._attributes.set(tid, wanted)
+        return True
+
+    def _send_home(self, tid: int, pod_uid: str) -> bool:
+        affinity = self._homes.affinity(tid, pod_uid=pod_uid)
+        try:
+            lives = drop(self._attributes, tid)
+        except OSError as error:
+            raise KernelError(f"sched_setattr({tid}): {error}") from error
+        self._members.forget(tid, pod_uid)
+        return not lives or self._confinement.let_go(tid, affinity)
+
+    def _expel(self, tid: int, pod_uid: str) -> Stray:
+        try:
+            home, cause = self._send_home(tid, pod_uid), ""
+        except KernelError as error:
+            return Stray(what=f"thread {tid}", idle=False, cause=str(error))
+        return Stray(what=f"thread {tid}", idle=True, cause=cause if home else "its home is gone")
+
+    def _close(self, pod_uid: str, what: str) -> Stray:
+        try:
+            self._confinement.release(pod_uid)
+        except KernelError as error:
+            return Stray(what=what, idle=False, cause=str(error))
+        return Stray(what=what, idle=True)
+
+
+_MEANINGS = {
+    errno.EBUSY: "the root domain has no room for it (EBUSY)",
+    errno.EPERM: "the thread may not run on the whole root domain, or CAP_SYS_NICE lacks (EPERM)",
+    errno.EINVAL: "the kernel's limits of budget or period forbid it (EINVAL)",
+}
+
+
+def _say(error: OSError) -> str:
+    return _MEANINGS.get(error.errno or 0, str(error))
+
+
+def _on(core: int) -> str:
+    return " in the shared domain" if core == ANY_CORE else f" on CPU {core}"
