@@ -1,18 +1,18 @@
-"""Enforces one container's reservation: finds its tasks' threads and brings them in line."""
+"""Enforces one pod's reservations: finds its tasks' threads and brings them in line."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from daemons.rubicante.entry import Entry
-from daemons.rubicante.kernel.mechanism import GroupName
-from daemons.rubicante.kernel.threads import Thread
+from daemons.rubicante.kernel.mechanism import GroupName, Held, Home
+from daemons.rubicante.kernel.threads import NAME_BYTES, Thread
 from daemons.rubicante.live_core import Permits
 from daemons.rubicante.matching import match
 from daemons.rubicante.metrics import EnforcementMetrics
 from daemons.rubicante.placement import Kernel, Place
-from k40s.cpu.model import Reservation
+from k40s.errors import KernelError
 
 log = logging.getLogger(__name__)
 
@@ -20,31 +20,60 @@ _STAND_IN_AFTER = 1.0
 """Seconds in which a starting program may name a thread before its main thread is taken.
 
 Its start would take long within the budget."""
-_SETTLED_AFTER = 10.0
+SETTLED_AFTER = 10.0
 """Seconds in which a main thread may still turn out not to be the task's thread."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
+class Part:
+    """One reservation on its way to enforcement.
+
+    ``threads`` are enforced, by task; ``missing`` tasks have none, once the container is ``found``.
+    ``failure`` is what the kernel refused last, since ``failed``.
+    """
+
+    threads: dict[str, Thread] = field(default_factory=dict)
+    found: bool = False
+    missing: tuple[str, ...] = ()
+    failure: str = ""
+    failed: float = 0.0
+
+
+@dataclass(slots=True)
 class Followed:
-    """One container on its way to enforcement.
+    """One pod on its way to enforcement.
 
     ``seen`` is when the pod's containers (``cgroups``, by id) last changed; None without any.
+    SCHED_DEADLINE threads of the pod may have run until ``dropped``. ``failure`` is why the pod
+    could not be released, since ``failed``.
     """
 
     cgroups: frozenset[str] = frozenset()
     seen: float | None = None
     due: float = 0.0
-    home: Path | None = None
-    threads: dict[str, Thread] = field(default_factory=dict)
-    affinities: dict[int, frozenset[int]] = field(default_factory=dict)
+    dropped: float | None = None
+    parts: dict[GroupName, Part] = field(default_factory=dict)
     failure: str = ""
+    failed: float = 0.0
 
-    def homes(self) -> dict[int, Path]:
-        """TID → the cgroup that the thread came from."""
-        return {} if self.home is None else {t.tid: self.home for t in self.threads.values()}
+    def part(self, name: GroupName) -> Part:
+        """The part of a reservation."""
+        return self.parts.setdefault(name, Part())
 
 
-class ContainerEnforcer:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """One look at one pod; ``failures`` are what the kernel refused in it."""
+
+    entry: Entry
+    reserved: Sequence[Held]
+    followed: Followed
+    permits: Permits
+    members: dict[GroupName, tuple[int, ...]] = field(default_factory=dict)
+    failures: dict[GroupName, str] = field(default_factory=dict)
+
+
+class PodEnforcer:
     """Acts on the kernel only; ``clock`` is monotonic, in seconds."""
 
     def __init__(
@@ -57,107 +86,133 @@ class ContainerEnforcer:
     def bring_in_line(
         self,
         entry: Entry,
-        name: GroupName,
-        reservation: Reservation,
+        reserved: Sequence[Held],
         followed: Followed,
         ids: Mapping[str, str],
         *,
         permits: Permits,
     ) -> bool:
-        """One container. True when nothing is expected to change soon."""
-        self.renew(name, reservation, followed)
-        if name in permits.grow or not self._kernel.groups.members(name):
-            self._kernel.groups.ensure(name, reservation.server)
+        """One pod, with all its reservations. True when nothing is expected to change soon.
+
+        What the kernel refuses concerns one reservation; it is told once and noted in its part.
+        """
+        look = _Look(entry=entry, reserved=reserved, followed=followed, permits=permits)
         cgroups = self._kernel.containers(entry)
         if cgroups.keys() != followed.cgroups:
             followed.cgroups = frozenset(cgroups)
             followed.seen = self._clock() if cgroups else None
-        place = self._kernel.find(
-            entry, reservation.container, name, cgroups=cgroups, ids=ids, before=followed.home
-        )
-        if place is None:
-            followed.home, followed.threads = None, {}
-            return False
-        followed.home = place.cgroup
-        tasks = [task.name for task in reservation.tasks]
-        main = self._stand_in(place, followed) if len(tasks) == 1 else None
-        matched = match(tasks, place.threads, main=main, held=followed.threads)
-        enforced = {
-            task: matched[task]
-            for task, priority in zip(tasks, reservation.priorities, strict=True)
-            if task in matched
-            and (matched[task].tid in place.inside or reservation.core in permits.enter)
-            and self._enforce(matched[task], name, reservation, priority, followed)
-        }
-        if len(enforced) > len(followed.threads) and followed.seen is not None:
-            self._metrics.delay.observe(self._clock() - followed.seen)
-        followed.threads = enforced
-        self._put_back(name, reservation, place, followed)
-        by_name = all(task in enforced and enforced[task].name == task for task in tasks)
-        return by_name or (len(enforced) == len(tasks) and self._age(followed) >= _SETTLED_AFTER)
+        for held in reserved:
+            with self._noting(held, look):
+                self._kernel.of(held).provide(held, grow=held.name in permits.grow)
+            look.members[held.name] = self._kernel.of(held).members(held)
+        settled = True
+        for container in dict.fromkeys(h.reservation.container for h in reserved):
+            place = self._kernel.find(entry, container, look.members, cgroups=cgroups, ids=ids)
+            settled &= self._enforce(container, place, look)
+        self._put_back(look)
+        for held in reserved:
+            followed.part(held.name).failure = look.failures.get(held.name, "")
+        return settled and not look.failures
 
-    def _stand_in(self, place: Place, followed: Followed) -> Thread | None:
+    def _enforce(self, container: str, place: Place | None, look: _Look) -> bool:
+        """One container: which thread is which task, and each where it belongs."""
+        mine = [h for h in look.reserved if h.reservation.container == container]
+        parts = [look.followed.part(held.name) for held in mine]
+        if place is None:
+            for part in parts:
+                part.threads, part.found = {}, False
+            return False
+        tasks = [task.name for held in mine for task in held.reservation.tasks]
+        before = {task: thread for part in parts for task, thread in part.threads.items()}
+        main = self._stand_in(place, look) if len(tasks) == 1 else None
+        matched = match(tasks, place.threads, main=main, held=before)
+        for held in mine:
+            if held.name not in look.failures:
+                with self._noting(held, look):
+                    self._enforce_part(held, matched, place, look)
+        enforced = {task: thread for part in parts for task, thread in part.threads.items()}
+        if len(enforced) < len(tasks):
+            return False
+        by_name = all(enforced[task].name == task[:NAME_BYTES] for task in tasks)
+        return by_name or self._age(look.followed) >= SETTLED_AFTER
+
+    def _enforce_part(
+        self, held: Held, matched: Mapping[str, Thread], place: Place, look: _Look
+    ) -> None:
+        part, back_end = look.followed.part(held.name), self._kernel.of(held)
+        inside, home = look.members[held.name], Home(pod=place.cgroup.parent, cgroup=place.cgroup)
+        given, tasks = back_end.given(held), held.reservation.tasks
+        enough = given is not None and given.budget >= held.reservation.server.budget
+        ready = enough and look.permits.may_enter(held.reservation)
+        enforced: dict[str, Thread] = {}
+        for position, task in enumerate(tasks):
+            thread = matched.get(task.name)
+            if (
+                thread is not None
+                and (ready or thread.tid in inside)
+                and back_end.enforce(thread, held, position=position, home=home)
+            ):
+                enforced[task.name] = thread
+                if thread not in part.threads.values():
+                    _tell(held, position, thread)
+        if len(enforced) > len(part.threads) and look.followed.seen is not None:
+            self._metrics.delay.observe(self._age(look.followed))
+        part.threads, part.found = enforced, True
+        part.missing = tuple(task.name for task in tasks if task.name not in matched)
+
+    def _stand_in(self, place: Place, look: _Look) -> Thread | None:
         """The main thread, once it may stand for a task whose name no thread bears."""
         main = self._kernel.main_thread(place.threads)
-        started = place.certain and self._age(followed) >= _STAND_IN_AFTER
-        return main if main is not None and (main.tid in place.inside or started) else None
+        if main is None or any(main.tid in tids for tids in look.members.values()):
+            return main
+        started = place.certain and self._age(look.followed) >= _STAND_IN_AFTER
+        return main if started else None
+
+    def _put_back(self, look: _Look) -> None:
+        """Send home who is enforced without being a task: children, and former matches."""
+        parts = look.followed.parts
+        kept = {th.tid for part in parts.values() for th in part.threads.values()}
+        for held in look.reserved:
+            if parts[held.name].found:
+                with self._noting(held, look):
+                    back_end = self._kernel.of(held)
+                    for tid in set(back_end.members(held)) - kept:
+                        back_end.send_home(tid, held)
 
     def _age(self, followed: Followed) -> float:
         return 0.0 if followed.seen is None else self._clock() - followed.seen
 
-    def _enforce(
-        self,
-        thread: Thread,
-        name: GroupName,
-        reservation: Reservation,
-        priority: int,
-        followed: Followed,
-    ) -> bool:
-        affinity = self._kernel.threads.affinity(thread.tid)
-        if affinity != {reservation.core}:
-            followed.affinities[thread.tid] = affinity
-        done = self._kernel.enforce(
-            thread,
-            group=name,
-            core=reservation.core,
-            priority=priority,
-        )
-        if done and thread not in followed.threads.values():
-            log.info(
-                "thread enforced",
-                extra={
-                    "pod": name.pod_uid,
-                    "container": reservation.container,
-                    "tid": thread.tid,
-                    "core": reservation.core,
-                    "priority": priority,
-                },
-            )
-        return done
+    @contextmanager
+    def _noting(self, held: Held, look: _Look) -> Iterator[None]:
+        """What the kernel refuses is counted, and told once for each cause."""
+        try:
+            yield
+        except KernelError as error:
+            self._metrics.failures.inc()
+            part, cause = look.followed.part(held.name), str(error)
+            look.failures[held.name] = cause
+            if cause != part.failure:
+                part.failed = self._clock()
+                log.warning(
+                    "not enforced",
+                    extra={
+                        "pod": held.name.pod_uid,
+                        "container": held.reservation.container,
+                        "cause": cause,
+                    },
+                )
 
-    def _put_back(
-        self, name: GroupName, reservation: Reservation, place: Place, followed: Followed
-    ) -> None:
-        """Send home who is in the group without being a task: children, and former matches."""
-        kept = {thread.tid for thread in followed.threads.values()}
-        usual = min(followed.affinities.values(), key=sorted, default=self._kernel.cores)
-        for tid in set(self._kernel.groups.members(name)) - kept:
-            self._kernel.send_home(
-                tid,
-                core=reservation.core,
-                cores=followed.affinities.pop(tid, usual),
-                home=place.cgroup,
-            )
-        living = {thread.tid for thread in place.threads}
-        followed.affinities = {t: a for t, a in followed.affinities.items() if t in living}
 
-    def renew(self, name: GroupName, reservation: Reservation, followed: Followed) -> None:
-        """Empty a group that is to be made anew, because it must not be changed while it is live.
-
-        That is one of another period, and one with more budget than the book grants.
-        """
-        has, wanted = self._kernel.groups.server(name), reservation.server
-        if has is None or (has.period == wanted.period and has.budget <= wanted.budget):
-            return
-        if has.period != wanted.period or self._kernel.groups.members(name):
-            self._kernel.dismantle(name, followed.homes())
+def _tell(held: Held, position: int, thread: Thread) -> None:
+    reservation = held.reservation
+    log.info(
+        "thread enforced",
+        extra={
+            "pod": held.name.pod_uid,
+            "container": reservation.container,
+            "mechanism": reservation.mechanism.value,
+            "tid": thread.tid,
+            "core": reservation.core,
+            "priority": reservation.priorities[position] if reservation.priorities else None,
+        },
+    )

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
@@ -17,19 +16,15 @@ from daemons.rubicante.book import Book, BookStore
 from daemons.rubicante.enforcer import Enforcer
 from daemons.rubicante.keeper import EnforcementLoop, Keeper
 from daemons.rubicante.kernel.capability import Capability, find_capability, tick_length
-from daemons.rubicante.kernel.pod_tree import PodTree
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.system import System
-from daemons.rubicante.kernel.threads import Threads
 from daemons.rubicante.kernel.watch import DirectoryWatch
+from daemons.rubicante.mechanisms import enforcing_kernel, offered_node
 from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics
-from daemons.rubicante.placement import Kernel
 from daemons.rubicante.pods import NodePods, PodSource
 from daemons.rubicante.reservations import Reservations
 from daemons.rubicante.settings import Settings
 from daemons.rubicante.state import NodeState
 from k40s.cpu.admission import admit
-from k40s.cpu.model import CpuNode
 from k40s.runtime.informer import Informer
 from k40s.runtime.loop import run_every, start_thread
 from k40s.runtime.publisher import NodeWriter, Publisher
@@ -73,7 +68,7 @@ class Daemon:
         metrics = EnforcementMetrics(self.registry)
         self._errors = book_metrics.errors
         self.capability = _capability(settings, system)
-        node = _node(settings, self.capability)
+        node = offered_node(settings, self.capability)
         self.book = Book(
             store=store,
             node=node,
@@ -81,7 +76,7 @@ class Daemon:
             lease=settings.reservation_lease,
             clock=lambda: round(clock() * NS_PER_S),
         )
-        kernel = _kernel(settings, system, self.capability, self.stop)
+        kernel = enforcing_kernel(settings, system, self.capability, self.stop)
         self.pods = NodePods(book=self.book, changed=self._watch.ring)
         self.enforcer = Enforcer(
             book=self.book, kernel=kernel, statuses=self.pods, metrics=metrics, clock=clock
@@ -190,33 +185,3 @@ def _capability(settings: Settings, system: System) -> Capability:
     if settings.dry_run:
         return replace(found, problems=(*found.problems, "dry run"))
     return found
-
-
-def _node(settings: Settings, capability: Capability) -> CpuNode:
-    return CpuNode(
-        cores=settings.cpus,
-        tick=capability.tick,
-        node_capacity=min(settings.rt_capacity, capability.bandwidth),
-        core_capacity=settings.core_capacity,
-        platform="",
-        platform_factor=Fraction(1),
-    )
-
-
-def _kernel(
-    settings: Settings, system: System, capability: Capability, stop: threading.Event
-) -> Kernel:
-    return Kernel(
-        system=system,
-        groups=BudgetGroups(
-            system=system,
-            root=settings.cpu_cgroup_path,
-            prefix=settings.group_prefix,
-            wait=stop.wait,
-        ),
-        threads=Threads(system=system, proc=settings.proc_path),
-        tree=PodTree(
-            system=system, cpu_root=settings.cpu_cgroup_path, cgroup_root=settings.cgroup_root
-        ),
-        cores=capability.cores,
-    )

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Protocol
 
 from daemons.rubicante.book import Book
-from daemons.rubicante.container import ContainerEnforcer, Followed
+from daemons.rubicante.conditions import Condition, judge
+from daemons.rubicante.container import Followed, PodEnforcer
 from daemons.rubicante.entry import Entry, Phase
-from daemons.rubicante.kernel.mechanism import GroupName
+from daemons.rubicante.kernel.mechanism import Held, Stray
+from daemons.rubicante.kernel.threads import Thread
 from daemons.rubicante.live_core import LiveCores, Permits, move_bands
 from daemons.rubicante.matching import SLOW_RESCAN, rescan_delay
 from daemons.rubicante.metrics import EnforcementMetrics
-from daemons.rubicante.placement import Kernel
-from k40s.cpu.model import Reservation
+from daemons.rubicante.placement import Kernel, held_by
+from k40s.cpu.model import Mechanism
 from k40s.errors import KernelError, UnavailableError
+from k40s.units import NS_PER_S
 
 log = logging.getLogger(__name__)
 
@@ -48,20 +51,21 @@ class Enforcer:
         self._statuses = statuses
         self._metrics = metrics
         self._clock = clock
-        self._containers = ContainerEnforcer(kernel=kernel, metrics=metrics, clock=clock)
-        self._followed: dict[GroupName, Followed] = {}
-        self._orphans: frozenset[GroupName] = frozenset()
-        self._cores = LiveCores(groups=kernel.groups, clock=clock, held=book.node().reservations)
+        self._pods = PodEnforcer(kernel=kernel, metrics=metrics, clock=clock)
+        self._cores = LiveCores(kernel=kernel, clock=clock, held=book.node().reservations)
+        self._strays: frozenset[str] = frozenset()
+        self._followed = {entry.pod.uid: Followed(dropped=clock()) for entry in book.entries()}
 
     def claim(self, entry: Entry) -> None:
-        """Make a pod's budget groups, so that the kernel too has agreed before the pod is bound.
+        """Get the kernel's consent, so that it too has agreed before the pod is bound.
 
-        Raises ``KernelError`` and leaves no group when it has not.
+        Raises ``KernelError``, and gives back what it took, when it has not.
         """
+        others = [e for e in self._book.entries() if e.pod.uid != entry.pod.uid]
+        self._kernel.know(held_by(*others, entry))
         try:
-            for name, reservation in _groups(entry):
-                self._containers.renew(name, reservation, self._following(name))
-                self._kernel.groups.ensure(name, reservation.server, patient=True)
+            for mechanism, back_end in self._kernel.all():
+                back_end.claim([h for h in held_by(entry) if h.reservation.mechanism is mechanism])
         except KernelError:
             self._withdraw(entry.pod.uid)
             raise
@@ -69,15 +73,17 @@ class Enforcer:
     def look(self) -> float:
         """Do what is due, and say in how many seconds the next look is."""
         with self._book.lock:
-            entries = self._book.entries()
-            for entry in entries:
+            for entry in self._book.entries():
                 if entry.phase is Phase.RELEASING:
                     self._end(entry.pod.uid)
-            permits = self._prepare(entries)
-            for entry, name, reservation in _lowest_first(entries):
-                self._look_at(entry, name, reservation, permits)
-            present = {name for entry in entries for name, _ in _groups(entry)}
-            self._followed = {n: f for n, f in self._followed.items() if n in present}
+            entries = self._book.entries()
+            self._kernel.know(held_by(*entries))
+            kept = [entry for entry in entries if entry.phase is not Phase.RELEASING]
+            permits = self._prepare(kept)
+            for entry in kept:
+                self._look_at(entry, permits)
+            present = {entry.pod.uid for entry in entries}
+            self._followed = {u: f for u, f in self._followed.items() if u in present}
             self._count()
             now = self._clock()
             next_look = min((max(0.0, f.due - now) for f in self._followed.values()), default=1.0)
@@ -90,17 +96,23 @@ class Enforcer:
                 followed.due = 0.0
 
     def release(self, pod_uid: str) -> bool:
-        """Take a pod's threads out of its groups, remove them, and strike it from the book.
+        """Send a pod's threads home, let the kernel give up what it holds, and forget the pod.
 
-        False when threads keep a group alive: the next look tries again.
+        False when threads keep it, or the bandwidth of SCHED_DEADLINE threads is in use until
+        their period has passed: the next look tries again.
         """
         with self._book.lock:
-            followed = self._following(GroupName(pod_uid=pod_uid, index=0))
+            followed = self._following(pod_uid)
             try:
-                gone = self._withdraw(pod_uid) and self._book.forget(pod_uid)
+                self._kernel.know(held_by(*self._book.entries()))
+                gone = self._withdraw(pod_uid)
+                self._note_deadlines(self._book.find(pod_uid), followed)
+                followed.parts, followed.failure = {}, ""
+                gone = gone and not self._lag(pod_uid) and self._book.forget(pod_uid)
             except (KernelError, UnavailableError) as error:
                 self._metrics.failures.inc()
                 if str(error) != followed.failure:
+                    followed.failed = self._clock()
                     log.warning("not released", extra={"pod": pod_uid, "cause": str(error)})
                 followed.failure = str(error)
                 return False
@@ -108,32 +120,24 @@ class Enforcer:
                 log.info("bandwidth given back", extra={"pod": pod_uid})
             return gone
 
-    def sweep(self) -> tuple[GroupName, ...]:
-        """Dismantle groups of ours that the book does not know; returns those that it found."""
+    def sweep(self) -> tuple[Stray, ...]:
+        """Undo what is ours in the kernel and the book does not know; returns what was found."""
         with self._book.lock:
-            orphans = tuple(
-                name
-                for name in self._kernel.groups.names()
-                if not _is_reserved(self._book.find(name.pod_uid), name)
-            )
-            for name in orphans:
-                try:
-                    idle, cause = self._kernel.dismantle(name, {}), ""
-                except KernelError as error:
+            self._kernel.know(held_by(*self._book.entries()))
+            self._kernel.homes.keep_only_living()
+            strays: list[Stray] = []
+            for _, back_end in self._kernel.all():
+                strays += back_end.sweep()
+            for stray in strays:
+                if stray.cause:
                     self._metrics.failures.inc()
-                    idle, cause = False, str(error)
-                if name not in self._orphans:
+                if stray.what not in self._strays:
                     log.warning(
-                        "group without a reservation",
-                        extra={
-                            "pod": name.pod_uid,
-                            "index": name.index,
-                            "idle": idle,
-                            "cause": cause,
-                        },
+                        "without a reservation",
+                        extra={"what": stray.what, "idle": stray.idle, "cause": stray.cause},
                     )
-            self._orphans = frozenset(orphans)
-            return orphans
+            self._strays = frozenset(stray.what for stray in strays)
+            return tuple(strays)
 
     def watched(self) -> tuple[Path, ...]:
         """Directories whose next child may be a pod or container with a reservation."""
@@ -150,95 +154,100 @@ class Enforcer:
         with self._book.lock:
             entry = self._book.find(pod_uid)
             return {
-                (reservation.container, task): thread.tid
-                for name, reservation in (_groups(entry) if entry else ())
-                for task, thread in self._following(name).threads.items()
+                (held.reservation.container, task): thread.tid
+                for held in (held_by(entry) if entry else ())
+                for task, thread in self._part_threads(held).items()
             }
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """What is wrong at present, at most one condition for each reservation."""
+        with self._book.lock:
+            entries, now = self._book.entries(), self._clock()
+            return tuple(
+                condition
+                for entry in entries
+                if (followed := self._followed.get(entry.pod.uid)) is not None
+                for held in held_by(entry)
+                if (condition := judge(entry.phase, held, followed, now)) is not None
+            )
+
+    def _part_threads(self, held: Held) -> Mapping[str, Thread]:
+        followed = self._followed.get(held.name.pod_uid)
+        return {} if followed is None else followed.part(held.name).threads
 
     def _prepare(self, entries: Sequence[Entry]) -> Permits:
         """Move bands, and find out what else may change; who may grow is due."""
-        reserved = [(name, reservation) for _, name, reservation in _lowest_first(entries)]
+        reserved = held_by(*entries)
         move_bands(
             self._kernel.threads,
             (
                 (thread, priority)
-                for name, reservation in reserved
-                for task, priority in zip(reservation.tasks, reservation.priorities, strict=True)
-                if (thread := self._following(name).threads.get(task.name)) is not None
+                for held in reserved
+                for task, priority in zip(
+                    held.reservation.tasks, held.reservation.priorities, strict=False
+                )
+                if (thread := self._part_threads(held).get(task.name)) is not None
             ),
         )
         permits = self._cores.permits(reserved)
         for name in permits.grow:
-            self._following(name).due = 0.0
+            self._following(name.pod_uid).due = 0.0
         return permits
 
     def _end(self, pod_uid: str) -> None:
-        followed = self._following(GroupName(pod_uid=pod_uid, index=0))
+        followed = self._following(pod_uid)
         if followed.due <= self._clock() and not self.release(pod_uid):
-            followed.due = self._clock() + SLOW_RESCAN
+            followed.due = self._clock() + (self._lag(pod_uid) or SLOW_RESCAN)
 
-    def _look_at(
-        self, entry: Entry, name: GroupName, reservation: Reservation, permits: Permits
-    ) -> None:
-        followed = self._following(name)
+    def _look_at(self, entry: Entry, permits: Permits) -> None:
+        followed = self._following(entry.pod.uid)
         now = self._clock()
         if followed.due > now:
             return
-        try:
-            ids = self._statuses.container_ids(entry.pod.uid)
-            settled = self._containers.bring_in_line(
-                entry, name, reservation, followed, ids, permits=permits
-            )
-            followed.failure = ""
-        except KernelError as error:
-            settled = False
-            self._metrics.failures.inc()
-            if str(error) != followed.failure:
-                log.warning(
-                    "not enforced",
-                    extra={
-                        "pod": entry.pod.uid,
-                        "container": reservation.container,
-                        "cause": str(error),
-                    },
-                )
-            followed.failure = str(error)
+        ids = self._statuses.container_ids(entry.pod.uid)
+        reserved = held_by(entry)
+        self._note_deadlines(entry, followed)
+        settled = self._pods.bring_in_line(entry, reserved, followed, ids, permits=permits)
+        self._note_deadlines(entry, followed)
         unseen = followed.seen is None
         age = 0.0 if followed.seen is None else self._clock() - followed.seen
         followed.due = now + (SLOW_RESCAN if settled or unseen else rescan_delay(age))
 
+    def _note_deadlines(self, entry: Entry | None, followed: Followed) -> None:
+        """SCHED_DEADLINE threads of the pod may have run until this moment."""
+        if entry is not None and any(
+            followed.part(held.name).threads
+            for held in held_by(entry)
+            if held.reservation.mechanism is Mechanism.DEADLINE
+        ):
+            followed.dropped = self._clock()
+
+    def _lag(self, pod_uid: str) -> float:
+        """Seconds for which bandwidth of SCHED_DEADLINE threads is in use after they are gone.
+
+        A thread that used its budget at once has had the share of the core that it is entitled
+        to until its deadline, at most one period on (its 0-lag time is no later).
+        """
+        entry, followed = self._book.find(pod_uid), self._following(pod_uid)
+        periods = [
+            r.server.period
+            for r in (entry.reservations if entry is not None else ())
+            if r.mechanism is Mechanism.DEADLINE
+        ]
+        if followed.dropped is None or not periods:
+            return 0.0
+        return max(0.0, followed.dropped + max(periods) / NS_PER_S - self._clock())
+
     def _withdraw(self, pod_uid: str) -> bool:
-        names = [name for name in self._kernel.groups.names() if name.pod_uid == pod_uid]
-        gone = [self._kernel.dismantle(name, self._following(name).homes()) for name in names]
+        gone = [back_end.release(pod_uid) for _, back_end in self._kernel.all()]
         return all(gone)
 
-    def _following(self, name: GroupName) -> Followed:
-        return self._followed.setdefault(name, Followed())
+    def _following(self, pod_uid: str) -> Followed:
+        return self._followed.setdefault(pod_uid, Followed())
 
     def _count(self) -> None:
         tasks = [r.tasks for entry in self._book.entries() for r in entry.reservations]
-        enforced = sum(len(followed.threads) for followed in self._followed.values())
+        parts = [part for followed in self._followed.values() for part in followed.parts.values()]
+        enforced = sum(len(part.threads) for part in parts)
         self._metrics.tasks.labels(state="enforced").set(enforced)
         self._metrics.tasks.labels(state="waiting").set(sum(map(len, tasks)) - enforced)
-
-
-def _groups(entry: Entry) -> tuple[tuple[GroupName, Reservation], ...]:
-    return tuple(
-        (GroupName(pod_uid=entry.pod.uid, index=index), reservation)
-        for index, reservation in enumerate(entry.reservations)
-    )
-
-
-def _lowest_first(entries: Sequence[Entry]) -> list[tuple[Entry, GroupName, Reservation]]:
-    """Whom the kernel is to serve, the least urgent band first."""
-    reserved = [
-        (entry, name, reservation)
-        for entry in entries
-        if entry.phase is not Phase.RELEASING
-        for name, reservation in _groups(entry)
-    ]
-    return sorted(reserved, key=lambda one: min(one[2].priorities))
-
-
-def _is_reserved(entry: Entry | None, name: GroupName) -> bool:
-    return entry is not None and name.index < len(entry.reservations)

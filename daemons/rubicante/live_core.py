@@ -3,31 +3,37 @@
 The analyses speak of a fixed set. A job that sees parts of two sets is on time as well if running
 servers grow from the lowest band upwards, if between two growths, and before new threads start,
 every job of before has ended, and if no two running threads change their order in between.
+
+SCHED_DEADLINE threads beat every budget group, so one that is new makes the groups of its core
+grow first, or of all cores where it migrates. It is at no time below a server itself.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from daemons.rubicante.kernel.mechanism import GroupName
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
+from daemons.rubicante.kernel.mechanism import GroupName, Held
 from daemons.rubicante.kernel.threads import FIFO, Thread, Threads
-from k40s.cpu.model import Reservation
+from daemons.rubicante.placement import Kernel
+from k40s.cpu.model import ANY_CORE, Reservation
 from k40s.errors import KernelError
 from k40s.units import NS_PER_S
-
-Reserved = tuple[GroupName, Reservation]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permits:
-    """What may change at a moment: groups may grow, new threads may start on cores.
+    """What may change at a moment: servers may grow, new threads may not start on cores.
 
     In ``again`` seconds there may be more; None where nothing is held back by time.
     """
 
     grow: frozenset[GroupName]
-    enter: frozenset[int]
+    closed: frozenset[int]
     again: float | None
+
+    def may_enter(self, reservation: Reservation) -> bool:
+        """Whether threads of a reservation may start where they may run."""
+        core = reservation.core
+        return not self.closed if core == ANY_CORE else core not in self.closed
 
 
 class LiveCores:
@@ -37,35 +43,38 @@ class LiveCores:
     """
 
     def __init__(
-        self, *, groups: BudgetGroups, clock: Callable[[], float], held: Iterable[Reservation]
+        self, *, kernel: Kernel, clock: Callable[[], float], held: Sequence[Reservation]
     ) -> None:
-        self._groups = groups
+        self._kernel = kernel
         self._clock = clock
-        self._calm = {core: clock() + patience for core, patience in _patience(tuple(held)).items()}
+        self._calm = {core: clock() + patience for core, patience in _patience(held).items()}
 
-    def permits(self, reserved: Sequence[Reserved]) -> Permits:
+    def permits(self, reserved: Sequence[Held]) -> Permits:
         """What may change now. A permit to grow counts as used: the core is not calm after it."""
         now = self._clock()
-        patience = _patience([reservation for _, reservation in reserved])
-        lacking: dict[int, GroupName] = {}
-        for name, reservation in sorted(reserved, key=_lowest):
-            if reservation.core not in lacking and self._lacks(name, reservation):
-                lacking[reservation.core] = name
+        patience = _patience([held.reservation for held in reserved])
+        lacking = [held for held in sorted(reserved, key=_lowest) if self._lacks(held)]
+        first: dict[int, Held] = {}
+        for held in lacking:
+            first.setdefault(held.reservation.core, held)
         calm = {core for core in patience if self._calm.get(core, now) <= now}
-        for core in calm & lacking.keys():
+        grow = [held for held in lacking if _all_may_grow(_unit(held), lacking, first, calm)]
+        for held in grow:
+            core = held.reservation.core
             self._calm[core] = now + patience[core]
         waits = [self._calm[core] - now for core in patience if self._calm.get(core, now) > now]
         return Permits(
-            grow=frozenset(name for core, name in lacking.items() if core in calm),
-            enter=frozenset(calm - lacking.keys()),
+            grow=frozenset(held.name for held in grow),
+            closed=frozenset(core for core in patience if core not in calm or core in first),
             again=min(waits, default=None),
         )
 
-    def _lacks(self, name: GroupName, reservation: Reservation) -> bool:
-        """Whether threads run in the group with less than the book grants."""
-        server = self._groups.server(name)
-        budget = 0 if server is None else server.budget
-        return budget < reservation.server.budget and bool(self._groups.members(name))
+    def _lacks(self, held: Held) -> bool:
+        """Whether threads run with less than the book grants."""
+        back_end = self._kernel.of(held)
+        given = back_end.given(held)
+        budget = 0 if given is None else given.budget
+        return budget < held.reservation.server.budget and bool(back_end.members(held))
 
 
 def move_bands(threads: Threads, wanted: Iterable[tuple[Thread, int]]) -> None:
@@ -92,13 +101,31 @@ def _lives(threads: Threads, thread: Thread) -> bool:
     return found is not None and found.started == thread.started
 
 
-def _lowest(reserved: Reserved) -> tuple[int, GroupName]:
-    name, reservation = reserved
-    return min(reservation.priorities), name
+def _lowest(held: Held) -> tuple[int, GroupName]:
+    return min(held.reservation.priorities, default=0), held.name
+
+
+def _unit(held: Held) -> Hashable:
+    """What grows as one: a budget group, on all the cores that it serves."""
+    number = held.reservation.group
+    return held.name if number is None else number
+
+
+def _all_may_grow(
+    unit: Hashable, lacking: Sequence[Held], first: dict[int, Held], calm: set[int]
+) -> bool:
+    """Whether a group's turn has come on each core where its threads run."""
+    users = [held for held in lacking if _unit(held) == unit]
+    return all(
+        held.reservation.core in calm and first[held.reservation.core] == held for held in users
+    )
 
 
 def _patience(held: Sequence[Reservation]) -> dict[int, float]:
-    """Core → seconds after which all jobs that saw its former state have ended."""
+    """Core → seconds after which all jobs that saw its former state have ended.
+
+    A reservation that may run on any core counts on each, for its jobs may be there.
+    """
     longest: dict[int, tuple[int, int]] = {}
     for reservation in held:
         period, deadline = longest.get(reservation.core, (0, 0))
@@ -106,4 +133,8 @@ def _patience(held: Sequence[Reservation]) -> dict[int, float]:
             max(period, reservation.server.period),
             max(deadline, *(task.deadline for task in reservation.tasks)),
         )
-    return {core: (period + deadline) / NS_PER_S for core, (period, deadline) in longest.items()}
+    roaming = longest.pop(ANY_CORE, (0, 0))
+    return {
+        core: (max(period, roaming[0]) + max(deadline, roaming[1])) / NS_PER_S
+        for core, (period, deadline) in longest.items()
+    }

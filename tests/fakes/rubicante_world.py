@@ -10,15 +10,18 @@ from prometheus_client import CollectorRegistry
 
 from daemons.rubicante.book import Admit, Book
 from daemons.rubicante.enforcer import Enforcer
+from daemons.rubicante.kernel.homes import Homes
+from daemons.rubicante.kernel.mechanism import BackEnd
 from daemons.rubicante.kernel.pod_tree import PodTree
 from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
+from daemons.rubicante.kernel.rt_groups import RtCgroups
 from daemons.rubicante.kernel.threads import Threads
 from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics
 from daemons.rubicante.placement import Kernel
 from daemons.rubicante.pods import NodePods
 from daemons.rubicante.reservations import Reservations
 from k40s.cpu.admission import admit
-from k40s.cpu.model import CpuNode
+from k40s.cpu.model import CpuNode, Mechanism
 from k40s.cpu.workload import TaskContract, WcetTable, Workload
 from k40s.criticality import Criticality
 from k40s.node_api import PodRef, ReservationRequest
@@ -110,6 +113,7 @@ class World:
     server: FakeApiServer = field(default_factory=FakeApiServer)
     cgroup_root: str = "/k8s"
     admit: Admit = admit
+    back_ends: Mapping[Mechanism, BackEnd] = field(default_factory=dict)
     enforceable: bool = True
     opened: bool = True
     woken: int = 0
@@ -123,12 +127,16 @@ class World:
             lease=Nanoseconds(60 * NS_PER_S),
             clock=lambda: round(self.seconds * NS_PER_S),
         )
+        self.groups = BudgetGroups(system=self.system, root=CPU, prefix=PREFIX, wait=self._wait)
+        threads = Threads(system=self.system, proc=PROC)
+        tree = PodTree(system=self.system, cpu_root=CPU, cgroup_root=self.cgroup_root)
+        homes = Homes(threads=threads, tree=tree, cores=self.system.cores)
+        back_end = RtCgroups(groups=self.groups, threads=threads, homes=homes)
         self.kernel = Kernel(
-            system=self.system,
-            groups=BudgetGroups(system=self.system, root=CPU, prefix=PREFIX, wait=self._wait),
-            threads=Threads(system=self.system, proc=PROC),
-            tree=PodTree(system=self.system, cpu_root=CPU, cgroup_root=self.cgroup_root),
-            cores=self.system.cores,
+            back_ends={Mechanism.RT_CGROUP: back_end, **self.back_ends},
+            threads=threads,
+            tree=tree,
+            homes=homes,
         )
         self.pods = NodePods(book=self.book, changed=self._wake)
         self.enforcement = EnforcementMetrics(self.registry)

@@ -1,15 +1,17 @@
 """Budget groups: cgroups (v1, cpu controller) of our own, each a server (Q, P) for few threads.
 
 They lie at the top of the cpu hierarchy, so that one level alone throttles, and a thread is in
-one of them by its TID while all its other cgroups stay those of its container. The kernel's rules
-that shape this module:
+one of them by its TID while all its other cgroups stay those of its container. A group belongs to
+one reservation, or is shared by reservations on different cores. The kernel's rules that shape
+this module:
 
 - a new group has runtime 0, and its period is set before its runtime;
 - a period of a live group never changes (it would stall for up to the old period);
-- a budget grows in place without a gap, and is never lowered while a thread is inside;
+- a budget grows in place without a gap, and is never lowered while a group is live;
 - a removed group counts against the node for some 25 ms more, so EINVAL is retried.
 
-Only groups whose name is our prefix, a pod UID and a number are ever touched.
+A group is live while a real-time thread is inside; others do not use its budget. Only groups
+whose name is our prefix and a pod UID with a number, or ``shared`` with one, are ever touched.
 """
 
 import errno
@@ -27,6 +29,8 @@ DEAD_GROUP_SECONDS = 0.5
 """How long EINVAL may mean that a removed group still counts; 14 to 24 ms were seen.
 
 The extender waits 0.7 s for the answer to a reservation."""
+Group = GroupName | int
+"""A reservation's own group, or the shared one of that number."""
 _RETRY_SECONDS = 0.005
 _REMOVAL_TRIES = 20
 
@@ -44,23 +48,43 @@ class BudgetGroups:
         self._root = root
         self._prefix = prefix
         self._wait = wait
-        self._name = re.compile(rf"{re.escape(prefix)}-({UID.pattern})-(0|[1-9][0-9]{{0,3}})")
+        number = "(0|[1-9][0-9]{0,3})"
+        self._own = re.compile(rf"{re.escape(prefix)}-({UID.pattern})-{number}")
+        self._shared = re.compile(rf"{re.escape(prefix)}-shared-{number}")
 
-    def path(self, name: GroupName) -> Path:
+    def path(self, group: Group) -> Path:
         """Where a group is, or would be."""
-        return self._root / f"{self._prefix}-{name.pod_uid}-{name.index}"
+        if isinstance(group, int):
+            return self._root / f"{self._prefix}-shared-{group}"
+        return self._root / f"{self._prefix}-{group.pod_uid}-{group.index}"
 
     def names(self) -> tuple[GroupName, ...]:
-        """All groups of ours that exist."""
-        found = map(self._name.fullmatch, self._system.directories(self._root))
+        """All reservations' own groups that exist."""
+        found = map(self._own.fullmatch, self._system.directories(self._root))
         return tuple(
             sorted(GroupName(pod_uid=match[1], index=int(match[2])) for match in found if match)
         )
 
-    def server(self, name: GroupName) -> Server | None:
+    def numbers(self) -> tuple[int, ...]:
+        """All shared groups that exist."""
+        found = map(self._shared.fullmatch, self._system.directories(self._root))
+        return tuple(sorted(int(match[1]) for match in found if match))
+
+    def is_live(self, group: Group) -> bool:
+        """Whether a real-time thread is inside."""
+        return any(self.is_real_time(tid) for tid in self.members(group))
+
+    def is_real_time(self, tid: int) -> bool:
+        """Whether a thread runs at a real-time priority; False when it died."""
+        try:
+            return self._system.policy(tid)[1] > 0
+        except ProcessLookupError:
+            return False
+
+    def server(self, group: Group) -> Server | None:
         """What a group gives; None when it does not exist or has no budget yet."""
         try:
-            runtime, period = self._figures(name)
+            runtime, period = self._figures(group)
         except FileNotFoundError:
             return None
         if runtime <= 0:
@@ -69,95 +93,104 @@ class BudgetGroups:
             budget=Nanoseconds(runtime * NS_PER_US), period=Nanoseconds(period * NS_PER_US)
         )
 
-    def members(self, name: GroupName) -> tuple[int, ...]:
+    def members(self, group: Group) -> tuple[int, ...]:
         """TIDs inside; empty for a group that does not exist."""
         try:
-            return tuple(map(int, self._system.read(self.path(name) / "tasks").split()))
+            return tuple(map(int, self._system.read(self.path(group) / "tasks").split()))
         except FileNotFoundError:
             return ()
 
-    def ensure(self, name: GroupName, server: Server, *, patient: bool = False) -> bool:
+    def ensure(self, group: Group, server: Server, *, patient: bool = False) -> bool:
         """Make the group give at least ``server``; True when something was written.
 
-        A group whose threads run keeps a larger budget. Raises ``KernelError`` when the kernel
-        refuses, and for another period while threads are inside. With ``patient``, EINVAL is
-        retried for as long as it may be due to a group that was just removed.
+        A live group keeps a larger budget. Raises ``KernelError`` when the kernel refuses, and for
+        another period of a live group. With ``patient``, EINVAL is retried for as long as it may
+        be due to a group that was just removed.
         """
         budget, period = server.budget // NS_PER_US, server.period // NS_PER_US
         try:
-            made = self.server(name) is None and self._make(name)
-            has_budget, has_period = self._figures(name)
+            made = self.server(group) is None and self._make(group)
+            has_budget, has_period = self._figures(group)
             if has_period != period:
-                if self.members(name):
-                    raise KernelError(f"{self.path(name).name}: the period of a live group stays")
-                self._set(name, "cpu.rt_runtime_us", 0)
-                self._set(name, "cpu.rt_period_us", period)
+                if self.is_live(group):
+                    raise KernelError(f"{self.path(group).name}: the period of a live group stays")
+                self._set(group, "cpu.rt_runtime_us", 0)
+                self._set(group, "cpu.rt_period_us", period)
                 has_budget = 0
-            if has_budget == budget or (has_budget > budget and self.members(name)):
+            if has_budget == budget or (has_budget > budget and self.is_live(group)):
                 return made
-            self._set_runtime(name, budget, DEAD_GROUP_SECONDS if patient else 0.0)
+            self._set_runtime(group, budget, DEAD_GROUP_SECONDS if patient else 0.0)
         except OSError as error:
-            raise KernelError(f"{self.path(name).name}: {error}") from error
+            raise KernelError(f"{self.path(group).name}: {error}") from error
         return True
 
-    def take_in(self, name: GroupName, tid: int) -> bool:
+    def take_in(self, group: Group, tid: int) -> bool:
         """Move one thread, and no other of its process, into the group; False when it died."""
-        return move(self._system, tid, self.path(name))
+        return move(self._system, tid, self.path(group))
 
-    def remove(self, name: GroupName) -> bool:
+    def put_back(self, tid: int, cgroup: Path) -> bool:
+        """Move one thread out of its group; False when it died or the cgroup is gone."""
+        try:
+            return move(self._system, tid, cgroup)
+        except KernelError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return False
+            raise
+
+    def remove(self, group: Group) -> bool:
         """Remove a group that no thread is in; False while one is. An absent group is removed."""
         for attempt in range(_REMOVAL_TRIES):
             if attempt:
                 self._wait(_RETRY_SECONDS)
-            if self.members(name):
+            if self.members(group):
                 return False
             try:
-                self._system.remove_directory(self.path(name))
+                self._system.remove_directory(self.path(group))
             except FileNotFoundError:
                 return True
             except OSError as error:
                 if error.errno != errno.EBUSY:
-                    raise KernelError(f"rmdir {self.path(name).name}: {error}") from error
+                    raise KernelError(f"rmdir {self.path(group).name}: {error}") from error
             else:
                 return True
         return False
 
-    def idle(self, name: GroupName) -> None:
+    def idle(self, group: Group) -> None:
         """Take the budget from a group that holds no real-time thread any more."""
         try:
-            self._set(name, "cpu.rt_runtime_us", 0)
+            self._set(group, "cpu.rt_runtime_us", 0)
         except FileNotFoundError:
             return
         except OSError as error:
-            raise KernelError(f"{self.path(name).name}: {error}") from error
+            raise KernelError(f"{self.path(group).name}: {error}") from error
 
-    def _make(self, name: GroupName) -> bool:
+    def _make(self, group: Group) -> bool:
         try:
-            self._system.make_directory(self.path(name))
+            self._system.make_directory(self.path(group))
         except FileExistsError:
             return False
         return True
 
-    def _figures(self, name: GroupName) -> tuple[int, int]:
-        path = self.path(name)
+    def _figures(self, group: Group) -> tuple[int, int]:
+        path = self.path(group)
         return (
             int(self._system.read(path / "cpu.rt_runtime_us")),
             int(self._system.read(path / "cpu.rt_period_us")),
         )
 
-    def _set_runtime(self, name: GroupName, runtime: int, patience: float) -> None:
+    def _set_runtime(self, group: Group, runtime: int, patience: float) -> None:
         waited = 0.0
         while True:
             try:
-                return self._set(name, "cpu.rt_runtime_us", runtime)
+                return self._set(group, "cpu.rt_runtime_us", runtime)
             except OSError as error:
                 if error.errno != errno.EINVAL or waited >= patience:
                     raise
             self._wait(_RETRY_SECONDS)
             waited += _RETRY_SECONDS
 
-    def _set(self, name: GroupName, file: str, value: int) -> None:
-        path = self.path(name) / file
+    def _set(self, group: Group, file: str, value: int) -> None:
+        path = self.path(group) / file
         if int(self._system.read(path)) == value:
             return
         self._system.write(path, str(value))

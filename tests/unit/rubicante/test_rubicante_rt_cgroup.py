@@ -43,6 +43,7 @@ def test_what_is_as_it_should_be_is_not_written(system: FakeKernel, groups: Budg
 def test_grows_a_live_group_and_never_shrinks_it(system: FakeKernel, groups: BudgetGroups) -> None:
     groups.ensure(NAME, server(20))
     tid = system.spawn(groups.path(NAME), "ctl")
+    system.set_policy(tid, FIFO, 90)
 
     groups.ensure(NAME, server(30))
     groups.ensure(NAME, server(10))
@@ -55,7 +56,7 @@ def test_grows_a_live_group_and_never_shrinks_it(system: FakeKernel, groups: Bud
 
 def test_never_changes_the_period_of_a_live_group(system: FakeKernel, groups: BudgetGroups) -> None:
     groups.ensure(NAME, server(20))
-    system.spawn(groups.path(NAME), "ctl")
+    system.set_policy(system.spawn(groups.path(NAME), "ctl"), FIFO, 90)
 
     with pytest.raises(KernelError, match="the period of a live group stays"):
         groups.ensure(NAME, server(20, 50))
