@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from k40s.annotations import CRITICALITY_KEY, TASKS_KEY, read_workload
+from k40s.annotations import CRITICALITY_KEY, ENFORCEMENT_KEY, TASKS_KEY, read_workload
 from k40s.cpu.workload import Workload
 from k40s.errors import InvalidAnnotationError
 from k40s.reasons import Reason
 
-Signature = tuple[str | None, str | None, str | None, tuple[str, ...]]
+Signature = tuple[str | None, str | None, str | None, str | None, tuple[str, ...]]
 """All that a workload is made of: two equal signatures are the same workload."""
 
 _MAX_TEXT = 400
@@ -50,6 +50,7 @@ class Contracts:
                 labels.get(CRITICALITY_KEY),
                 annotations.get(CRITICALITY_KEY),
                 tasks,
+                annotations.get(ENFORCEMENT_KEY),
                 containers if tasks is not None else (),
             )
         )
@@ -77,8 +78,8 @@ class Contracts:
 
 
 def _read(signature: Signature) -> Contract:
-    label, annotation, tasks, containers = signature
-    annotations = {CRITICALITY_KEY: annotation, TASKS_KEY: tasks}
+    label, annotation, tasks, enforcement, containers = signature
+    annotations = {CRITICALITY_KEY: annotation, TASKS_KEY: tasks, ENFORCEMENT_KEY: enforcement}
     try:
         workload = read_workload(
             labels={} if label is None else {CRITICALITY_KEY: label},

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from k40s.allocation import (
+    core_name,
     format_allocation,
     parse_allocation,
     read_real_time_criticality,
     read_server,
+    require_distinct,
     server_json,
 )
+from k40s.annotations.reservation_rows import HIGHEST_CORE
 from k40s.annotations.workload import read_tasks, task_json
-from k40s.cpu.model import Reservation
+from k40s.cpu.model import ANY_CORE, Mechanism, Reservation
 from k40s.cpu.workload import Workload
 from k40s.errors import InvalidInputError
 from k40s.reasons import Reason
@@ -39,7 +42,6 @@ MAX_BODY = 128 * 1024
 MAX_GENERATION = 10**18 - 1
 
 _MAX_DETAIL = 2000
-_MAX_CORE = 9999
 _MAX_GRANTED = 64
 _UID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -96,6 +98,8 @@ def format_reservation_request(request: ReservationRequest) -> bytes:
         "criticality": request.workload.criticality.name,
         "tasks": [task_json(task) for task in request.workload.tasks],
     }
+    if request.workload.mechanism is not None:
+        written["enforcement"] = request.workload.mechanism.value
     if request.generation is not None:
         written["generation"] = request.generation
     return format_json(written).encode()
@@ -107,14 +111,18 @@ def parse_reservation_request(body: bytes, *, pod_uid: str | None) -> Reservatio
     Raises ``InvalidInputError``.
     """
     field = _read_body(body, "request body").fields(
-        ("pod", "criticality", "tasks"), ("generation",)
+        ("pod", "criticality", "tasks"), ("enforcement", "generation")
     )
     pod = _read_pod(field["pod"], pod_uid)
     criticality = read_real_time_criticality(field["criticality"])
     tasks = read_tasks(field["tasks"], criticality=criticality)
     return ReservationRequest(
         pod=pod,
-        workload=Workload(criticality=criticality, tasks=tasks),
+        workload=Workload(
+            criticality=criticality,
+            tasks=tasks,
+            mechanism=field["enforcement"].member_of(Mechanism) if "enforcement" in field else None,
+        ),
         generation=field["generation"].integer(0, MAX_GENERATION)
         if "generation" in field
         else None,
@@ -128,7 +136,9 @@ def format_admission_answer(answer: AdmissionAnswer) -> bytes:
             "schedulable": answer.schedulable,
             "reason": None if answer.reason is None else answer.reason.value,
             "detail": answer.detail[:_MAX_DETAIL],
-            "utilization": {str(core): str(used) for core, used in answer.utilization.items()},
+            "utilization": {
+                str(core_name(core)): str(used) for core, used in answer.utilization.items()
+            },
             "granted": [_granted_json(held) for held in answer.granted],
             "generation": answer.generation,
         }
@@ -145,13 +155,15 @@ def parse_admission_answer(body: bytes) -> AdmissionAnswer:
     reason = _read_reason(field["reason"])
     if schedulable != (reason is None):
         raise field["reason"].invalid("null exactly when the pod is schedulable")
-    granted = field["granted"].items(at_most=_MAX_GRANTED)
+    places = field["granted"].items(at_most=_MAX_GRANTED)
+    granted = tuple(_read_granted(place) for place in places)
+    require_distinct(granted, places)
     return AdmissionAnswer(
         schedulable=schedulable,
         reason=reason,
         detail=field["detail"].text(_DETAIL, f"a text of at most {_MAX_DETAIL} characters"),
         utilization=_read_utilization(field["utilization"]),
-        granted=tuple(_read_granted(held) for held in granted),
+        granted=granted,
         generation=field["generation"].integer(0, MAX_GENERATION),
     )
 
@@ -194,9 +206,12 @@ def _read_reason(place: Json) -> Reason | None:
 def _read_utilization(place: Json) -> dict[int, Fraction]:
     used: dict[int, Fraction] = {}
     for name, member in place.members().items():
-        if _CORE.fullmatch(name) is None:
-            raise member.invalid(f"under a core's number from 0 to {_MAX_CORE}")
-        used[int(name)] = member.fraction()
+        if name == core_name(ANY_CORE):
+            used[ANY_CORE] = member.fraction()
+        elif _CORE.fullmatch(name):
+            used[int(name)] = member.fraction()
+        else:
+            raise member.invalid(f'under a core\'s number from 0 to {HIGHEST_CORE}, or "any"')
     return used
 
 

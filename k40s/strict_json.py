@@ -9,10 +9,14 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
+from typing import TypeVar
 
 from k40s.errors import InvalidInputError
 from k40s.units import DURATION_FORM, Nanoseconds, parse_duration
+
+E = TypeVar("E", bound=StrEnum)
 
 MAX_TEXT = 64 * 1024
 """Longest text, in characters, that is looked into at all."""
@@ -100,6 +104,13 @@ class Json:
         if not isinstance(self.value, bool):
             raise self.invalid("true or false")
         return self.value
+
+    def member_of(self, kind: type[E]) -> E:
+        """One of an enumeration's texts."""
+        for member in kind:
+            if self.value == member:
+                return member
+        raise self.invalid(" or ".join(_quoted(member) for member in kind))
 
     def duration(self) -> Nanoseconds:
         """A positive duration with its unit; a bare number is refused."""

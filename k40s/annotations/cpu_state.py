@@ -14,7 +14,7 @@ from itertools import groupby
 from k40s.annotations.keys import CPU_STATE_KEY
 from k40s.annotations.node_assurance import MAX_LEASE, MIN_LEASE
 from k40s.annotations.reservation_rows import format_reservation, read_reservations
-from k40s.cpu.model import CpuNode
+from k40s.cpu.model import ANY_CORE, CpuNode, DeadlineOffer, Domain, Packing
 from k40s.errors import InvalidAnnotationError
 from k40s.strict_json import Json, format_json, read_json
 from k40s.units import NS_PER_S, Nanoseconds, format_duration
@@ -22,11 +22,15 @@ from k40s.units import NS_PER_S, Nanoseconds, format_duration
 MAX_STATE = 1024
 """Longest annotation with reservations, in bytes; beyond it only utilizations are written."""
 
-_VERSION = 1
+_VERSION = 2
+_FIRST_VERSION = 1
+"""Had no budget groups, no SCHED_DEADLINE and no packing; what it wrote is read as such."""
 _HEAD = (
     *("v", "gen", "test", "mech", "url", "lease"),
     *("tick", "cap", "core_cap", "platform", "factor", "cores"),
 )
+_WIDENED = ("groups", "dl", "pack")
+_SHARED = "shared"
 _MILLION = 1_000_000
 _MAX_CORES = 1024
 _MAX_GENERATION = 10**18 - 1
@@ -43,8 +47,9 @@ class CpuState:
     """What the extender must know to judge a pod on a node without asking it.
 
     ``test`` names the schedulability test, ``mechanism`` what enforces budgets ("rt-cgroup",
-    "none"), ``endpoint`` where the daemon answers. ``complete`` tells whether ``node`` holds all
-    reservations; where it does not, ``utilization`` (by core) is all there is.
+    "deadline", "rt-cgroup+deadline", "none"), ``endpoint`` where the daemon answers. ``complete``
+    tells whether ``node`` holds all reservations; where it does not, ``utilization`` is all there
+    is: by core, and under ``ANY_CORE`` where the node has a shared root domain.
     """
 
     generation: int
@@ -57,7 +62,7 @@ class CpuState:
     complete: bool
 
     def __post_init__(self) -> None:
-        if set(self.utilization) != set(self.node.cores):
+        if set(self.utilization) != set(_places(self.node)):
             raise ValueError("utilization names other cores than the node")
         if not MIN_LEASE <= self.lease <= MAX_LEASE:
             raise ValueError("a lease lasts 1 s to 3600 s")
@@ -85,12 +90,13 @@ def format_cpu_state(value: CpuState) -> str:
         "platform": node.platform,
         "factor": str(node.platform_factor),
         "cores": format_cores(node.cores),
+        **_widened(node),
     }
     if value.complete:
         whole = format_json(head | {"res": [format_reservation(r) for r in node.reservations]})
         if len(whole) <= MAX_STATE:
             return whole
-    millionths = [int(value.utilization[core] * _MILLION) for core in node.cores]
+    millionths = [int(value.utilization[core] * _MILLION) for core in _places(node)]
     return format_json(head | {"util": millionths})
 
 
@@ -99,25 +105,18 @@ def parse_cpu_state(text: str) -> CpuState:
     whole = read_json(text, source=CPU_STATE_KEY, error=InvalidAnnotationError)
     version = whole.members().get("v")
     if version is not None:
-        version.integer(_VERSION, _VERSION)
-    field = whole.fields(_HEAD, ("res", "util"))
+        version.integer(_FIRST_VERSION, _VERSION)
+    field = whole.fields(_HEAD, (*_WIDENED, "res", "util"))
     if ("res" in field) == ("util" in field):
         raise whole.invalid("either res or util")
-    cores = _read_cores(field["cores"])
+    node = _read_node(field)
+    places = _places(node)
     complete = "res" in field
-    node = CpuNode(
-        cores=cores,
-        tick=_read_tick(field["tick"]),
-        node_capacity=_read_capacity(field["cap"], len(cores)),
-        core_capacity=_read_capacity(field["core_cap"], 1),
-        platform=field["platform"].text(_PLATFORM, "a platform's name"),
-        platform_factor=_read_factor(field["factor"]),
-        reservations=read_reservations(field["res"], cores) if complete else (),
-    )
     if complete:
-        utilization = {core: node.utilization(core) for core in cores}
+        node = node.holding(read_reservations(field["res"], places))
+        utilization = node.utilizations()
     else:
-        utilization = _read_millionths(field["util"], cores)
+        utilization = _read_millionths(field["util"], node)
     lease = field["lease"].duration()
     if not MIN_LEASE <= lease <= MAX_LEASE:
         raise field["lease"].invalid("1s to 3600s")
@@ -130,6 +129,57 @@ def parse_cpu_state(text: str) -> CpuState:
         node=node,
         utilization=utilization,
         complete=complete,
+    )
+
+
+def _places(node: CpuNode) -> tuple[int, ...]:
+    """Where reservations can be: the cores, and a shared root domain."""
+    shared = node.deadline is not None and node.deadline.domain is Domain.SHARED
+    return (*node.cores, ANY_CORE) if shared else node.cores
+
+
+def _widened(node: CpuNode) -> dict[str, object]:
+    """What differs from a node with rt-cgroups alone, one for each reservation, and first fit."""
+    written: dict[str, object] = {}
+    if node.shared_groups:
+        written["groups"] = _SHARED
+    if node.deadline is not None:
+        offer = node.deadline
+        tick, capacity = format_duration(offer.tick), str(offer.capacity)
+        written["dl"] = [tick, capacity, offer.domain.value, offer.cpus]
+    if node.packing is not Packing.FIRST_FIT:
+        written["pack"] = node.packing.value
+    return written
+
+
+def _read_node(field: Mapping[str, Json]) -> CpuNode:
+    cores = _read_cores(field["cores"])
+    if "groups" in field and field["groups"].value != _SHARED:
+        raise field["groups"].invalid(f'"{_SHARED}", or no such field')
+    return CpuNode(
+        cores=cores,
+        tick=_read_tick(field["tick"]),
+        node_capacity=_read_capacity(field["cap"], len(cores)),
+        core_capacity=_read_capacity(field["core_cap"], 1),
+        platform=field["platform"].text(_PLATFORM, "a platform's name"),
+        platform_factor=_read_factor(field["factor"]),
+        shared_groups="groups" in field,
+        deadline=_read_offer(field["dl"]) if "dl" in field else None,
+        packing=field["pack"].member_of(Packing) if "pack" in field else Packing.FIRST_FIT,
+    )
+
+
+def _read_offer(place: Json) -> DeadlineOffer:
+    tick, capacity, domain, cpus = place.items(at_least=4, at_most=4)
+    kind = domain.member_of(Domain)
+    share = _read_capacity(capacity, 1)
+    if share == 0:
+        raise capacity.invalid("a capacity above zero")
+    return DeadlineOffer(
+        tick=_read_tick(tick),
+        capacity=share,
+        domain=kind,
+        cpus=cpus.integer(1, _MAX_CORES if kind is Domain.SHARED else 1),
     )
 
 
@@ -179,9 +229,12 @@ def _read_factor(place: Json) -> Fraction:
     return factor
 
 
-def _read_millionths(place: Json, cores: tuple[int, ...]) -> dict[int, Fraction]:
-    counts = place.items(at_least=len(cores), at_most=len(cores))
+def _read_millionths(place: Json, node: CpuNode) -> dict[int, Fraction]:
+    """Of a core at most 1, of a shared root domain at most its CPUs."""
+    places = _places(node)
+    counts = place.items(at_least=len(places), at_most=len(places))
+    cpus = node.deadline.cpus if node.deadline is not None else 1
     return {
-        core: Fraction(count.integer(0, _MILLION), _MILLION)
-        for core, count in zip(cores, counts, strict=True)
+        core: Fraction(count.integer(0, _MILLION * (cpus if core == ANY_CORE else 1)), _MILLION)
+        for core, count in zip(places, counts, strict=True)
     }

@@ -4,6 +4,8 @@ CRITICALITY_KEY = "k40s.io/criticality"
 """Pod annotation or label, by the application team: ``NO``, ``LOW`` or ``HI``."""
 TASKS_KEY = "k40s.io/tasks"
 """Pod annotation, by the application team: JSON list of real-time tasks."""
+ENFORCEMENT_KEY = "k40s.io/enforcement"
+"""Pod annotation, by the application team: what shall hold its tasks."""
 ALLOCATION_KEY = "status.k40s.io/cpu"
 """Pod annotation, by the extender: the servers that the pod was given."""
 

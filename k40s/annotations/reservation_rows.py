@@ -1,12 +1,24 @@
 """Reservations inside the published CPU state: one terse JSON array each, times in whole µs.
 
-``[uid, core, criticality, Q, P, [priority, …], [[C, T, D], …]]``; a task that has a priority of
-its own carries it as a fourth number.
+``[uid, core, criticality, Q, P, [priority, …], [[C, T, D], …], group]``; a task that has a priority
+of its own carries it as a fourth number, and ``group`` is there where the reservation shares a
+budget group. A SCHED_DEADLINE reservation has one task and no priorities, and core -1 where its
+thread migrates. Cores that tasks ask for are not written: whoever holds a reservation stays.
 """
 
 import re
+from collections.abc import Collection
 
-from k40s.cpu.model import HIGHEST_PRIORITY, MAX_PERIOD, MIN_PERIOD, Reservation, Server, Task
+from k40s.cpu.model import (
+    ANY_CORE,
+    HIGHEST_PRIORITY,
+    MAX_PERIOD,
+    MIN_PERIOD,
+    Mechanism,
+    Reservation,
+    Server,
+    Task,
+)
 from k40s.criticality import Criticality
 from k40s.strict_json import Json
 from k40s.units import NS_PER_US, Nanoseconds
@@ -14,25 +26,30 @@ from k40s.units import NS_PER_US, Nanoseconds
 UID_LENGTH = 8
 """How much of a pod's uid a row carries."""
 MAX_ROWS = 1024
+HIGHEST_CORE = 9999
+HIGHEST_GROUP = 9999
 
 _UID = re.compile(r"[ -~]{1,8}", re.ASCII)
 
 
 def format_reservation(held: Reservation) -> list[object]:
     """One row. Raises ``ValueError`` for a time that is not whole microseconds."""
-    rows: list[list[int]] = []
+    tasks: list[list[int]] = []
     for task in held.tasks:
-        row = [_micros(task.wcet), _micros(task.period), _micros(task.deadline)]
-        rows.append(row if task.priority is None else [*row, task.priority])
-    return [
+        figures = [_micros(task.wcet), _micros(task.period), _micros(task.deadline)]
+        tasks.append(figures if task.priority is None else [*figures, task.priority])
+    row: list[object] = [
         held.pod_uid[:UID_LENGTH],
         held.core,
         held.criticality.name,
         _micros(held.server.budget),
         _micros(held.server.period),
         list(held.priorities),
-        rows,
+        tasks,
     ]
+    if held.group is not None:
+        row.append(held.group)
+    return row
 
 
 def _micros(time: Nanoseconds) -> int:
@@ -42,21 +59,29 @@ def _micros(time: Nanoseconds) -> int:
     return whole
 
 
-def read_reservations(place: Json, cores: tuple[int, ...]) -> tuple[Reservation, ...]:
-    """Read all rows; containers and tasks, whose names are not written, are numbered."""
+def read_reservations(place: Json, cores: Collection[int]) -> tuple[Reservation, ...]:
+    """Read all rows; containers and tasks, whose names are not written, are numbered.
+
+    ``cores`` are those of the node, with ``ANY_CORE`` where it has a shared root domain.
+    """
     rows = place.items(at_most=MAX_ROWS)
     return tuple(_read_row(row, f"c{index}", cores) for index, row in enumerate(rows))
 
 
-def _read_row(row: Json, container: str, cores: tuple[int, ...]) -> Reservation:
-    uid, core, criticality, budget, period, priorities, tasks = row.items(at_least=7, at_most=7)
-    number = core.integer(0, 9999)
-    if number not in cores:
+def _read_row(row: Json, container: str, cores: Collection[int]) -> Reservation:
+    uid, core, criticality, budget, period, priorities, tasks, *group = row.items(
+        at_least=7, at_most=8
+    )
+    levels = priorities.items(at_most=HIGHEST_PRIORITY)
+    count = len(levels) or 1
+    number = core.integer(ANY_CORE, HIGHEST_CORE)
+    if number not in cores or (number == ANY_CORE and levels):
         raise core.invalid("a core of the node")
+    if group and not levels:
+        raise group[0].invalid("no group, because the row has no priorities")
     if criticality.value not in ("LOW", "HI"):
         raise criticality.invalid('"LOW" or "HI"')
     length = period.integer(1, MAX_PERIOD // NS_PER_US)
-    levels = priorities.items(at_least=1, at_most=HIGHEST_PRIORITY)
     return Reservation(
         pod_uid=uid.text(_UID, "the beginning of a pod's uid"),
         container=container,
@@ -65,9 +90,11 @@ def _read_row(row: Json, container: str, cores: tuple[int, ...]) -> Reservation:
         server=Server(budget=_nanos(budget.integer(1, length)), period=_nanos(length)),
         tasks=tuple(
             _read_task(task, f"t{index}")
-            for index, task in enumerate(tasks.items(at_least=len(levels), at_most=len(levels)))
+            for index, task in enumerate(tasks.items(at_least=count, at_most=count))
         ),
         priorities=tuple(level.integer(1, HIGHEST_PRIORITY) for level in levels),
+        mechanism=Mechanism.RT_CGROUP if levels else Mechanism.DEADLINE,
+        group=group[0].integer(0, HIGHEST_GROUP) if group else None,
     )
 
 

@@ -4,8 +4,9 @@ import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from k40s.annotations.keys import CRITICALITY_KEY, TASKS_KEY
-from k40s.cpu.model import HIGHEST_PRIORITY, MAX_PERIOD, MIN_PERIOD
+from k40s.annotations.keys import CRITICALITY_KEY, ENFORCEMENT_KEY, TASKS_KEY
+from k40s.annotations.reservation_rows import HIGHEST_CORE
+from k40s.cpu.model import HIGHEST_PRIORITY, MAX_PERIOD, MIN_PERIOD, Mechanism
 from k40s.cpu.workload import TaskContract, WcetTable, Workload
 from k40s.criticality import Criticality, parse_criticality
 from k40s.errors import InvalidAnnotationError
@@ -35,6 +36,7 @@ def read_workload(
     """
     criticality = _read_criticality(labels, annotations)
     text = annotations.get(TASKS_KEY)
+    mechanism = _read_enforcement(annotations.get(ENFORCEMENT_KEY), tasks=text)
     if text is None:
         return Workload(criticality=criticality)
     if criticality is Criticality.NO:
@@ -49,7 +51,7 @@ def read_workload(
         criticality=criticality,
         containers=containers,
     )
-    return Workload(criticality=criticality, tasks=tasks)
+    return Workload(criticality=criticality, tasks=tasks, mechanism=mechanism)
 
 
 def parse_tasks(
@@ -95,7 +97,18 @@ def task_json(contract: TaskContract) -> dict[str, object]:
     }
     if contract.priority is not None:
         written["priority"] = contract.priority
+    if contract.core is not None:
+        written["core"] = contract.core
     return written
+
+
+def _read_enforcement(text: str | None, *, tasks: str | None) -> Mechanism | None:
+    if text is None:
+        return None
+    place = Json(value=text, source=ENFORCEMENT_KEY, error=InvalidAnnotationError)
+    if tasks is None:
+        raise place.invalid(f"no such annotation on a pod without {TASKS_KEY}")
+    return place.member_of(Mechanism)
 
 
 def _read_criticality(labels: Mapping[str, str], annotations: Mapping[str, str]) -> Criticality:
@@ -122,7 +135,7 @@ def _read_criticality(labels: Mapping[str, str], annotations: Mapping[str, str])
 def _read_task(
     place: Json, criticality: Criticality, containers: Collection[str] | None
 ) -> TaskContract:
-    field = place.fields(("name", "period", "wcet"), ("deadline", "container", "priority"))
+    field = place.fields(("name", "period", "wcet"), ("deadline", "container", "priority", "core"))
     period = field["period"].duration()
     if not MIN_PERIOD <= period <= MAX_PERIOD:
         raise field["period"].invalid(
@@ -140,6 +153,7 @@ def _read_task(
         deadline=deadline,
         wcet=_read_wcet(field["wcet"], deadline, criticality),
         priority=field["priority"].integer(1, HIGHEST_PRIORITY) if "priority" in field else None,
+        core=field["core"].integer(0, HIGHEST_CORE) if "core" in field else None,
     )
 
 

@@ -212,9 +212,22 @@ class CpuNode:
         mine = [r for r in self.reservations if r.core == core and r.priorities]
         return tuple(sorted(mine, key=lambda r: max(r.priorities), reverse=True))
 
+    def deadline_on(self, core: int) -> tuple[Reservation, ...]:
+        """The SCHED_DEADLINE reservations that may run on a core."""
+        return tuple(
+            r
+            for r in self.reservations
+            if r.core in (core, ANY_CORE) and r.mechanism is Mechanism.DEADLINE
+        )
+
     def utilization(self, core: int) -> Fraction:
         """ΣQ/P of the servers on a core."""
         return total_bandwidth(r for r in self.reservations if r.core == core)
+
+    def utilizations(self) -> dict[int, Fraction]:
+        """ΣQ/P of each core, and under ``ANY_CORE`` of a shared root domain where there is one."""
+        shared = self.deadline is not None and self.deadline.domain is Domain.SHARED
+        return {core: self.utilization(core) for core in (*self.cores, *[ANY_CORE] * shared)}
 
     def without(self, pod_uid: str) -> "CpuNode":
         """The node as it is when a pod's reservations are gone."""

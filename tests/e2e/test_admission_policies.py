@@ -124,6 +124,7 @@ def test_a_demanding_pod_goes_to_our_scheduler(cluster: Cluster) -> None:
         (HI, {}),
         ({"k40s.io/criticality": "hi"}, {}),
         ({"k40s.io/tasks": "[]"}, {}),
+        ({"k40s.io/enforcement": "deadline"}, {}),
         ({}, {"k40s.io/criticality": "LOW"}),
     ],
 )

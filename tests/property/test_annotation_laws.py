@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from k40s.annotations import (
     CRITICALITY_KEY,
+    ENFORCEMENT_KEY,
     TASKS_KEY,
     CpuState,
     NodeAssurance,
@@ -26,7 +27,17 @@ from k40s.annotations import (
     read_workload,
     task_json,
 )
-from k40s.cpu.model import CpuNode, Reservation, Server, Task
+from k40s.cpu.model import (
+    ANY_CORE,
+    CpuNode,
+    DeadlineOffer,
+    Domain,
+    Mechanism,
+    Packing,
+    Reservation,
+    Server,
+    Task,
+)
 from k40s.cpu.workload import TaskContract, WcetTable, Workload
 from k40s.criticality import Criticality
 from k40s.errors import InvalidAnnotationError, InvalidInputError
@@ -46,7 +57,8 @@ FIELDS = (
     *("software", "state", "observed", "lease", "hazards", "gen", "res", "util", "cores", "test"),
     *("mech", "url", "tick", "cap", "core_cap", "platform", "factor", "pod", "uid", "criticality"),
     *("tasks", "generation", "schedulable", "reason", "detail", "utilization", "granted"),
-    *("server", "servers", "core", "budget", "rt_priority", "pod_uid"),
+    *("server", "servers", "core", "budget", "rt_priority", "pod_uid", "enforcement"),
+    *("mechanism", "group", "groups", "dl", "pack"),
 )
 SCALARS = st.one_of(
     st.none(),
@@ -55,7 +67,10 @@ SCALARS = st.one_of(
     st.floats(),
     st.text(max_size=8),
     st.sampled_from(
-        ["1ms", "20ms", "100ms", "0ns", "HI", "LOW", "9/20", "1/0", "0-2", "30s", "\ud800"]
+        [
+            *("1ms", "20ms", "100ms", "0ns", "HI", "LOW", "9/20", "1/0", "0-2", "30s", "\ud800"),
+            *("deadline", "rt-cgroup", "shared", "any", "best-fit"),
+        ]
     ),
 )
 VALUES = st.recursive(
@@ -90,13 +105,25 @@ def error_of(read: Callable[[], object]) -> InvalidInputError | None:
             labels={}, annotations={CRITICALITY_KEY: "LOW", TASKS_KEY: text}, containers=("app",)
         ),
         lambda text: read_workload(labels={}, annotations={CRITICALITY_KEY: text}),
+        lambda text: read_workload(
+            labels={}, annotations={CRITICALITY_KEY: "LOW", TASKS_KEY: "[]", ENFORCEMENT_KEY: text}
+        ),
         parse_node_assurance,
         parse_cpu_state,
         parse_platform_factor,
         lambda text: parse_assurance_part(text, key="k"),
         lambda text: parse_allocation(text, pod_uid="u"),
     ],
-    ids=["tasks", "criticality", "assurance", "cpu-state", "factor", "part", "allocation"],
+    ids=[
+        "tasks",
+        "criticality",
+        "enforcement",
+        "assurance",
+        "cpu-state",
+        "factor",
+        "part",
+        "allocation",
+    ],
 )
 @given(text=TEXTS)
 def test_any_annotation_gives_a_value_or_the_one_error(
@@ -149,6 +176,7 @@ def contracts(draw: st.DrawFn, *, table: bool) -> TaskContract:
         if table
         else WcetTable(baseline=draw(wcets)),
         priority=draw(st.none() | st.integers(1, 98)),
+        core=draw(st.none() | st.integers(0, 9999)),
     )
 
 
@@ -164,7 +192,11 @@ def workloads(draw: st.DrawFn) -> Workload:
             unique_by=lambda task: (task.container, task.name),
         )
     )
-    return Workload(criticality=criticality, tasks=tuple(tasks))
+    return Workload(
+        criticality=criticality,
+        tasks=tuple(tasks),
+        mechanism=draw(st.none() | st.sampled_from(Mechanism)),
+    )
 
 
 @given(workload=workloads())
@@ -172,6 +204,8 @@ def test_a_written_workload_reads_back(workload: Workload) -> None:
     text = json.dumps([task_json(task) for task in workload.tasks])
 
     annotations = {CRITICALITY_KEY: workload.criticality.name, TASKS_KEY: text}
+    if workload.mechanism is not None:
+        annotations[ENFORCEMENT_KEY] = workload.mechanism.value
 
     assert read_workload(labels={}, annotations=annotations) == workload
 
@@ -208,9 +242,12 @@ def test_a_written_assurance_reads_back(
 
 
 @st.composite
-def reservations(draw: st.DrawFn, cores: tuple[int, ...]) -> Reservation:
+def reservations(draw: st.DrawFn, places: tuple[int, ...]) -> Reservation:
+    """Of any mechanism; ``places`` are cores, and ``ANY_CORE`` where threads may migrate."""
     tasks = []
-    for index in range(draw(st.integers(1, 3))):
+    core = draw(st.sampled_from(places))
+    by_deadline = core == ANY_CORE or draw(st.booleans())
+    for index in range(1 if by_deadline else draw(st.integers(1, 3))):
         period = draw(MICROS)
         deadline = draw(st.integers(1, period))
         tasks.append(
@@ -220,27 +257,48 @@ def reservations(draw: st.DrawFn, cores: tuple[int, ...]) -> Reservation:
                 period=Nanoseconds(period * NS_PER_US),
                 deadline=Nanoseconds(deadline * NS_PER_US),
                 priority=draw(st.none() | st.integers(1, 98)),
+                core=draw(st.none() | st.integers(0, 9999)),
             )
         )
     length = draw(MICROS)
     return Reservation(
         pod_uid=draw(NAMES),
         container="main",
-        core=draw(st.sampled_from(cores)),
+        core=core,
         criticality=draw(st.sampled_from((Criticality.LOW, Criticality.HI))),
         server=Server(
             budget=Nanoseconds(draw(st.integers(1, length)) * NS_PER_US),
             period=Nanoseconds(length * NS_PER_US),
         ),
         tasks=tuple(tasks),
-        priorities=tuple(draw(st.integers(1, 98)) for _ in tasks),
+        priorities=() if by_deadline else tuple(draw(st.integers(1, 98)) for _ in tasks),
+        mechanism=Mechanism.DEADLINE if by_deadline else Mechanism.RT_CGROUP,
+        group=None if by_deadline else draw(st.none() | st.integers(0, 9999)),
     )
+
+
+@st.composite
+def offers(draw: st.DrawFn) -> DeadlineOffer:
+    domain = draw(st.sampled_from(Domain))
+    return DeadlineOffer(
+        tick=Nanoseconds(draw(st.integers(0, NS_PER_S))),
+        capacity=draw(st.fractions(Fraction(1, 100), 1, max_denominator=100)),
+        domain=domain,
+        cpus=draw(st.integers(1, 64)) if domain is Domain.SHARED else 1,
+    )
+
+
+def unpinned(task: Task) -> Task:
+    return replace(task, core=None)
 
 
 @given(data=st.data())
 def test_a_written_cpu_state_reads_back_but_for_names(data: st.DataObject) -> None:
     cores = tuple(data.draw(st.lists(st.integers(0, 200), min_size=1, max_size=9, unique=True)))
-    held = data.draw(st.lists(reservations(cores), max_size=6))
+    offer = data.draw(st.none() | offers())
+    shared = offer is not None and offer.domain is Domain.SHARED
+    places = (*cores, ANY_CORE) if shared else cores
+    held = data.draw(st.lists(reservations(places), max_size=6))
     node = CpuNode(
         cores=cores,
         tick=Nanoseconds(data.draw(st.integers(0, NS_PER_S))),
@@ -249,6 +307,9 @@ def test_a_written_cpu_state_reads_back_but_for_names(data: st.DataObject) -> No
         platform="edge",
         platform_factor=data.draw(st.fractions(Fraction(1, 9), 9, max_denominator=100)),
         reservations=tuple(held),
+        shared_groups=data.draw(st.booleans()),
+        deadline=offer,
+        packing=data.draw(st.sampled_from(Packing)),
     )
     state = CpuState(
         generation=1,
@@ -257,7 +318,7 @@ def test_a_written_cpu_state_reads_back_but_for_names(data: st.DataObject) -> No
         endpoint="https://[fd00::1]:8441",
         lease=Nanoseconds(NS_PER_S),
         node=node,
-        utilization={core: min(Fraction(1), node.utilization(core)) for core in cores},
+        utilization={place: min(Fraction(1), used) for place, used in node.utilizations().items()},
         complete=True,
     )
 
@@ -268,14 +329,20 @@ def test_a_written_cpu_state_reads_back_but_for_names(data: st.DataObject) -> No
     assert format_cpu_state(read) == text
     if read.complete:
         named = tuple(
-            replace(r, pod_uid=r.pod_uid[:8], container=f"c{index}") for index, r in enumerate(held)
+            replace(
+                r,
+                pod_uid=r.pod_uid[:8],
+                container=f"c{index}",
+                tasks=tuple(unpinned(task) for task in r.tasks),
+            )
+            for index, r in enumerate(held)
         )
         assert read.node == node.holding(named)
     else:
-        for core in cores:
+        for core in places:
             assert 0 <= state.utilization[core] - read.utilization[core] < Fraction(1, 10**6)
 
 
-@given(held=reservations((0, 1)))
+@given(held=reservations((0, 1, ANY_CORE)))
 def test_a_written_allocation_reads_back(held: Reservation) -> None:
     assert parse_allocation(format_allocation([held]), pod_uid=held.pod_uid) == (held,)

@@ -5,11 +5,13 @@ import pytest
 
 from k40s.annotations import (
     CRITICALITY_KEY,
+    ENFORCEMENT_KEY,
     TASKS_KEY,
     parse_tasks,
     read_workload,
     task_json,
 )
+from k40s.cpu.model import Mechanism
 from k40s.cpu.workload import TaskContract, WcetTable, Workload
 from k40s.criticality import Criticality
 from k40s.errors import InvalidAnnotationError
@@ -175,6 +177,10 @@ def test_any_container_name_will_do_where_the_pods_are_not_known() -> None:
         ({"priority": 99}, "$[0].priority", "99", "a whole number from 1 to 98"),
         ({"priority": True}, "$[0].priority", "true", "a whole number from 1 to 98"),
         ({"priority": 1.0}, "$[0].priority", "1.0", "a whole number from 1 to 98"),
+        ({"core": -1}, "$[0].core", "-1", "a whole number from 0 to 9999"),
+        ({"core": 10_000}, "$[0].core", "10000", "a whole number from 0 to 9999"),
+        ({"core": "2"}, "$[0].core", "'2'", "a whole number from 0 to 9999"),
+        ({"core": None}, "$[0].core", "null", "a whole number from 0 to 9999"),
         ({"name": ""}, "$[0].name", "''", "a thread's name"),
         ({"name": "x" * 16}, "$[0].name", "'xxxxxxxxxxxxxxxx'", "a thread's name"),
         ({"name": "tür"}, "$[0].name", "'tür'", "a thread's name"),
@@ -235,8 +241,55 @@ def test_refuses_a_name_used_twice_in_a_container_but_not_in_two() -> None:
     assert error_of([good(), good()]).path == "$[1].name"
 
 
+def test_a_task_may_ask_for_a_core() -> None:
+    pinned, free = read([good(core=2), good(name="b")]).tasks
+
+    assert (pinned.core, free.core) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "mechanism"), [("rt-cgroup", Mechanism.RT_CGROUP), ("deadline", Mechanism.DEADLINE)]
+)
+def test_a_pod_may_say_what_shall_hold_its_tasks(text: str, mechanism: Mechanism) -> None:
+    annotations = {
+        CRITICALITY_KEY: "LOW",
+        TASKS_KEY: json.dumps([good()]),
+        ENFORCEMENT_KEY: text,
+    }
+
+    assert read_workload(labels={}, annotations=annotations).mechanism is mechanism
+
+
+@pytest.mark.parametrize("text", ["", "Deadline", "rt_cgroup", "SCHED_DEADLINE", " deadline"])
+def test_a_misspelt_mechanism_names_the_valid_ones(text: str) -> None:
+    annotations = {
+        CRITICALITY_KEY: "LOW",
+        TASKS_KEY: json.dumps([good()]),
+        ENFORCEMENT_KEY: text,
+    }
+
+    with pytest.raises(InvalidAnnotationError) as caught:
+        read_workload(labels={}, annotations=annotations)
+
+    assert str(caught.value) == (
+        f'k40s.io/enforcement: found {text!r}, expected "rt-cgroup" or "deadline"'
+    )
+
+
+def test_refuses_to_enforce_what_has_no_tasks() -> None:
+    with pytest.raises(InvalidAnnotationError) as caught:
+        read_workload(labels={}, annotations={CRITICALITY_KEY: "HI", ENFORCEMENT_KEY: "deadline"})
+
+    assert str(caught.value) == (
+        "k40s.io/enforcement: found 'deadline', "
+        "expected no such annotation on a pod without k40s.io/tasks"
+    )
+
+
 def test_a_written_task_reads_back() -> None:
-    tasks = read([good(priority=3, deadline="99ms"), good(name="b", wcet={"x": "1ms"})]).tasks
+    tasks = read(
+        [good(priority=3, deadline="99ms", core=7), good(name="b", wcet={"x": "1ms"})]
+    ).tasks
 
     written = [task_json(task) for task in tasks]
 

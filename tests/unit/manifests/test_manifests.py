@@ -99,6 +99,12 @@ def test_nobody_reads_secrets_or_writes_pods() -> None:
             assert set(rule["verbs"]) <= {"get", "list", "watch"}, name
 
 
+def test_events_are_written_by_rubicante_alone_and_read_by_nobody() -> None:
+    found = [(name, rule["verbs"]) for name, rule in rules() if "events" in rule["resources"]]
+
+    assert found == [("k40s-rubicante", ["create"])]
+
+
 def test_only_the_extender_binds() -> None:
     assert [name for name, rule in rules() if "pods/binding" in rule["resources"]] == [
         "k40s-extender"
@@ -250,7 +256,10 @@ def test_every_policy_denies_and_fails_closed() -> None:
                 annotations.REAL_TIME_LABEL,
             ],
         ),
-        ("admission-pods.yaml", [annotations.CRITICALITY_KEY, annotations.TASKS_KEY]),
+        (
+            "admission-pods.yaml",
+            [annotations.CRITICALITY_KEY, annotations.TASKS_KEY, annotations.ENFORCEMENT_KEY],
+        ),
     ],
 )
 def test_the_policies_guard_the_keys_that_the_code_uses(file: str, keys: list[str]) -> None:

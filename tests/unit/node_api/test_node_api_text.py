@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
 from k40s.annotations import parse_tasks
-from k40s.cpu.model import Reservation, Server, Task
+from k40s.cpu.model import ANY_CORE, Mechanism, Reservation, Server, Task
 from k40s.cpu.workload import Workload
 from k40s.criticality import Criticality
 from k40s.errors import InvalidAnnotationError, InvalidInputError
@@ -50,6 +51,19 @@ def held(pod_uid: str = "5b0e-1", priority: int | None = None) -> Reservation:
         tasks=(task,),
         priorities=(98,),
     )
+
+
+def migrating() -> Reservation:
+    """A SCHED_DEADLINE reservation in a shared root domain."""
+    return replace(
+        held(), core=ANY_CORE, priorities=(), mechanism=Mechanism.DEADLINE, container="edge"
+    )
+
+
+def grouped(core: int, task: str) -> Reservation:
+    """One core's part of a job on several cores, in a shared budget group, its task pinned."""
+    one = held()
+    return replace(one, core=core, group=3, tasks=(replace(one.tasks[0], name=task, core=core),))
 
 
 def granting() -> AdmissionAnswer:
@@ -107,6 +121,10 @@ def test_a_body_that_is_no_request_is_refused(body: bytes, found: str, expected:
         ({"tasks": []}, "$.tasks"),
         ({"tasks": [TASKS[0] | {"wcet": "1ms"}]}, "$.tasks[0].wcet"),
         ({"tasks": [{k: v for k, v in TASKS[0].items() if k != "container"}]}, "$.tasks[0]"),
+        ({"enforcement": "cfs"}, "$.enforcement"),
+        ({"enforcement": None}, "$.enforcement"),
+        ({"tasks": [TASKS[0] | {"core": -1}]}, "$.tasks[0].core"),
+        ({"tasks": [TASKS[0] | {"core": "1"}]}, "$.tasks[0].core"),
         ({"generation": -1}, "$.generation"),
         ({"generation": 1.5}, "$.generation"),
         ({"generation": None}, "$.generation"),
@@ -133,6 +151,12 @@ def test_each_mistake_in_a_request_names_its_place(change: dict[str, object], pa
             detail="core 1: 1/2 of 9/10 left\nelse",
             utilization={0: Fraction(0), 12: Fraction(10**40 + 1, 10**41)},
             generation=0,
+        ),
+        AdmissionAnswer(
+            schedulable=True,
+            utilization={1: Fraction(1, 3), ANY_CORE: Fraction(3, 2)},
+            granted=(migrating(), grouped(1, "a"), grouped(2, "b")),
+            generation=5,
         ),
     ],
 )
@@ -174,9 +198,9 @@ def test_each_mistake_in_an_answer_names_its_place(change: dict[str, object], pa
 
 def test_an_allocation_says_readably_what_was_given() -> None:
     assert format_allocation([held(priority=3)]) == (
-        '{"v":1,"criticality":"HI","servers":[{"container":"app","core":1,"budget":"24ms",'
-        '"period":"100ms","tasks":[{"name":"a","wcet":"20ms","period":"100ms",'
-        '"deadline":"100ms","rt_priority":98,"priority":3}]}]}'
+        '{"v":2,"criticality":"HI","servers":[{"container":"app","mechanism":"rt-cgroup","core":1,'
+        '"budget":"24ms","period":"100ms","tasks":[{"name":"a","wcet":"20ms","period":"100ms",'
+        '"deadline":"100ms","priority":3,"rt_priority":98}]}]}'
     )
 
 
@@ -185,6 +209,49 @@ def test_an_allocation_reads_back_for_the_pod_that_carries_it(priority: int | No
     text = format_allocation([held(priority=priority)])
 
     assert parse_allocation(text, pod_uid="5b0e-1") == (held(priority=priority),)
+
+
+def test_an_allocation_of_every_kind_reads_back() -> None:
+    granted = (migrating(), grouped(1, "a"), grouped(2, "b"))
+
+    assert parse_allocation(format_allocation(granted), pod_uid="5b0e-1") == granted
+
+
+def test_a_thread_that_migrates_is_said_to_run_on_any_core() -> None:
+    assert format_allocation([migrating()]) == (
+        '{"v":2,"criticality":"HI","servers":[{"container":"edge","mechanism":"deadline",'
+        '"core":"any","budget":"24ms","period":"100ms","tasks":[{"name":"a","wcet":"20ms",'
+        '"period":"100ms","deadline":"100ms"}]}]}'
+    )
+
+
+def test_an_allocation_of_the_first_version_is_of_rt_cgroups() -> None:
+    text = format_allocation([held()])
+    first = text.replace('"v":2', '"v":1').replace('"mechanism":"rt-cgroup",', "")
+
+    assert parse_allocation(first, pod_uid="5b0e-1") == (held(),)
+
+
+def test_no_task_is_served_twice() -> None:
+    text = format_allocation([held(), replace(held(), core=2)])
+
+    with pytest.raises(InvalidAnnotationError) as caught:
+        parse_allocation(text, pod_uid="5b0e-1")
+
+    assert (caught.value.path, caught.value.expected) == (
+        "$.servers[1]",
+        "each task of a container once",
+    )
+
+
+def test_a_request_says_what_shall_hold_its_tasks() -> None:
+    asked = request()
+    asked = replace(asked, workload=replace(asked.workload, mechanism=Mechanism.DEADLINE))
+
+    body = format_reservation_request(asked)
+
+    assert json.loads(body)["enforcement"] == "deadline"
+    assert parse_reservation_request(body, pod_uid=None) == asked
 
 
 @pytest.mark.parametrize("granted", [[], [held(), held("other")]])
@@ -196,7 +263,14 @@ def test_an_allocation_belongs_to_one_pod(granted: list[Reservation]) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "path"),
     [
-        ('"v":1', '"v":2', "$.v"),
+        ('"v":2', '"v":3', "$.v"),
+        ('"rt-cgroup"', '"cfs"', "$.servers[0].mechanism"),
+        ('"rt-cgroup"', "[]", "$.servers[0].mechanism"),
+        ('"rt-cgroup"', '"deadline"', "$.servers[0].tasks[0].rt_priority"),
+        ('"rt-cgroup"', '"deadline","group":1', "$.servers[0].group"),
+        ('"rt-cgroup"', '"rt-cgroup","group":-1', "$.servers[0].group"),
+        ('"core":1', '"core":"any"', "$.servers[0].core"),
+        (',"rt_priority":98', "", "$.servers[0].tasks[0].rt_priority"),
         ('"HI"', '"NO"', "$.criticality"),
         ('"budget":"24ms"', '"budget":"101ms"', "$.servers[0].budget"),
         ('"budget":"24ms"', '"budget":24', "$.servers[0].budget"),
