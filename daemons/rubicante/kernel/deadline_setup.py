@@ -1,0 +1,137 @@
+"""Puts the parts of the DEADLINE back end together, as this kernel and its operator allow."""
+
+import time
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from daemons.rubicante.kernel.confinement import (
+    Confinement,
+    CpusetCores,
+    PinnedCores,
+    PodCores,
+    SharedDomain,
+)
+from daemons.rubicante.kernel.cpuset_v1 import CorePartitions
+from daemons.rubicante.kernel.cpuset_v2 import PodPartitions
+from daemons.rubicante.kernel.deadline import DeadlineThreads
+from daemons.rubicante.kernel.homes import Homes
+from daemons.rubicante.kernel.parking import LinuxPark, Park
+from daemons.rubicante.kernel.pod_tree import PodTree
+from daemons.rubicante.kernel.remembered import Remembered
+from daemons.rubicante.kernel.root_domain import DeadlineSupport, Partitions, find_deadline
+from daemons.rubicante.kernel.sched_attr import Attributes
+from daemons.rubicante.kernel.system import System
+from daemons.rubicante.kernel.threads import Threads
+from k40s.cpu.model import DeadlineOffer, Domain
+from k40s.errors import K40sError
+from k40s.units import Nanoseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlinePlaces:
+    """Where things are on this node.
+
+    ``debug`` is the scheduler's directory in debugfs (…/sched), ``memory`` the file in which
+    former values of cpusets are kept. ``cpusets`` is the v1 hierarchy of the cpuset controller,
+    ``unified`` the v2 mount, and ``pods`` kubelet's cgroup of all pods in that; None without one.
+    """
+
+    proc: Path
+    debug: Path
+    memory: Path
+    cpusets: Path | None = None
+    unified: Path | None = None
+    pods: Path | None = None
+
+
+def ask_for_deadline(
+    *,
+    system: System,
+    attributes: Attributes,
+    places: DeadlinePlaces,
+    prefix: str,
+    cores: AbstractSet[int],
+    tick: Nanoseconds,
+    held: Mapping[int, Fraction],
+    load_balance_off: bool,
+    park: Park | None = None,
+) -> tuple[DeadlineSupport, Partitions | None]:
+    """What the node offers, and the partitions that it rests on (None where it needs none).
+
+    ``load_balance_off`` is the operator's leave to switch off load balancing in cpusets of cgroup
+    v1. Without it, what an earlier process switched off is put back. See ``find_deadline``.
+    """
+    park = park or LinuxPark(attributes)
+    try:
+        remembered = Remembered(system=system, proc=places.proc, file=places.memory)
+        partitions = _partitions(system, places, prefix, remembered, park)
+        if isinstance(partitions, CorePartitions) and not load_balance_off:
+            partitions.put_back()
+            partitions = None
+    except K40sError as error:
+        return DeadlineSupport(offer=None, problems=(str(error),)), None
+    support = find_deadline(
+        system=system,
+        park=park,
+        proc=places.proc,
+        debug=places.debug,
+        cores=cores,
+        tick=tick,
+        held=held,
+        partitions=partitions,
+    )
+    return support, partitions if support.partitions else None
+
+
+def deadline_back_end(
+    offer: DeadlineOffer,
+    partitions: Partitions | None,
+    *,
+    attributes: Attributes,
+    threads: Threads,
+    homes: Homes,
+    tree: PodTree,
+    cores: AbstractSet[int],
+    park: Park | None = None,
+    wait: Callable[[float], object] = time.sleep,
+) -> DeadlineThreads:
+    """The back end for what ``ask_for_deadline`` found."""
+    park = park or LinuxPark(attributes)
+    confinement: Confinement
+    if isinstance(partitions, CorePartitions):
+        confinement = CpusetCores(threads=threads, park=park, partitions=partitions)
+    elif isinstance(partitions, PodPartitions):
+        confinement = PodCores(threads=threads, park=park, partitions=partitions, tree=tree)
+    elif offer.domain is Domain.SHARED:
+        confinement = SharedDomain(threads=threads, park=park, cores=cores)
+    else:
+        confinement = PinnedCores(threads=threads, park=park)
+    return DeadlineThreads(
+        attributes=attributes,
+        threads=threads,
+        homes=homes,
+        tree=tree,
+        confinement=confinement,
+        wait=wait,
+    )
+
+
+def _partitions(
+    system: System, places: DeadlinePlaces, prefix: str, remembered: Remembered, park: Park
+) -> CorePartitions | PodPartitions | None:
+    if places.cpusets is not None:
+        return CorePartitions(
+            system=system, root=places.cpusets, prefix=prefix, remembered=remembered, park=park
+        )
+    if places.unified is not None and places.pods is not None:
+        return PodPartitions(
+            system=system,
+            root=places.unified,
+            pods=places.pods,
+            prefix=prefix,
+            remembered=remembered,
+        )
+    return None
