@@ -23,6 +23,13 @@ from workbench.plain_set import PlainServer, PlainSet
 HOG = "(hog)"
 ROGUE = "(rogue)"
 NEVER_DUE = ENDLESS * 4
+WHOLE_CORE = ""
+"""The server of tasks that have a core of their own, without any budget."""
+
+
+def full_name(server: str, task: str) -> str:
+    """A task with its server, if it has one."""
+    return task if server == WHOLE_CORE else f"{server}/{task}"
 
 
 class UnsuitableScenarioError(K40sError):
@@ -112,7 +119,7 @@ def plan_set(given: PlainSet, report: ClassicReport, behaviour: Behaviour) -> Co
     chance = Random(behaviour.seed)  # noqa: S311  # for repeatable runs, nothing is secret
     longest = max(task.period for task in given.tasks)
     own = given.server or PlainServer(budget=longest, period=longest)
-    name = "server" if given.server else "core"
+    name = "server" if given.server else WHOLE_CORE
     tasks = [
         _task(
             task.name,

@@ -2,6 +2,7 @@
 
 from k40s.units import format_duration
 from workbench.admission_json import VERSION, or_null
+from workbench.scenario import full_name
 from workbench.simulating import Seen, SimulationReport
 from workbench.table import as_percent, format_table, or_dash
 
@@ -43,7 +44,7 @@ def _row(seen: Seen) -> tuple[str, ...]:
     both = seen.longest is not None and subject.bound is not None
     share = as_percent(seen.longest or 0, subject.bound or 1) if both else "-"
     return (
-        f"{subject.server}/{subject.task}",
+        full_name(subject.server, subject.task),
         str(seen.core),
         str(seen.jobs),
         str(seen.misses) if subject.judged else "not judged",
