@@ -1,11 +1,12 @@
 """What the node shows of its CPUs: the published state, and the full one of ``GET /v1/state``."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from daemons.rubicante.book import Book
 from daemons.rubicante.entry import Entry
 from daemons.rubicante.kernel.capability import Capability
-from k40s.allocation import server_json
+from k40s.allocation import core_name, server_json
 from k40s.annotations import (
     CPU_STATE_KEY,
     PLATFORM_FACTOR_KEY,
@@ -23,7 +24,11 @@ from k40s.units import Nanoseconds, format_duration
 
 
 class NodeState:
-    """Writes both. ``threads`` tells the TID of each (container, task) that is enforced."""
+    """Writes both.
+
+    ``threads`` tells the TID of each (container, task) that is enforced, ``test`` is the name of
+    the schedulability test that admission runs.
+    """
 
     def __init__(
         self,
@@ -33,12 +38,14 @@ class NodeState:
         endpoint: str,
         lease: Nanoseconds,
         threads: Callable[[str], Mapping[tuple[str, str], int]],
+        test: str = ADMISSION_TEST,
     ) -> None:
         self._book = book
         self._capability = capability
         self._endpoint = endpoint
         self._lease = lease
         self._threads = threads
+        self._test = test
 
     def cpu_state(self) -> CpuState:
         """The state at this moment.
@@ -47,15 +54,16 @@ class NodeState:
         """
         with self._book.lock:
             node, generation = self._book.node(), self._book.generation
+        used = node.utilizations()
         return CpuState(
             generation=generation,
-            test=ADMISSION_TEST,
+            test=self._test,
             mechanism=self._capability.mechanism,
             endpoint=self._endpoint,
             lease=self._lease,
             node=node,
-            utilization={core: node.utilization(core) for core in node.cores},
-            complete=all(held.core in node.cores for held in node.reservations),
+            utilization=used,
+            complete=all(held.core in used for held in node.reservations),
         )
 
     def annotations(self) -> dict[str, str | None]:
@@ -84,7 +92,9 @@ class NodeState:
                 "platform_factor": str(node.platform_factor),
                 "node_capacity": str(node.node_capacity),
                 "core_capacity": str(node.core_capacity),
-                "cores": {str(core): str(state.utilization[core]) for core in node.cores},
+                "cores": {
+                    str(core_name(core)): str(used) for core, used in state.utilization.items()
+                },
                 "pods": pods,
             }
         )
@@ -111,11 +121,8 @@ def describe_node(node: CpuNode, record: NodeRecord) -> CpuNode:
     Raises ``InvalidAnnotationError`` for a factor that cannot be understood.
     """
     factor = record.annotations.get(PLATFORM_FACTOR_KEY, "1")
-    return CpuNode(
-        cores=node.cores,
-        tick=node.tick,
-        node_capacity=node.node_capacity,
-        core_capacity=node.core_capacity,
+    return replace(
+        node,
         platform=record.labels.get(PLATFORM_LABEL, ""),
         platform_factor=parse_platform_factor(factor),
     )
