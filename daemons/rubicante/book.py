@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from daemons.rubicante.entry import Entry, Phase, format_entry, parse_entry
+from daemons.rubicante.leases import Leases
 from k40s.cpu.model import CpuNode, PodDemand, Reservation
 from k40s.cpu.outcome import Admission, Rejection
 from k40s.cpu.workload import resolve
@@ -63,8 +64,6 @@ class Book:
         self._store = store
         self._base = node.holding(())
         self._admit = admit
-        self._lease = lease
-        self._clock = clock
         held = store.entries()
         self._generation = _read_generation(held.get(_GENERATION, "0"))
         self._entries = {
@@ -72,7 +71,7 @@ class Book:
             for key, text in held.items()
             if key.startswith(_POD)
         }
-        self._expiry = dict.fromkeys(self._entries, clock() + lease)
+        self._leases = Leases(length=lease, clock=clock, held=self._entries)
 
     @property
     def generation(self) -> int:
@@ -132,7 +131,7 @@ class Book:
             repeat = held is not None and _same(held.request, request)
             if held is not None and held.phase is not Phase.RELEASING:
                 if repeat:
-                    self._expiry[uid] = self._clock() + self._lease
+                    self._leases.renew(uid)
                     return Reserved(entry=held, created=False)
                 if held.phase is Phase.BOUND:
                     return Rejection(
@@ -154,7 +153,7 @@ class Book:
             )
             claim(entry)
             self._commit({**self._moved(outcome), uid: entry})
-            self._expiry[uid] = self._clock() + self._lease
+            self._leases.renew(uid)
             return Reserved(entry=entry, created=True)
 
     def confirm(self, pod_uid: str) -> bool:
@@ -173,20 +172,24 @@ class Book:
             if pod_uid not in self._entries:
                 return False
             self._commit({pod_uid: None})
-            self._expiry.pop(pod_uid, None)
+            self._leases.drop(pod_uid)
             return True
 
-    def expired(self) -> tuple[Entry, ...]:
-        """Leases that ran out without a sign of the pod."""
+    def unsure(self) -> tuple[Entry, ...]:
+        """Leases whose pod should be looked up now: at times, and when they ran out."""
         with self.lock:
-            return tuple(entry for entry in self.entries() if self.has_expired(entry.pod.uid))
+            leased = [entry for entry in self.entries() if entry.phase is Phase.LEASED]
+            return tuple(entry for entry in leased if self._leases.is_due(entry.pod.uid))
+
+    def is_leased(self, pod_uid: str) -> bool:
+        """Whether a pod holds a lease."""
+        entry = self.find(pod_uid)
+        return entry is not None and entry.phase is Phase.LEASED
 
     def has_expired(self, pod_uid: str) -> bool:
         """Whether a pod holds a lease that ran out."""
         with self.lock:
-            entry = self._entries.get(pod_uid)
-            leased = entry is not None and entry.phase is Phase.LEASED
-            return leased and self._expiry[pod_uid] <= self._clock()
+            return self.is_leased(pod_uid) and self._leases.has_expired(pod_uid)
 
     def _moved(self, outcome: Admission) -> dict[str, Entry | None]:
         """Entries of other pods whose servers grew or whose bands moved."""

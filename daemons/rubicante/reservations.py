@@ -112,20 +112,24 @@ class Reservations:
         return True
 
     def settle(self) -> None:
-        """Confirm or release leases that ran out, as the API server tells of their pods.
+        """Confirm or release leases, as the API server tells of their pods.
 
-        Raises ``UnavailableError``: then the leases go on.
+        One whose pod is bound elsewhere or gone ends at once, any other when it ran out. Raises
+        ``UnavailableError``: then the leases go on.
         """
-        for entry in self._book.expired():
+        for entry in self._book.unsure():
+            uid = entry.pod.uid
             pod = self._pods.get_pod(entry.pod.namespace, entry.pod.name)
-            ours = pod is not None and pod.uid == entry.pod.uid and pod.node == self._node
-            if ours and pod is not None and not pod.ended:
-                self._book.confirm(entry.pod.uid)
+            here = pod is not None and pod.uid == uid and not pod.ended
+            if here and pod is not None and pod.node == self._node:
+                self._book.confirm(uid)
                 continue
+            lost = not here or (pod is not None and (pod.node or pod.deleting))
             with self._book.lock:  # a repeated request may have renewed it meanwhile
-                if self._book.has_expired(entry.pod.uid):
-                    log.info("reservation expired", extra={"pod": entry.pod.uid})
-                    self.release(entry.pod.uid)
+                if self._book.has_expired(uid) or (lost and self._book.is_leased(uid)):
+                    cause = "its pod will not come" if lost else "it ran out"
+                    log.info("reservation expired", extra={"pod": uid, "cause": cause})
+                    self.release(uid)
 
     def adopt(self, record: PodRecord) -> bool:
         """Reserve for a pod that is bound here by us and missing in the book (a lost store).
@@ -186,7 +190,7 @@ class Reservations:
             schedulable=not refused,
             reason=outcome.reason if isinstance(outcome, Rejection) else None,
             detail=outcome.detail if isinstance(outcome, Rejection) else "",
-            utilization={core: node.utilization(core) for core in node.cores},
+            utilization=node.utilizations(),
             granted=_granted(outcome),
             generation=generation,
         )

@@ -58,11 +58,12 @@ def test_a_lease_runs_out_unless_confirmed(book: Book, clock: Clock) -> None:
     reserve(book, ask(1))
     reserve(book, ask(2, task(wcet_ms=2)))
     book.confirm(uid(2))
-    early = book.expired()
+    early = book.has_expired(uid(1))
     clock.now = 60 * NS_PER_S
 
-    assert early == ()
-    assert [entry.pod.uid for entry in book.expired()] == [uid(1)]
+    assert not early
+    assert [book.has_expired(uid(number)) for number in (1, 2, 3)] == [True, False, False]
+    assert [entry.pod.uid for entry in book.unsure()] == [uid(1)]
 
 
 def test_a_new_process_gives_leases_their_time_anew(
@@ -74,7 +75,7 @@ def test_a_new_process_gives_leases_their_time_anew(
     again = make(store, clock)
     clock.now = 118 * NS_PER_S
 
-    assert again.expired() == ()
+    assert not again.has_expired(uid(1))
 
 
 def test_only_a_lease_can_be_confirmed(book: Book) -> None:
