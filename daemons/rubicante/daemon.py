@@ -14,12 +14,15 @@ from prometheus_client import CollectorRegistry
 from daemons.rubicante.api import create_app
 from daemons.rubicante.book import Book, BookStore
 from daemons.rubicante.enforcer import Enforcer
+from daemons.rubicante.feedback import Feedback
 from daemons.rubicante.keeper import EnforcementLoop, Keeper
 from daemons.rubicante.kernel.capability import Capability, find_capability, tick_length
 from daemons.rubicante.kernel.system import System
+from daemons.rubicante.kernel.usage import KernelUsage
 from daemons.rubicante.kernel.watch import DirectoryWatch
 from daemons.rubicante.mechanisms import enforcing_kernel, offered_node
-from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics
+from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics, FeedbackMetrics
+from daemons.rubicante.notices import EventWriter, Notices
 from daemons.rubicante.pods import NodePods, PodSource
 from daemons.rubicante.reservations import Reservations
 from daemons.rubicante.settings import Settings
@@ -37,12 +40,14 @@ log = logging.getLogger(__name__)
 _LOOK = Nanoseconds(NS_PER_MS)
 _PUBLISH = Nanoseconds(100 * NS_PER_MS)
 _KEEP = Nanoseconds(500 * NS_PER_MS)
+_FEEDBACK = Nanoseconds(NS_PER_S)
 _BEATS_PER_LEASE = 3
 _ENDING_SECONDS = 5.0
 _FEATURES = Path("/sys/kernel/debug/sched/features")
+_DEBUG = Path("/sys/kernel/debug/sched/debug")
 
 
-class Gateway(PodSource, NodeWriter, Protocol):
+class Gateway(PodSource, NodeWriter, EventWriter, Protocol):
     """What rubicante needs of the API server."""
 
 
@@ -72,7 +77,7 @@ class Daemon:
         self.book = Book(
             store=store,
             node=node,
-            admit=admit,
+            admit=book_metrics.timed(admit),
             lease=settings.reservation_lease,
             clock=lambda: round(clock() * NS_PER_S),
         )
@@ -91,6 +96,23 @@ class Daemon:
             changed=self.loop.wake,
             metrics=book_metrics,
             enforceable=not self.capability.problems,
+        )
+        feedback_metrics = FeedbackMetrics(self.registry)
+        self.notices = Notices(writer=gateway, metrics=feedback_metrics, clock=clock)
+        self.feedback = Feedback(
+            book=self.book,
+            threads=self.enforcer.threads,
+            conditions=self.enforcer.conditions,
+            usage=KernelUsage(
+                system=system,
+                proc=settings.proc_path,
+                debug=_DEBUG,
+                prefix=settings.group_prefix,
+            ),
+            notices=self.notices,
+            metrics=feedback_metrics,
+            tick=self.capability.tick,
+            clock=clock,
         )
         self.state = NodeState(
             book=self.book,
@@ -149,6 +171,8 @@ class Daemon:
         loops = {"keep": (_KEEP, self.keeper.keep), "publish": (_PUBLISH, self.keeper.publish)}
         if not self.capability.problems:
             loops["enforce"] = (_LOOK, self.loop.tick)
+            loops["feedback"] = (_FEEDBACK, self.feedback.look)
+            loops["notices"] = (_FEEDBACK, self.notices.send)
         loops["beat"] = (_KEEP, self.keeper.beat)
         for name, (period, tick) in loops.items():
             self._run(name, period, tick)

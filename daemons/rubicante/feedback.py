@@ -1,11 +1,13 @@
-"""Tells who uses more than was agreed: counts overruns and throttling, and says so at the pod."""
+"""Tells a pod's owner what goes wrong: tasks that use more than agreed, or are not enforced."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Protocol
 
 from daemons.rubicante.book import Book
+from daemons.rubicante.conditions import Condition, Trouble
 from daemons.rubicante.entry import Entry
 from daemons.rubicante.metrics import FeedbackMetrics
 from daemons.rubicante.notices import Notice, Notices
@@ -19,6 +21,21 @@ log = logging.getLogger(__name__)
 
 ThreadKey = tuple[str, str, str, int]
 """Pod UID, container, task, TID."""
+_TOLD = {
+    Trouble.THREAD_MISSING: Notice.NO_THREAD,
+    Trouble.CONTAINER_UNKNOWN: Notice.NO_THREAD,
+    Trouble.CORE_CHANGING: Notice.NOT_ENFORCED,
+    Trouble.REFUSED_BY_KERNEL: Notice.NOT_ENFORCED,
+}
+"""Troubles that the pod's owner should know of. The other is the node's, and its pod is gone."""
+_TEXT = {
+    Trouble.THREAD_MISSING: "no thread bears the name of {tasks} (container {container}): "
+    "it runs as an ordinary one",
+    Trouble.CONTAINER_UNKNOWN: "which of the pod's cgroups is container {container} is not known: "
+    "{tasks} runs as an ordinary thread",
+    Trouble.CORE_CHANGING: "{tasks} (container {container}) waits for other servers to grow",
+    Trouble.REFUSED_BY_KERNEL: "{tasks} (container {container}) is not enforced: {detail}",
+}
 _LONGEST_STEP = 10.0
 """Seconds between two looks beyond which the time between is not counted as throttled."""
 
@@ -50,6 +67,7 @@ class Feedback:
         *,
         book: Book,
         threads: Callable[[str], Mapping[tuple[str, str], int]],
+        conditions: Callable[[], Sequence[Condition]],
         usage: Usage,
         notices: Notices,
         metrics: FeedbackMetrics,
@@ -58,6 +76,7 @@ class Feedback:
     ) -> None:
         self._book = book
         self._threads = threads
+        self._conditions = conditions
         self._usage = usage
         self._notices = notices
         self._metrics = metrics
@@ -82,6 +101,7 @@ class Feedback:
                 self._read(entry, meter, tid, stolen(core))
         self._meters = meters
         self._count_throttling()
+        self._tell_conditions()
 
     def _read(self, entry: Entry, meter: Meter, tid: int, stolen: int) -> None:
         after = round(self._clock() * NS_PER_S)
@@ -98,6 +118,16 @@ class Feedback:
         log.warning("overrun", extra={"pod": pod.uid, "evidence": overrun.text})
         self._notices.tell(pod, Notice.OVERRUN, overrun.text)
 
+    def _tell_conditions(self) -> None:
+        found = self._conditions()
+        counted = Counter(condition.trouble for condition in found)
+        for trouble in Trouble:
+            self._metrics.conditions.labels(trouble=trouble.value).set(counted[trouble])
+        for condition in found:
+            entry, notice = self._book.find(condition.pod_uid), _TOLD.get(condition.trouble)
+            if entry is not None and notice is not None:
+                self._notices.tell(entry.pod, notice, _text(condition))
+
     def _count_throttling(self) -> None:
         now = self._clock()
         step, self._looked = now - self._looked, now
@@ -106,6 +136,12 @@ class Feedback:
             return
         for core, groups in throttled.items():
             self._metrics.throttled.labels(core=str(core)).inc(step * groups)
+
+
+def _text(condition: Condition) -> str:
+    return _TEXT[condition.trouble].format(
+        tasks=", ".join(condition.tasks), container=condition.container, detail=condition.detail
+    )
 
 
 def _tasks(entry: Entry) -> list[tuple[str, Task, int]]:

@@ -104,6 +104,12 @@ class FeedbackMetrics:
             ["core"],
             registry=registry,
         )
+        self.conditions = Gauge(
+            "k40s_rubicante_conditions",
+            "Reservations whose enforcement is in trouble, by what it is",
+            ["trouble"],
+            registry=registry,
+        )
         self.events = Counter(
             "k40s_rubicante_events", "Events written on pods", ["reason"], registry=registry
         )

@@ -83,7 +83,7 @@ class Story:
         self.generation = book.generation
         assert book.node().utilization(1) <= Fraction(9, 10)
         assert self.world.restarted().book.entries() == book.entries()
-        groups = self.world.kernel.groups
+        groups = self.world.groups
         reserved = {e.pod.uid for e in book.entries() if e.phase is not Phase.RELEASING}
         assert {name.pod_uid for name in groups.names()} == reserved
         for entry in book.entries():

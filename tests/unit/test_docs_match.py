@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from daemons.malacoda.metrics import MonitorMetrics, ReportMetrics
 from daemons.malacoda.sampler import SOURCES
+from daemons.rubicante.conditions import Trouble
 from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics, FeedbackMetrics
 from daemons.rubicante.notices import Notice
 from k40s import annotations
@@ -95,4 +96,4 @@ def test_rubicantes_metrics_are_listed_with_their_labels() -> None:
 
     assert len(made) == 3
     assert listed == exported
-    assert all(f"`{notice.value}`" in text("metrics.md") for notice in Notice)
+    assert all(f"`{value}`" in text("metrics.md") for value in (*Notice, *Trouble))

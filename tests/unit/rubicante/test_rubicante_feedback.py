@@ -49,6 +49,7 @@ class Watched:
         self.feedback = Feedback(
             book=self.world.book,
             threads=self.world.enforcer.threads,
+            conditions=self.world.enforcer.conditions,
             usage=KernelUsage(system=self.world.system, proc=PROC, debug=DEBUG, prefix=PREFIX),
             notices=self.notices,
             metrics=metrics,
@@ -106,6 +107,37 @@ def test_a_thread_that_is_gone_is_forgotten(watched: Watched, tid: int) -> None:
     watched.feedback.look()
 
     assert watched.world.metric("k40s_rubicante_overruns_total", {"criticality": "HI"}) == 0
+
+
+def test_a_task_without_a_thread_is_told_at_the_pod(watched: Watched) -> None:
+    watched.world.reserve(1, task("ctl"), task("other"))
+    watched.world.system.spawn(watched.world.container(), "ctl")
+    watched.world.look()
+    watched.world.seconds += 11
+    watched.world.look()
+
+    watched.feedback.look()
+    watched.notices.send()
+
+    text = "no thread bears the name of other (container main): it runs as an ordinary one"
+    assert watched.world.server.events == [(uid(1), "TaskWithoutThread", text)]
+    shown = watched.world.metric("k40s_rubicante_conditions", {"trouble": "thread-missing"})
+    assert shown == 1
+
+
+def test_a_thread_that_the_kernel_refuses_is_told_with_the_cause(watched: Watched) -> None:
+    watched.world.reserve(1)
+    watched.world.system.spawn(watched.world.container(), "ctl")
+    watched.world.system.refuse["set_policy"] = [PermissionError(errno.EPERM, "not now")]
+    watched.world.look()
+
+    watched.feedback.look()
+    watched.notices.send()
+
+    ((pod_uid, reason, text),) = watched.world.server.events
+    assert (pod_uid, reason) == (uid(1), "EnforcementFailed")
+    assert "ctl (container main) is not enforced" in text
+    assert "not now" in text
 
 
 def test_throttled_time_is_sampled_per_core(watched: Watched) -> None:
