@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from k40s.cpu.cores import tick_figure
 from k40s.cpu.figures import server_figures, task_figures
 from k40s.cpu.hierarchy import task_response
+from k40s.cpu.interleaved import Group, group_responses
 from k40s.cpu.model import CpuNode, Mechanism, Reservation, Task
 from k40s.cpu.response import Interference
 from k40s.cpu.servers import deferrable, server_response
@@ -29,11 +30,16 @@ class TaskBound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerBound:
-    """``response`` bounds the time in which the server has its budget; None if that is too late."""
+    """``response`` bounds the time in which the server has its budget; None if that is too late.
+
+    ``contained`` tells that the tasks, as long as they keep their contract, never use the budget
+    up; then nothing but what ranks above makes them wait.
+    """
 
     reservation: Reservation
     response: Nanoseconds | None
     tasks: tuple[TaskBound, ...]
+    contained: bool = False
 
 
 def bounds_of(node: CpuNode) -> tuple[ServerBound, ...]:
@@ -42,12 +48,15 @@ def bounds_of(node: CpuNode) -> tuple[ServerBound, ...]:
 
 
 def interference_on(node: CpuNode, held: Reservation) -> Interference:
-    """All servers that may run before a reservation's lowest task, in microseconds."""
+    """All that may run before a reservation's lowest task, in microseconds."""
     lowest = min(held.priorities)
-    return tuple(
-        deferrable(*server_figures(rival.server))
-        for rival in node.on_core(held.core)
-        if rival is not held and max(rival.priorities) >= lowest
+    return (
+        *_always(node, held.core),
+        *(
+            deferrable(*server_figures(rival.server))
+            for rival in node.on_core(held.core)
+            if rival is not held and max(rival.priorities) >= lowest
+        ),
     )
 
 
@@ -56,43 +65,54 @@ def _bound(node: CpuNode, held: Reservation) -> ServerBound:
         (task,) = held.tasks
         promised = TaskBound(task=task, priority=None, response=task.deadline)
         return ServerBound(reservation=held, response=task.deadline, tasks=(promised,))
-    above = interference_on(node, held)
+    core = node.on_core(held.core)
+    groups = [_group(other) for other in core]
     tick = tick_figure(node)
-    server = server_figures(held.server)
-    received = server_response(*server, above, tick)
-    responses = _responses(held, server, above, tick)
+    above = interference_on(node, held)
+    found = group_responses(core.index(held), groups, tick, _always(node, held.core))
+    stopped = _responses(_group(held), above, tick)
+    responses = found or (None,) * len(held.tasks)
     return ServerBound(
         reservation=held,
-        response=_nanos(received),
+        response=_nanos(server_response(*server_figures(held.server), above, tick)),
         tasks=tuple(
-            TaskBound(
-                task=task,
-                priority=priority,
-                response=None if received is None else _nanos(response),
-            )
+            TaskBound(task=task, priority=priority, response=_nanos(response))
             for task, priority, response in zip(held.tasks, held.priorities, responses, strict=True)
         ),
+        contained=found is not None and found != stopped,
     )
 
 
-def _responses(
-    held: Reservation, server: tuple[int, int], above: Interference, tick: int
-) -> tuple[int | None, ...]:
-    """Response times in microseconds, in the order of the reservation's tasks."""
-    figures = [task_figures(task) for task in held.tasks]
+def _always(node: CpuNode, core: int) -> Interference:
+    """What SCHED_DEADLINE takes from every server of a core."""
+    del node, core
+    return ()
+
+
+def _group(held: Reservation) -> Group:
+    return Group(
+        server_figures(held.server),
+        tuple(task_figures(task) for task in held.tasks),
+        held.priorities,
+    )
+
+
+def _responses(group: Group, above: Interference, tick: int) -> tuple[int | None, ...]:
+    """Response times of tasks that wait for their server's budget (Davis & Burns, RTSS 2005)."""
+    server, tasks, priorities = group
     return tuple(
         task_response(
-            figures[own],
+            tasks[own],
             tuple(
-                figures[other]
-                for other, level in enumerate(held.priorities)
-                if other != own and level >= priority
+                task
+                for other, task in enumerate(tasks)
+                if other != own and priorities[other] >= priority
             ),
             server,
             above,
             tick,
         )
-        for own, priority in enumerate(held.priorities)
+        for own, priority in enumerate(priorities)
     )
 
 

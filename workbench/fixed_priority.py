@@ -3,7 +3,8 @@
 from k40s.cpu.hierarchy import task_response
 from k40s.cpu.response import Interference, response_time
 from k40s.cpu.servers import deferrable, server_response
-from k40s.cpu.supply import periodic_resource, response_on
+from k40s.cpu.single_server import hyperbolic_bound_holds, responses_below, tasks_bound
+from k40s.cpu.supply import Supply, edf_holds, periodic_resource, response_on
 from k40s.units import Nanoseconds, format_duration
 from workbench.classic import (
     Analysis,
@@ -12,12 +13,13 @@ from workbench.classic import (
     UnsuitableTestError,
     local_rivals,
     refuse_above,
+    refuse_blocking,
     refuse_jitter,
     require_server,
     utilization,
     verdict,
 )
-from workbench.plain_set import PlainSet, PlainTask, Scheduling
+from workbench.plain_set import PlainServer, PlainSet, PlainTask, Scheduling
 from workbench.table import as_share
 
 
@@ -53,6 +55,43 @@ def judge_flat(given: PlainSet) -> ClassicReport:
     )
 
 
+def judge_below_server(given: PlainSet) -> ClassicReport:
+    """Response times below one deferrable server of the highest priority, and the classic bounds.
+
+    The server is someone else's: the tasks run below it, not in it.
+    """
+    test = Analysis.DEFERRABLE_SERVER
+    server = require_server(given, test)
+    for refuse in (refuse_above, refuse_jitter, refuse_blocking):
+        refuse(given, test)
+    ranked = sorted(given.tasks, key=lambda task: -task.priority)
+    if len({task.priority for task in ranked}) < len(ranked):
+        raise UnsuitableTestError("the test ds needs a priority of its own for every task")
+    figures = [_figures(task) for task in ranked]
+    top = (server.budget, server.period)
+    results = {}
+    for index, task in enumerate(ranked):
+        found = responses_below(figures[: index + 1], (top,), given.tick)
+        results[task.name] = _result(task, None if found is None else found[-1])
+    bound = tasks_bound(server.share, len(ranked))
+    hyperbolic = given.tick == 0 and hyperbolic_bound_holds(figures, top)
+    return ClassicReport(
+        test=test,
+        model="fixed priorities below one deferrable server",
+        source="Ghazalie & Baker 1995; Bernat & Burns, RTSS 1999",
+        strength="exact" if given.tick == 0 else "sufficient",
+        schedulable=all(result.holds for result in results.values()),
+        tasks=tuple(results[task.name] for task in given.tasks),
+        facts=(
+            ("utilization", as_share(utilization(given.tasks))),
+            ("server Q/P", as_share(server.share)),
+            ("bound of Strosnider, Lehoczky & Sha 1995", f"{bound:.3f}"),
+            ("hyperbolic bound", "passes" if hyperbolic else "does not pass, which says nothing"),
+        ),
+        detail=verdict(tuple(results.values())),
+    )
+
+
 def judge_on_periodic_resource(given: PlainSet) -> ClassicReport:
     """Response times on the least supply of a periodic resource, whoever else is there."""
     test = Analysis.PERIODIC_RESOURCE
@@ -60,6 +99,8 @@ def judge_on_periodic_resource(given: PlainSet) -> ClassicReport:
     refuse_above(given, test)
     refuse_jitter(given, test)
     supply = periodic_resource(server.budget, server.period, given.tick)
+    if given.scheduling is Scheduling.EDF:
+        return _edf_on(supply, given, server)
     results = tuple(
         _result(
             task,
@@ -79,12 +120,33 @@ def judge_on_periodic_resource(given: PlainSet) -> ClassicReport:
         strength="sufficient",
         schedulable=all(result.holds for result in results),
         tasks=results,
-        facts=(
-            ("utilization", as_share(utilization(given.tasks))),
-            ("supply", as_share(server.share)),
-            ("longest time without supply", format_duration(supply.time_for(1) - 1)),
-        ),
+        facts=_supply_facts(given, server, supply),
         detail=verdict(results),
+    )
+
+
+def _edf_on(supply: Supply, given: PlainSet, server: PlainServer) -> ClassicReport:
+    figures = [_figures(task) for task in given.tasks]
+    holds = edf_holds(supply, figures, max(task.blocking for task in given.tasks))
+    return ClassicReport(
+        test=Analysis.PERIODIC_RESOURCE,
+        model="EDF on a periodic resource",
+        source="Shin & Lee, RTSS 2003",
+        strength="sufficient",
+        schedulable=holds,
+        tasks=tuple(TaskResult(task=task, response=None, holds=holds) for task in given.tasks),
+        facts=_supply_facts(given, server, supply),
+        detail="" if holds else "some interval can have more demand than the resource supplies",
+    )
+
+
+def _supply_facts(
+    given: PlainSet, server: PlainServer, supply: Supply
+) -> tuple[tuple[str, str], ...]:
+    return (
+        ("utilization", as_share(utilization(given.tasks))),
+        ("supply", as_share(server.share)),
+        ("longest time without supply", format_duration(supply.time_for(1) - 1)),
     )
 
 

@@ -1,0 +1,90 @@
+"""The report of a classic analysis as text and as JSON."""
+
+from collections.abc import Iterator
+
+from k40s.units import format_duration
+from workbench.admission_json import VERSION, or_null
+from workbench.classic import ClassicReport, TaskResult
+from workbench.table import as_percent, format_table, or_dash
+
+_NOT_A_GROUND = "For information, no ground to admit:"
+
+
+def format_report(report: ClassicReport) -> str:
+    """What was asked, a table of tasks, further figures, and the verdict."""
+    parts = [
+        f"test {report.test}: {report.model}\n{report.source}; {report.strength}",
+        format_table(
+            ("task", "priority", "wcet", "period", "deadline", "response", "of deadline"),
+            [_row(result) for result in report.tasks],
+        ),
+        "\n".join(f"{name}: {value}" for name, value in report.facts),
+    ]
+    if report.information:
+        parts.append("\n".join((_NOT_A_GROUND, *_information(report))))
+    parts.append(
+        "schedulable" if report.schedulable else f"{_no(report.strength)}: {report.detail}"
+    )
+    return "\n\n".join(parts)
+
+
+def report_json(report: ClassicReport) -> dict[str, object]:
+    """The object that ``k40s analyze --json`` prints for a bare task set."""
+    return {
+        "v": VERSION,
+        "kind": "task-set",
+        "test": str(report.test),
+        "model": report.model,
+        "source": report.source,
+        "strength": report.strength,
+        "schedulable": report.schedulable,
+        "detail": report.detail,
+        "tasks": [_task_json(result) for result in report.tasks],
+        "facts": dict(report.facts),
+        "information": [
+            {
+                "name": told.name,
+                "source": told.source,
+                "schedulable": told.schedulable,
+                "figures": told.figures,
+            }
+            for told in report.information
+        ],
+    }
+
+
+def _no(strength: str) -> str:
+    """A sufficient test that fails proves nothing."""
+    return "not schedulable" if strength == "exact" else "not shown to be schedulable"
+
+
+def _row(result: TaskResult) -> tuple[str, ...]:
+    task = result.task
+    return (
+        task.name,
+        str(task.priority),
+        format_duration(task.wcet),
+        format_duration(task.period),
+        format_duration(task.deadline),
+        or_dash(result.response),
+        "-" if result.response is None else as_percent(result.response, task.deadline),
+    )
+
+
+def _task_json(result: TaskResult) -> dict[str, object]:
+    task = result.task
+    return {
+        "name": task.name,
+        "priority": task.priority,
+        "wcet": format_duration(task.wcet),
+        "period": format_duration(task.period),
+        "deadline": format_duration(task.deadline),
+        "response": or_null(result.response),
+        "holds": result.holds,
+    }
+
+
+def _information(report: ClassicReport) -> Iterator[str]:
+    for told in report.information:
+        word = "passes" if told.schedulable else "does not pass"
+        yield f"  {told.name} ({told.source}) {word}: {told.figures}"
