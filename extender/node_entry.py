@@ -135,7 +135,7 @@ def _cpu_refusal(
     if state.mechanism == NO_MECHANISM:
         return Reason.CPU_NO_REAL_TIME
     if state.test not in tests:
-        return Reason.CPU_TEST_UNKNOWN
+        return Reason.CPU_NO_ANSWER
     until = expiry(cpu_lease(entry.name), state.lease)
     if until is None or until <= now:
         return Reason.CPU_STATE_STALE

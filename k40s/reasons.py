@@ -16,9 +16,12 @@ class Reason(StrEnum):
     ASSURANCE_STALE = "assurance.stale"
     ASSURANCE_UNKNOWN = "assurance.unknown"
     CPU_NO_REAL_TIME = "cpu.no-real-time"
+    CPU_NO_MECHANISM = "cpu.no-mechanism"
+    CPU_CORE_UNKNOWN = "cpu.core-unknown"
     CPU_STATE_STALE = "cpu.state-stale"
     CPU_STATE_UNKNOWN = "cpu.state-unknown"
-    CPU_TEST_UNKNOWN = "cpu.test-unknown"
+    CPU_NO_ANSWER = "cpu.no-answer"
+    CPU_TEST_FAILED = "cpu.test-failed"
     CPU_NO_BANDWIDTH = "cpu.no-bandwidth"
     CPU_NODE_BANDWIDTH = "cpu.node-bandwidth"
     CPU_NOT_SCHEDULABLE = "cpu.not-schedulable"
@@ -37,14 +40,20 @@ class Reason(StrEnum):
         return _TEXTS[self]
 
 
+RETIRED = frozenset({"cpu.test-unknown"})
+"""Codes that were given once. They never come back with another meaning."""
+
 _TEXTS = {
     Reason.ASSURANCE_TOO_LOW: "the node's assurance is below what the pod's criticality needs",
     Reason.ASSURANCE_STALE: "the node's assurance is older than its lease",
     Reason.ASSURANCE_UNKNOWN: "the node publishes no valid assurance",
     Reason.CPU_NO_REAL_TIME: "the node cannot enforce real-time budgets",
+    Reason.CPU_NO_MECHANISM: "the node does not offer the enforcement that the pod asks for",
+    Reason.CPU_CORE_UNKNOWN: "a task asks for a core that takes no reservations",
     Reason.CPU_STATE_STALE: "the node's real-time CPU state is older than its lease",
     Reason.CPU_STATE_UNKNOWN: "the node publishes no valid real-time CPU state",
-    Reason.CPU_TEST_UNKNOWN: "the scheduler extender does not know the node's admission test",
+    Reason.CPU_NO_ANSWER: "the node was asked whether it admits the pod and gave no valid answer",
+    Reason.CPU_TEST_FAILED: "the node's own admission test failed",
     Reason.CPU_NO_BANDWIDTH: "no core of the node has the real-time bandwidth left",
     Reason.CPU_NODE_BANDWIDTH: "the node's real-time bandwidth over all cores is used up",
     Reason.CPU_NOT_SCHEDULABLE: "a deadline could be missed on every core of the node",

@@ -34,7 +34,7 @@ _SHARED = "shared"
 _MILLION = 1_000_000
 _MAX_CORES = 1024
 _MAX_GENERATION = 10**18 - 1
-_TOKEN = re.compile(r"[a-z0-9][a-z0-9.+-]{0,39}", re.ASCII)
+TEST_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]{0,39}", re.ASCII)
 _ENDPOINT = re.compile(
     r"https://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}", re.ASCII
 )
@@ -122,8 +122,8 @@ def parse_cpu_state(text: str) -> CpuState:
         raise field["lease"].invalid("1s to 3600s")
     return CpuState(
         generation=field["gen"].integer(0, _MAX_GENERATION),
-        test=field["test"].text(_TOKEN, "a test's name"),
-        mechanism=field["mech"].text(_TOKEN, "a mechanism's name"),
+        test=field["test"].text(TEST_NAME, "a test's name"),
+        mechanism=field["mech"].text(TEST_NAME, "a mechanism's name"),
         endpoint=field["url"].text(_ENDPOINT, "https://address:port"),
         lease=lease,
         node=node,

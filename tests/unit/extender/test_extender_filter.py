@@ -105,7 +105,7 @@ REAL_TIME = make_pod(criticality="HI", tasks=[make_task()])
         (make_node("a", level=20, real_time=True), Reason.CPU_STATE_UNKNOWN),
         (make_node("a", level=20, cpu="{}"), Reason.CPU_STATE_UNKNOWN),
         (make_node("a", level=20, cpu=make_cpu_state(mechanism="none")), Reason.CPU_NO_REAL_TIME),
-        (make_node("a", level=20, cpu=make_cpu_state(test="guess")), Reason.CPU_TEST_UNKNOWN),
+        (make_node("a", level=20, cpu=make_cpu_state(test="guess")), Reason.CPU_NO_ANSWER),
         (make_node("a", level=13, cpu=make_cpu_state()), Reason.ASSURANCE_TOO_LOW),
     ],
 )
