@@ -1,25 +1,29 @@
-"""One core of a node as the search needs it, and the node after the search."""
+"""A node and its cores as the search needs them: plain figures, and what may change."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from k40s.cpu.bands import Band
-from k40s.cpu.bandwidth import room_above
+from k40s.cpu.bandwidth import room_above, share_below
+from k40s.cpu.deadline import interference
 from k40s.cpu.figures import server_figures
 from k40s.cpu.hierarchy import ServerFigures
-from k40s.cpu.model import ContainerDemand, CpuNode, PodDemand, Reservation, Server
-from k40s.cpu.priorities import dense_bands
-from k40s.units import NS_PER_US, Nanoseconds
+from k40s.cpu.model import ANY_CORE, CpuNode, Mechanism, Packing
+from k40s.cpu.response import Interference
+from k40s.units import NS_PER_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoreLoad:
-    """The reservations on a core, most urgent band first, as figures in microseconds.
+    """The rt-cgroup servers of a core, most urgent band first, as figures in microseconds.
 
-    ``positions`` are their places in the node's reservations, whose servers are all in
-    ``everywhere``. ``core_room`` and ``node_room`` bound what is left of the capacities from
-    above, in units of 2⁻⁴⁰. ``tick`` is δ.
+    ``positions`` are their places in the node's reservations; ``growable`` tells whose budget
+    group serves nobody else. ``elsewhere`` are the node's budget groups that no change of this
+    core can change, ``groups`` those (number, server) that it does not use yet. ``deadline`` is
+    the interference of SCHED_DEADLINE, ``deadline_servers`` its (Q, P). ``core_room`` and
+    ``node_room`` bound what is left of the capacities from above, in units of 2⁻⁴⁰. ``tick`` is δ.
     """
 
     core: int
@@ -31,91 +35,105 @@ class CoreLoad:
     positions: tuple[int, ...]
     bands: tuple[Band, ...]
     servers: tuple[ServerFigures, ...]
-    everywhere: tuple[ServerFigures, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """The servers of a core after the newcomer came in at ``position``, most urgent first."""
-
-    position: int
-    servers: tuple[ServerFigures, ...]
+    growable: tuple[bool, ...]
+    elsewhere: tuple[ServerFigures, ...]
+    groups: tuple[tuple[int, ServerFigures], ...]
+    deadline: Interference
+    deadline_servers: tuple[ServerFigures, ...]
+    sharing: bool
 
 
 def tick_figure(node: CpuNode) -> int:
-    """δ in microseconds, rounded up."""
+    """δ of rt-cgroups in microseconds, rounded up."""
     return -(-node.tick // NS_PER_US)
 
 
-def loads_of(node: CpuNode) -> Iterator[CoreLoad]:
-    """What is on each core, in order. Bands are ranked afresh; equals keep the order in force."""
-    everywhere = tuple(server_figures(r.server) for r in node.reservations)
-    node_room = room_above(everywhere, node.node_capacity)
-    for core in node.cores:
-        mine = [
-            (Band.of_reservation(r), -max(r.priorities), position)
-            for position, r in enumerate(node.reservations)
-            if r.core == core
-        ]
-        mine.sort(key=lambda entry: (entry[0].rank, *entry[1:]))
-        servers = tuple(everywhere[position] for _, _, position in mine)
-        yield CoreLoad(
+def deadline_tick_figure(node: CpuNode) -> int:
+    """δ of SCHED_DEADLINE in microseconds, rounded up; that of rt-cgroups where it is unknown."""
+    return tick_figure(node) if node.deadline is None else -(-node.deadline.tick // NS_PER_US)
+
+
+class NodeLoad:
+    """What a node holds, in figures; each core is looked at when it is asked for."""
+
+    def __init__(self, node: CpuNode) -> None:
+        self.node = node
+        self._figures = [server_figures(held.server) for held in node.reservations]
+        self._bands: dict[int, list[int]] = {}
+        self._deadline: dict[int, list[int]] = {}
+        self._own: list[int] = []
+        self._users: Counter[int] = Counter()
+        self._groups: dict[int, ServerFigures] = {}
+        for position, held in enumerate(node.reservations):
+            if held.mechanism is Mechanism.DEADLINE:
+                self._deadline.setdefault(held.core, []).append(position)
+                continue
+            self._bands.setdefault(held.core, []).append(position)
+            if held.group is None:
+                self._own.append(position)
+            else:
+                self._users[held.group] += 1
+                self._groups[held.group] = self._figures[position]
+        every = [*(self._figures[position] for position in self._own), *self._groups.values()]
+        self._node_room = room_above(every, node.node_capacity)
+
+    @property
+    def groups(self) -> Mapping[int, ServerFigures]:
+        """The shared budget groups by their numbers."""
+        return self._groups
+
+    def on(self, core: int) -> CoreLoad:
+        """What is on a core. Bands are ranked afresh; equals keep the order in force."""
+        node = self.node
+        mine = self._ranked(core)
+        positions = [position for _, _, _, position in mine]
+        servers = tuple(self._figures[position] for position in positions)
+        deadline = self.deadline_servers(core)
+        tick = tick_figure(node)
+        used = [node.reservations[position].group for position in positions]
+        changing = {group for group in used if group is not None and self._users[group] == 1}
+        return CoreLoad(
             core=core,
-            tick=tick_figure(node),
+            tick=tick,
             capacity=node.core_capacity,
             node_capacity=node.node_capacity,
-            core_room=room_above(servers, node.core_capacity),
-            node_room=node_room,
-            positions=tuple(position for _, _, position in mine),
-            bands=tuple(band for band, _, _ in mine),
+            core_room=room_above((*servers, *deadline), node.core_capacity),
+            node_room=self._node_room,
+            positions=tuple(positions),
+            bands=tuple(band for _, _, band, _ in mine),
             servers=servers,
-            everywhere=everywhere,
+            growable=tuple(group is None or group in changing for group in used),
+            elsewhere=(
+                *(self._figures[p] for p in self._own if node.reservations[p].core != core),
+                *(server for number, server in self._groups.items() if number not in changing),
+            ),
+            groups=tuple(entry for entry in self._groups.items() if entry[0] not in used),
+            deadline=interference(deadline, deadline_tick_figure(node), tick),
+            deadline_servers=deadline,
+            sharing=node.shared_groups,
         )
 
+    def deadline_servers(self, core: int) -> tuple[ServerFigures, ...]:
+        """(Q, P) of the SCHED_DEADLINE reservations that may run on a core."""
+        positions = (*self._deadline.get(core, ()), *self._deadline.get(ANY_CORE, ()))
+        return tuple(self._figures[position] for position in positions)
 
-def settle(
-    node: CpuNode,
-    load: CoreLoad,
-    placement: Placement,
-    newcomer: Band,
-    *,
-    demand: PodDemand,
-    container: ContainerDemand,
-) -> CpuNode:
-    """The node with the newcomer in its place, all bands dense, and the others' new budgets."""
-    at = placement.position
-    orders = [band.order for band in (*load.bands[:at], newcomer, *load.bands[at:])]
-    priorities = list(dense_bands(orders))
-    servers = list(placement.servers)
-    granted = Reservation(
-        pod_uid=demand.pod_uid,
-        container=container.container,
-        core=load.core,
-        criticality=demand.criticality,
-        server=_server(servers.pop(at)),
-        tasks=container.tasks,
-        priorities=priorities.pop(at),
-    )
-    after = list(node.reservations)
-    for position, server, band in zip(load.positions, servers, priorities, strict=True):
-        after[position] = _changed(after[position], _server(server), band)
-    return node.holding((*after, granted))
+    def in_order(self) -> Iterator[int]:
+        """The cores in the order in which the node's packing tries them."""
+        cores = self.node.cores
+        if self.node.packing is Packing.FIRST_FIT:
+            return iter(cores)
+        sign = -1 if self.node.packing is Packing.BEST_FIT else 1
+        return iter(sorted(cores, key=lambda core: sign * self._share(core)))
 
+    def _share(self, core: int) -> int:
+        positions = (*self._bands.get(core, ()), *self._deadline.get(core, ()))
+        return sum(share_below(*self._figures[position]) for position in positions)
 
-def _server(figures: ServerFigures) -> Server:
-    budget, period = figures
-    return Server(budget=Nanoseconds(budget * NS_PER_US), period=Nanoseconds(period * NS_PER_US))
-
-
-def _changed(held: Reservation, server: Server, priorities: tuple[int, ...]) -> Reservation:
-    if held.server == server and held.priorities == priorities:
-        return held
-    return Reservation(
-        pod_uid=held.pod_uid,
-        container=held.container,
-        core=held.core,
-        criticality=held.criticality,
-        server=server,
-        tasks=held.tasks,
-        priorities=priorities,
-    )
+    def _ranked(self, core: int) -> list[tuple[tuple[int, int], int, Band, int]]:
+        mine = []
+        for position in self._bands.get(core, ()):
+            held = self.node.reservations[position]
+            band = Band.of_reservation(held)
+            mine.append((band.rank, -max(held.priorities), band, position))
+        return sorted(mine, key=lambda entry: (entry[0], entry[1], entry[3]))

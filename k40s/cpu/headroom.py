@@ -7,19 +7,26 @@ that, since each server can spend two budgets nearly back to back. Integers in m
 
 from collections.abc import Iterable
 
+from k40s.cpu.response import Interference
+
 ROOT_PERIOD = 1_000_000
 ROOT_RUNTIME = 950_000
 FAIR_SERVER = 50_000
 
 
-def leaves_headroom(servers: Iterable[tuple[int, int]], tick: int) -> bool:
-    """Whether servers (Q, P) of one core never bring the root to its limit."""
+def leaves_headroom(
+    servers: Iterable[tuple[int, int]], tick: int, above: Interference = ()
+) -> bool:
+    """Whether servers (Q, P) of one core, and what else runs ``above``, stay below the limit."""
     inside_period = 0
     inside_runtime = 0
     for budget, period in servers:
         slack = period - budget
         inside_period -= -(ROOT_PERIOD + slack) // period * budget - tick
         inside_runtime -= -(ROOT_RUNTIME + slack) // period * budget - tick
+    for budget, period, jitter in above:
+        inside_period -= -(ROOT_PERIOD + jitter) // period * budget - tick
+        inside_runtime -= -(ROOT_RUNTIME + jitter) // period * budget - tick
     return (
         inside_period <= ROOT_PERIOD - FAIR_SERVER and inside_runtime <= ROOT_RUNTIME - FAIR_SERVER
     )

@@ -1,23 +1,37 @@
-"""Placing one container on one core: its band, its server, and what becomes of those below it."""
+"""One more container on a core: its band, its server, and what becomes of the bands below it."""
 
 from bisect import bisect_right
+from dataclasses import dataclass
 
 from k40s.cpu.bands import Band
 from k40s.cpu.bandwidth import as_decimal, fits_capacity
 from k40s.cpu.budget import least_budget
-from k40s.cpu.cores import CoreLoad, Placement
+from k40s.cpu.choices import choices_by_cost
+from k40s.cpu.cores import CoreLoad
 from k40s.cpu.headroom import leaves_headroom
 from k40s.cpu.hierarchy import ServerFigures, server_tasks_response
 from k40s.cpu.outcome import Rejection
 from k40s.cpu.priorities import LEVELS
 from k40s.cpu.response import Interference
 from k40s.cpu.servers import deferrable, largest_budget, server_response
-from k40s.cpu.synthesis import room_is_missing, servers_by_cost
+from k40s.cpu.synthesis import room_is_missing
 from k40s.reasons import Reason
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The servers of a core after a newcomer came in at ``position``, most urgent first.
+
+    ``group`` is the shared budget group that it joins; None stands for a new one.
+    """
+
+    position: int
+    servers: tuple[ServerFigures, ...]
+    group: int | None
+
+
 def place(load: CoreLoad, newcomer: Band) -> Placement | Rejection:
-    """Find the newcomer's band and its cheapest server that leaves everyone below schedulable.
+    """Find the newcomer's band and the cheapest server that leaves everyone below schedulable.
 
     Servers above are untouched. Servers below keep their period and may grow, in order. Among
     equal ranks those that are there rank above.
@@ -26,27 +40,83 @@ def place(load: CoreLoad, newcomer: Band) -> Placement | Rejection:
     if refusal is not None:
         return refusal
     position = bisect_right(load.bands, newcomer.rank, key=lambda band: band.rank)
-    above = tuple(deferrable(*server) for server in load.servers[:position])
-    room = min(load.core_room, load.node_room)
+    above = (*load.deadline, *(deferrable(*server) for server in load.servers[:position]))
     outcome: Rejection | None = None
-    for server in servers_by_cost(newcomer.tasks, above, load.tick, room=room):
-        lower = _regrown(load, position, (*above, deferrable(*server)))
+    for choice in choices_by_cost(load, newcomer.tasks, above):
+        lower = regrown(load, position, (*above, deferrable(*choice.server)))
         if lower is None:
             outcome = outcome or _unschedulable("a task below it would miss its deadline")
             continue
-        servers = (*load.servers[:position], server, *lower)
-        if _within_capacities(load, servers):
-            return Placement(position, servers)
+        servers = (*load.servers[:position], choice.server, *lower)
+        own = [choice.server] if choice.group is None else []
+        grown = _growable(load, (*load.servers[:position], *lower))
+        if _within_core(load, servers) and fits_capacity(
+            (*own, *grown, *load.elsewhere), load.node_capacity
+        ):
+            return Placement(position, servers, choice.group)
         outcome = _no_room(load, "with its server, and those that must grow for it")
     if outcome is not None:
         return outcome
+    room = min(load.core_room, load.node_room)
     if room_is_missing(newcomer.tasks, above, load.tick, room=room):
         return _no_room(load, "every server that meets its deadlines is too large")
     return _unschedulable("no server meets its deadlines")
 
 
+def grown_below(
+    load: CoreLoad, deadline: Interference, deadline_servers: tuple[ServerFigures, ...]
+) -> tuple[ServerFigures, ...] | Rejection:
+    """The servers of a core when ``deadline`` is what SCHED_DEADLINE takes from it."""
+    if not load.servers:
+        return ()
+    servers = regrown(load, 0, deadline)
+    if servers is None:
+        return _unschedulable("a task below it would miss its deadline")
+    everything = (*servers, *deadline_servers)
+    if (
+        fits_capacity(everything, load.capacity)
+        and fits_capacity((*_growable(load, servers), *load.elsewhere), load.node_capacity)
+        and leaves_headroom(servers, load.tick, deadline)
+    ):
+        return servers
+    return _no_room(load, "with it, and the servers that must grow for it")
+
+
+def regrown(load: CoreLoad, position: int, above: Interference) -> tuple[ServerFigures, ...] | None:
+    """The servers from ``position`` on under ``above``, each with the budget that it now needs.
+
+    None where one cannot be had. Budgets never shrink, because shrinking a live group can black
+    it out for seconds, and a group that serves several cores does not change at all.
+    """
+    grown: list[ServerFigures] = []
+    for band, server, growable in zip(
+        load.bands[position:], load.servers[position:], load.growable[position:], strict=True
+    ):
+        enough = _grown(band, server, above, load.tick, growable=growable)
+        if enough is None:
+            return None
+        grown.append((enough, server[1]))
+        above = (*above, deferrable(*grown[-1]))
+    return tuple(grown)
+
+
+def _grown(
+    band: Band, server: ServerFigures, above: Interference, tick: int, *, growable: bool
+) -> int | None:
+    budget, period = server
+    if server_response(budget, period, above, tick) is None:
+        return None
+    if server_tasks_response(band.tasks, server, above, tick) is not None:
+        return budget
+    if not growable:
+        return None
+    high = largest_budget(period, above, tick)
+    return least_budget(band.tasks, (budget + 1, high), period, above, tick)
+
+
 def _refuse_at_once(load: CoreLoad, newcomer: Band) -> Rejection | None:
-    if newcomer.share > min(load.core_room, load.node_room):
+    room = load.core_room if load.groups else min(load.core_room, load.node_room)
+    if newcomer.share > room:
         return _no_room(load, f"its tasks alone use {as_decimal(newcomer.share)}")
     levels = sum(len(band.tasks) for band in load.bands) + len(newcomer.tasks)
     if levels > LEVELS:
@@ -55,40 +125,14 @@ def _refuse_at_once(load: CoreLoad, newcomer: Band) -> Rejection | None:
     return None
 
 
-def _regrown(
-    load: CoreLoad, position: int, above: Interference
-) -> tuple[ServerFigures, ...] | None:
-    """The servers from ``position`` on under ``above``, each with the budget that it now needs.
-
-    None where one cannot be had. Budgets never shrink, because shrinking a live group can black
-    it out for seconds.
-    """
-    grown: list[ServerFigures] = []
-    for band, (budget, period) in zip(load.bands[position:], load.servers[position:], strict=True):
-        enough = _grown(band, budget, period, above, load.tick)
-        if enough is None:
-            return None
-        grown.append((enough, period))
-        above = (*above, deferrable(enough, period))
-    return tuple(grown)
+def _growable(load: CoreLoad, servers: tuple[ServerFigures, ...]) -> list[ServerFigures]:
+    """Those in budget groups that serve nobody else."""
+    return [server for server, own in zip(servers, load.growable, strict=True) if own]
 
 
-def _grown(band: Band, budget: int, period: int, above: Interference, tick: int) -> int | None:
-    if server_response(budget, period, above, tick) is None:
-        return None
-    if server_tasks_response(band.tasks, (budget, period), above, tick) is not None:
-        return budget
-    high = largest_budget(period, above, tick)
-    return least_budget(band.tasks, (budget + 1, high), period, above, tick)
-
-
-def _within_capacities(load: CoreLoad, servers: tuple[ServerFigures, ...]) -> bool:
-    here = set(load.positions)
-    elsewhere = [s for position, s in enumerate(load.everywhere) if position not in here]
-    return (
-        fits_capacity(servers, load.capacity)
-        and fits_capacity([*servers, *elsewhere], load.node_capacity)
-        and leaves_headroom(servers, load.tick)
+def _within_core(load: CoreLoad, servers: tuple[ServerFigures, ...]) -> bool:
+    return fits_capacity((*servers, *load.deadline_servers), load.capacity) and leaves_headroom(
+        servers, load.tick, load.deadline
     )
 
 

@@ -1,4 +1,4 @@
-"""Is everything on a core schedulable as it stands? The last word of every admission.
+"""Is everything on a node schedulable as it stands? The last word of every admission.
 
 It starts from the reservations alone, with the priorities that the threads will really have, and
 shares no intermediate result with the search that found them.
@@ -7,27 +7,35 @@ shares no intermediate result with the search that found them.
 from collections.abc import Sequence
 
 from k40s.cpu.bandwidth import fits_capacity
-from k40s.cpu.cores import tick_figure
+from k40s.cpu.cores import deadline_tick_figure, tick_figure
+from k40s.cpu.deadline import domain_holds, interference
 from k40s.cpu.figures import server_figures, task_figures
 from k40s.cpu.headroom import leaves_headroom
-from k40s.cpu.hierarchy import task_response
-from k40s.cpu.model import CpuNode, Reservation
+from k40s.cpu.hierarchy import ServerFigures, task_response
+from k40s.cpu.model import ANY_CORE, CpuNode, Domain, Mechanism, Reservation
+from k40s.cpu.response import Interference
 from k40s.cpu.servers import deferrable, server_response
 
 
-def deadlines_hold(reservations: Sequence[Reservation], tick: int) -> bool:
+def deadlines_hold(
+    reservations: Sequence[Reservation], tick: int, deadline: Interference = ()
+) -> bool:
     """Whether each server gets its budget and each task meets its deadline on one core.
 
-    Equal priorities interfere both ways. Where bands interleave, a server counts as interfering
-    if one of its tasks ranks at or above the lowest task concerned, which is the safe side.
+    ``deadline`` is what SCHED_DEADLINE takes from all of them. Equal priorities interfere both
+    ways. Where bands interleave, a server counts as interfering if one of its tasks ranks at or
+    above the lowest task concerned, which is the safe side.
     """
     servers = [server_figures(r.server) for r in reservations]
     for index, reservation in enumerate(reservations):
         lowest = min(reservation.priorities)
-        above = tuple(
-            deferrable(*servers[other])
-            for other, rival in enumerate(reservations)
-            if other != index and max(rival.priorities) >= lowest
+        above = (
+            *deadline,
+            *(
+                deferrable(*servers[other])
+                for other, rival in enumerate(reservations)
+                if other != index and max(rival.priorities) >= lowest
+            ),
         )
         server = servers[index]
         if server_response(*server, above, tick) is None:
@@ -44,20 +52,65 @@ def deadlines_hold(reservations: Sequence[Reservation], tick: int) -> bool:
     return True
 
 
-def core_holds(reservations: Sequence[Reservation], node: CpuNode) -> bool:
-    """Whether a core of the node can bear these reservations: deadlines, ΣQ/P and headroom."""
+def core_holds(node: CpuNode, core: int) -> bool:
+    """Whether a core bears what is on it: deadlines, ΣQ/P and headroom, and its root domain."""
+    bands = node.on_core(core)
+    deadline = node.deadline_on(core)
+    local = [held for held in deadline if held.core == core]
+    if local and not _local_domain_holds(node, local, alone=not bands):
+        return False
+    if not bands:
+        return True
     tick = tick_figure(node)
-    servers = [server_figures(r.server) for r in reservations]
+    servers = [server_figures(r.server) for r in bands]
+    beside = [server_figures(r.server) for r in deadline]
+    taken = interference(beside, deadline_tick_figure(node), tick)
     return (
-        fits_capacity(servers, node.core_capacity)
-        and leaves_headroom(servers, tick)
-        and deadlines_hold(reservations, tick)
+        fits_capacity([*servers, *beside], node.core_capacity)
+        and leaves_headroom(servers, tick, taken)
+        and deadlines_hold(bands, tick, taken)
     )
+
+
+def migrating_hold(node: CpuNode) -> bool:
+    """Whether the SCHED_DEADLINE threads that migrate between the node's CPUs are in time."""
+    migrating = [held for held in node.reservations if held.core == ANY_CORE]
+    if not migrating:
+        return True
+    offer = node.deadline
+    return offer is not None and offer.domain is Domain.SHARED and domain_holds(migrating, offer)
+
+
+def groups_hold(node: CpuNode) -> bool:
+    """Whether ΣQ/P over the budget groups fits the node, and each serves a core at most once."""
+    own: list[ServerFigures] = []
+    shared: dict[int, ServerFigures] = {}
+    seen: set[tuple[int, int]] = set()
+    for held in node.reservations:
+        if held.mechanism is Mechanism.DEADLINE:
+            continue
+        server = server_figures(held.server)
+        if held.group is None:
+            own.append(server)
+        elif (held.group, held.core) in seen or shared.setdefault(held.group, server) != server:
+            return False
+        else:
+            seen.add((held.group, held.core))
+    return fits_capacity([*own, *shared.values()], node.node_capacity)
 
 
 def node_holds(node: CpuNode) -> bool:
-    """Whether every core of the node holds and ΣQ/P over all of them fits the node."""
-    servers = [server_figures(r.server) for r in node.reservations]
-    return fits_capacity(servers, node.node_capacity) and all(
-        core_holds(node.on_core(core), node) for core in {r.core for r in node.reservations}
+    """Whether every core and every root domain of the node holds, and its groups fit it."""
+    cores = {held.core for held in node.reservations} - {ANY_CORE}
+    return (
+        groups_hold(node) and migrating_hold(node) and all(core_holds(node, core) for core in cores)
     )
+
+
+def _local_domain_holds(node: CpuNode, local: Sequence[Reservation], *, alone: bool) -> bool:
+    offer = node.deadline
+    if offer is None or offer.domain is Domain.SHARED:
+        return False
+    if offer.domain is Domain.EXCLUSIVE and not alone:
+        return False
+    return domain_holds(local, offer)

@@ -7,13 +7,13 @@ from tests.unit.cpu.cpu_builders import held, node, task
 def test_a_core_that_admission_could_have_made_holds() -> None:
     top = held("a", 24.12, 100, task(20, 100), priorities=(98,))
 
-    assert core_holds((top,), node(top))
+    assert core_holds(node(top), 0)
 
 
 def test_a_budget_one_microsecond_too_small_fails() -> None:
     top = held("a", 24.119, 100, task(20, 100), priorities=(98,))
 
-    assert not core_holds((top,), node(top))
+    assert not core_holds(node(top), 0)
 
 
 def test_a_server_that_does_not_get_its_budget_fails_whatever_its_tasks() -> None:
@@ -54,17 +54,17 @@ def test_equal_priorities_inside_a_container_interfere_both_ways() -> None:
 def test_a_server_that_may_run_across_its_refill_uncharged_fails() -> None:
     short = held("a", 6, 10, task(0.1, 30), priorities=(98,))
 
-    assert core_holds((short,), node(short, tick=4))
-    assert not core_holds((short,), node(short, tick=4.001))
+    assert core_holds(node(short, tick=4), 0)
+    assert not core_holds(node(short, tick=4.001), 0)
 
 
 def test_a_core_over_its_capacity_or_without_headroom_fails() -> None:
     half = held("a", 45, 100, task(20, 100), priorities=(98,))
     long = held("a", 480, 1000, task(200, 1000), priorities=(98,))
 
-    assert core_holds((half,), node(half))
-    assert not core_holds((half,), node(half, core_capacity=Fraction(4, 10)))
-    assert not core_holds((long,), node(long))
+    assert core_holds(node(half), 0)
+    assert not core_holds(node(half, core_capacity=Fraction(4, 10)), 0)
+    assert not core_holds(node(long), 0)
 
 
 def test_a_node_holds_when_its_cores_do_and_their_sum_fits() -> None:

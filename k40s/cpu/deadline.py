@@ -1,0 +1,159 @@
+"""SCHED_DEADLINE reservations: what they take from a core, and whether they hold on it.
+
+Linux serves reservations by a constant bandwidth server (Abeni & Buttazzo, RTSS 1998) under EDF.
+Two things make it differ from sporadic tasks (docs/theory.md, "Admission with several mechanisms"):
+
+- A thread that suspends and wakes keeps its deadline as long as what is left of its budget fits
+  its bandwidth until then, and otherwise gets a fresh one. So a thread that breaks its contract
+  demands up to U·t in any interval t, and not only whole budgets.
+- Budgets are checked at ticks and when a thread is descheduled. An overrun is debt, but a later
+  deadline pays it, and what is left of a budget runs at once: in any window up to two ticks.
+
+Integers in microseconds.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import ceil
+
+from k40s.cpu.bandwidth import SCALE_BITS, fits_capacity
+from k40s.cpu.figures import server_figures
+from k40s.cpu.headroom import FAIR_SERVER, ROOT_PERIOD, leaves_headroom
+from k40s.cpu.hierarchy import ServerFigures, TaskFigures
+from k40s.cpu.model import DeadlineOffer, Domain, Reservation
+from k40s.cpu.response import Interference
+from k40s.units import NS_PER_US
+
+ENDLESS = 1 << 60
+MAX_STEPS = 2_000
+"""Intervals looked at; a set that needs more is refused, so that none can occupy a daemon."""
+FAIR_SERVER_TASK: TaskFigures = (FAIR_SERVER, ROOT_PERIOD, FAIR_SERVER)
+"""The kernel's fair server, which comes when it has no laxity left."""
+
+
+def interference(reservations: Sequence[ServerFigures], tick: int, penalty: int) -> Interference:
+    """What (Q, P) of SCHED_DEADLINE take from servers below, at most, whatever the threads do.
+
+    In a window w that is 2Q + (w − 2Q)·Q/P and two overruns of a ``tick``; a jitter of 2(P − Q)
+    covers the former. ``penalty`` is what the tests of servers add for each element by themselves;
+    what that leaves uncovered comes as a further element that hits once.
+    """
+    if not reservations:
+        return ()
+    found = tuple((budget, period, 2 * (period - budget)) for budget, period in reservations)
+    rest = len(found) * (2 * tick - penalty) - penalty
+    return (*found, (rest, ENDLESS, 0)) if rest > 0 else found
+
+
+def domain_holds(reservations: Sequence[Reservation], offer: DeadlineOffer) -> bool:
+    """Whether reservations that share a root domain all meet their deadlines.
+
+    Threads of one pod trust each other to keep their contracts, and nobody else.
+    """
+    tick = -(-offer.tick // NS_PER_US)
+    tasks = [reservation_figures(held) for held in reservations]
+    pods = [held.pod_uid for held in reservations]
+    if not fits_capacity([(c, t) for c, t, _ in tasks], offer.capacity * offer.cpus):
+        return False
+    if offer.domain is Domain.EXCLUSIVE and len(set(pods)) > 1:
+        return False
+    if offer.domain is Domain.SHARED:
+        return _migrating_hold(tasks, pods, offer, tick)
+    return all(
+        deadlines_hold(
+            [task for task, owner in zip(tasks, pods, strict=True) if owner == pod],
+            [task for task, owner in zip(tasks, pods, strict=True) if owner != pod],
+            tick,
+        )
+        for pod in set(pods)
+    )
+
+
+def reservation_figures(held: Reservation) -> TaskFigures:
+    """(Q, P, D)."""
+    budget, period = server_figures(held.server)
+    return budget, period, held.tasks[0].deadline // NS_PER_US
+
+
+def deadlines_hold(own: Sequence[TaskFigures], others: Sequence[TaskFigures], tick: int) -> bool:
+    """Whether ``own`` threads meet their deadlines under EDF on one core, whatever others do.
+
+    Processor demand (Baruah, Mok & Rosier, RTSS 1990) at the deadlines of ``own``, visited
+    downwards as in QPA (Zhang & Burns, IEEE TC 2009). Sufficient; exact for ``own`` alone, except
+    that a full core (U = 1) counts as too much.
+    """
+    if any(wcet > deadline for wcet, _period, deadline in (*own, *others)):
+        return False
+    kept = list(own) if _fair_server_idles([*own, *others], tick) else [*own, FAIR_SERVER_TASK]
+    tasks = (*kept, *others)
+    blocking = tick * len(others)
+    load = sum((Fraction(c, t) for c, t, _ in tasks), Fraction(0))
+    if load >= 1:
+        return False
+    beyond = sum((Fraction(c * (t - d), t) for c, t, d in tasks), Fraction(blocking + len(others)))
+    interval = _last_deadline_before(own, ceil(beyond / (1 - load)) + 1)
+    for _ in range(MAX_STEPS):
+        if interval is None:
+            return True
+        demand = blocking + _whole_jobs(kept, interval) + _any_part(others, interval)
+        if demand > interval:
+            return False
+        interval = _last_deadline_before(own, demand)
+    return False
+
+
+def _whole_jobs(tasks: Sequence[TaskFigures], interval: int) -> int:
+    demand = 0
+    for wcet, period, deadline in tasks:
+        if interval >= deadline:
+            demand += ((interval - deadline) // period + 1) * wcet
+    return demand
+
+
+def _any_part(tasks: Sequence[TaskFigures], interval: int) -> int:
+    """Demand of threads that may wake with any part of their budget left and time to match."""
+    demand = 0
+    for budget, period, deadline in tasks:
+        periods, rest = divmod(interval, period)
+        demand += periods * budget + min(budget, -(-rest * budget // deadline))
+    return demand
+
+
+def _fair_server_idles(tasks: Sequence[TaskFigures], tick: int) -> bool:
+    servers = [(budget, period) for budget, period, _ in tasks]
+    return leaves_headroom((), 0, interference(servers, tick, 0))
+
+
+def _last_deadline_before(tasks: Sequence[TaskFigures], instant: int) -> int | None:
+    """The latest deadline before an instant, of tasks all released at 0; None before the first."""
+    latest: int | None = None
+    for _wcet, period, deadline in tasks:
+        if deadline < instant:
+            found = (instant - 1 - deadline) // period * period + deadline
+            if latest is None or found > latest:
+                latest = found
+    return latest
+
+
+def _migrating_hold(
+    tasks: Sequence[TaskFigures], pods: Sequence[str], offer: DeadlineOffer, tick: int
+) -> bool:
+    """GFB with densities (Goossens, Funk & Baruah 2003), for each task in turn.
+
+    A task counts with its WCET and all overruns that other pods may be in debt with. Densities
+    are integers in units of 2⁻⁴⁰, rounded up.
+    """
+    densities = [-(-(wcet << SCALE_BITS) // deadline) for wcet, _period, deadline in tasks]
+    total = sum(densities)
+    top = sorted(densities)[-2:]
+    speed = (offer.capacity.numerator << SCALE_BITS) // offer.capacity.denominator
+    for (wcet, _period, deadline), density, pod in zip(tasks, densities, pods, strict=True):
+        overruns = tick * (len(pods) - pods.count(pod))
+        swollen = -(-((wcet + overruns) << SCALE_BITS) // deadline)
+        others = top[0] if density == top[-1] and len(top) > 1 else top[-1]
+        largest = max(swollen, others if len(tasks) > 1 else 0)
+        if largest > speed:
+            return False
+        if total - density + swollen > offer.cpus * speed - (offer.cpus - 1) * largest:
+            return False
+    return True
