@@ -5,6 +5,7 @@ import importlib
 import click
 
 _COMMANDS = {
+    "analyze": ("cli.analyze", "Judge a task set, or whether a pod would fit on a node."),
     "certificates": ("cli.certificates", "Make and renew the certificates of k40s's processes."),
     "demo": ("cli.demo", "Bring up a local Kubernetes with k40s and show what it does."),
     "local": ("cli.local", "Run a real Kubernetes on this machine, without Docker."),

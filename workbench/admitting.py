@@ -1,15 +1,30 @@
 """Pods admitted to a node one after the other, and what comes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from k40s.cpu.admission import admit
+from k40s.cpu.admission import admit as built_in
 from k40s.cpu.model import CpuNode, PodDemand, Reservation, Server
 from k40s.cpu.outcome import ADMISSION_TEST, Admission, Rejection
 from k40s.cpu.workload import resolve
 from k40s.reasons import Reason
 from workbench.bounds import ServerBound, bounds_of
 from workbench.pods import Pod
+
+Admit = Callable[[CpuNode, PodDemand], Admission | Rejection]
+Refuse = Callable[[Pod], Rejection | None]
+"""A condition besides the test: None where the pod meets it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionTest:
+    """An admission test and the name under which a node publishes it."""
+
+    name: str
+    admit: Admit
+
+
+BUILT_IN = AdmissionTest(name=ADMISSION_TEST, admit=built_in)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +56,7 @@ class AdmissionReport:
     node: CpuNode
     steps: tuple[Step, ...]
     bounds: tuple[ServerBound, ...]
-    test: str = ADMISSION_TEST
+    test: str
 
     @property
     def schedulable(self) -> bool:
@@ -49,13 +64,23 @@ class AdmissionReport:
         return all(step.rejection is None for step in self.steps)
 
 
-def admit_in_order(node: CpuNode, pods: Sequence[Pod]) -> AdmissionReport:
+def admit_in_order(
+    node: CpuNode,
+    pods: Sequence[Pod],
+    *,
+    test: AdmissionTest = BUILT_IN,
+    refuse: Refuse = lambda _pod: None,
+) -> AdmissionReport:
     """Admit each pod to what the ones before it left; a refused one changes nothing."""
     steps: list[Step] = []
     for pod in pods:
-        step, node = _admit(node, pod)
+        refused = refuse(pod)
+        if refused is not None:
+            steps.append(Step(pod=pod, rejection=refused))
+            continue
+        step, node = _admit(node, pod, test)
         steps.append(step)
-    return AdmissionReport(node=node, steps=tuple(steps), bounds=bounds_of(node))
+    return AdmissionReport(node=node, steps=tuple(steps), bounds=bounds_of(node), test=test.name)
 
 
 def demand_of(node: CpuNode, pod: Pod) -> PodDemand | Rejection:
@@ -77,9 +102,9 @@ def demand_of(node: CpuNode, pod: Pod) -> PodDemand | Rejection:
     return Rejection(reason=demand, detail=detail)
 
 
-def _admit(node: CpuNode, pod: Pod) -> tuple[Step, CpuNode]:
+def _admit(node: CpuNode, pod: Pod, test: AdmissionTest) -> tuple[Step, CpuNode]:
     demand = demand_of(node, pod)
-    outcome = demand if isinstance(demand, Rejection) else admit(node, demand)
+    outcome = demand if isinstance(demand, Rejection) else test.admit(node, demand)
     if isinstance(outcome, Rejection):
         return Step(pod=pod, rejection=outcome), node
     step = Step(pod=pod, rejection=None, granted=outcome.granted, grown=_growths(node, outcome))

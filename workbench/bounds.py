@@ -6,7 +6,8 @@ the overheads that admission adds to each WCET.
 
 from dataclasses import dataclass
 
-from k40s.cpu.cores import tick_figure
+from k40s.cpu.cores import deadline_tick_figure, tick_figure
+from k40s.cpu.deadline import interference
 from k40s.cpu.figures import server_figures, task_figures
 from k40s.cpu.hierarchy import task_response
 from k40s.cpu.interleaved import Group, group_responses
@@ -85,8 +86,8 @@ def _bound(node: CpuNode, held: Reservation) -> ServerBound:
 
 def _always(node: CpuNode, core: int) -> Interference:
     """What SCHED_DEADLINE takes from every server of a core."""
-    del node, core
-    return ()
+    beside = [server_figures(held.server) for held in node.deadline_on(core)]
+    return interference(beside, deadline_tick_figure(node), tick_figure(node))
 
 
 def _group(held: Reservation) -> Group:
