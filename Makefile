@@ -6,9 +6,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# What the local Kubernetes and the kernel tests drive, by their Debian names.
-PACKAGES := buildah ca-certificates catatonit conntrack containerd containernetworking-plugins ethtool \
-            iproute2 iptables mmdebstrap nftables procps rt-app runc skopeo socat stress-ng
+# What the local Kubernetes, its guests and the kernel tests drive, by their Debian names.
+PACKAGES := buildah ca-certificates catatonit conntrack containerd containernetworking-plugins \
+            e2fsprogs ethtool iproute2 iptables mmdebstrap nftables procps qemu-system-x86 rt-app \
+            runc skopeo socat stress-ng
 
 BENCHES := cpu_admission extender_calls rubicante_enforce malacoda_sampler malacoda_stress \
            scheduler_throughput
@@ -61,6 +62,7 @@ test: setup packages ## Everything: check, property, kernel, contract and end-to
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/unit tests/property --cov --cov-report=term:skip-covered
 	$(BIN)/pytest -v -p no:randomly tests/kernel
+	$(BIN)/pytest -v -p no:randomly tests/guest
 	$(BIN)/pytest -v -p no:randomly tests/contract
 	$(BIN)/pytest -v -p no:randomly tests/e2e
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from localcluster.archive import ImageConfiguration, pack_files, pack_layer
 from localcluster.binaries import Binaries, kubernetes_version
 from localcluster.buildah import Buildah
-from localcluster.commands import run
+from localcluster.debian import BARE_PACKAGES, bootstrap, recipe
 from localcluster.errors import LocalClusterError
 from localcluster.packages import find_command
 from localcluster.progress import Progress
@@ -22,20 +22,14 @@ SCHEDULER_IMAGE = "registry.k8s.io/kube-scheduler"
 
 PROJECT = Path(__file__).parent.parent
 _SOURCES = ("Dockerfile", "requirements-runtime.lock", "k40s", "extender", "daemons")
-_SUITE = "bookworm"
-_BARE_PACKAGES = ("python3", "base-files", "dash", "coreutils", "util-linux", "libc-bin")
 _PYTHON_PACKAGES = (
-    *_BARE_PACKAGES,
+    *BARE_PACKAGES,
     "python3-venv",
     "python3-pip",
     "ca-certificates",
     "libstdc++6",  # wheels such as numpy's link against it
 )
-_WORKLOAD_PACKAGES = (*_BARE_PACKAGES, "stress-ng", "rt-app", "procps")
-_UNREAD = ("doc", "info", "lintian", "locale", "man")
-"""Below /usr/share; every file less is one less to unpack on every node."""
-
-_BOOTSTRAP_TIMEOUT = 900
+_WORKLOAD_PACKAGES = (*BARE_PACKAGES, "stress-ng", "rt-app", "procps")
 
 
 class ImageStore:
@@ -115,25 +109,12 @@ class ImageStore:
 
     def _debian(self, name: str, image: str, packages: tuple[str, ...]) -> Path:
         configuration = _image(image, command=("python3",))
-        key = digest(
-            [
-                _SUITE.encode(),
-                repr(configuration).encode(),
-                *(p.encode() for p in (*packages, *_UNREAD)),
-            ]
-        )
+        key = digest(part.encode() for part in (repr(configuration), *recipe(packages)))
 
         def make(target: Path) -> None:
             root = target.with_suffix(".root.tar")
             try:
-                run(
-                    [
-                        *("mmdebstrap", "--quiet", "--variant=extract", "--mode=root"),
-                        *(f'--extract-hook=rm -rf "$1/usr/share/{name}"' for name in _UNREAD),
-                        *(f"--include={','.join(packages)}", _SUITE, root),
-                    ],
-                    timeout=_BOOTSTRAP_TIMEOUT,
-                )
+                bootstrap(root, packages)
                 pack_layer(target, root, configuration)
             finally:
                 root.unlink(missing_ok=True)

@@ -1,0 +1,56 @@
+"""The command line of an emulated machine. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAM = "qemu-system-x86_64"
+CPUS = 2
+
+_CPU = "max,cx16=off"
+"""QEMU 7's cmpxchg16b leaves garbage in the flags; kernels do without where the CPU has none."""
+
+_KERNEL_ARGUMENTS = ("quiet", "tsc=reliable", "no_timer_check", "rdinit=/init", "panic=-1")
+"""An emulator is late on a busy machine: the kernel must not take its clocks for broken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulation:
+    """One machine: two CPUs, ``memory`` in MiB, and what QEMU connects to it.
+
+    ``results`` is a file that gets what the guest writes to its second serial line; the first one
+    is the console, QEMU's standard output. ``disks`` are read by the guest and never changed: what
+    it writes there is gone with it. ``tap`` names an existing interface that becomes its eth0.
+    """
+
+    kernel: Path
+    initrd: Path
+    memory: int
+    results: Path | None = None
+    disks: Sequence[Path] = ()
+    tap: str = ""
+    hardware_address: str = ""
+
+
+def command(emulation: Emulation, *, program: str = PROGRAM) -> list[str]:
+    """The command line; QEMU ends with the guest's power-off, panic or reboot."""
+    return [
+        *(program, "-accel", "tcg,thread=multi", "-cpu", _CPU, "-smp", str(CPUS)),
+        *("-m", str(emulation.memory), "-nodefaults", "-no-user-config", "-display", "none"),
+        *("-no-reboot", "-monitor", "none"),
+        *("-kernel", str(emulation.kernel), "-initrd", str(emulation.initrd)),
+        *("-append", " ".join(("console=ttyS0", *_KERNEL_ARGUMENTS))),
+        *("-serial", "stdio"),
+        *(word for pair in _devices(emulation) for word in pair),
+    ]
+
+
+def _devices(emulation: Emulation) -> Iterator[tuple[str, str]]:
+    if emulation.results is not None:
+        yield ("-serial", f"file:{emulation.results}")
+    for disk in emulation.disks:
+        yield ("-drive", f"file={disk},format=raw,if=virtio,snapshot=on,cache=unsafe")
+    if emulation.tap:
+        yield ("-netdev", f"tap,id=net,ifname={emulation.tap},script=no,downscript=no")
+        address = emulation.hardware_address
+        yield ("-device", f"virtio-net-pci,netdev=net,romfile=,mac={address}")

@@ -1,0 +1,55 @@
+"""One guest for the session: it boots once and runs every probe; tests read what they found."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from localcluster.errors import LocalClusterError
+from localcluster.guest.kernels import CLOUD, GuestKernel, ensure_kernel
+from localcluster.guest.trial import Program, TrialReport, ensure_base, run_trial
+from localcluster.paths import cache_root
+from localcluster.progress import Progress
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+SOURCES = ("k40s", "daemons", "tests/guest")
+BOOT_SECONDS = 120
+PROBE_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def kernel(progress: Progress) -> GuestKernel:
+    """Debian's kernel for virtual machines: cgroup v2, no real-time groups."""
+    try:
+        return ensure_kernel(CLOUD, cache=cache_root(os.environ), progress=progress)
+    except LocalClusterError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def report(kernel: GuestKernel, progress: Progress) -> TrialReport:
+    """All that the probes printed."""
+    probes = sorted((HERE / "probes").glob("*.py"))
+    try:
+        ensure_base(cache_root(os.environ), progress)
+        with progress.step(f"running {len(probes)} probes in a guest, Linux {kernel.release}"):
+            return run_trial(
+                kernel,
+                [
+                    Program(path=str(probe.relative_to(PROJECT)), seconds=PROBE_SECONDS)
+                    for probe in probes
+                ],
+                sources={name: PROJECT / name for name in SOURCES},
+                cache=cache_root(os.environ),
+                boot_seconds=BOOT_SECONDS,
+                progress=progress,
+            )
+    except LocalClusterError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def facts(report: TrialReport) -> dict[str, object]:
+    """The value of every fact by its name."""
+    return {str(fact["fact"]): fact["value"] for fact in report.facts}
