@@ -41,12 +41,12 @@ MAX_BODY = 128 * 1024
 """Longest request or answer, in bytes."""
 MAX_GENERATION = 10**18 - 1
 
-_MAX_DETAIL = 2000
-_MAX_GRANTED = 64
+MAX_DETAIL = 2000
+MAX_GRANTED = 64
 _UID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-_POD_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
-_DETAIL = re.compile(rf"(?s:.{{0,{_MAX_DETAIL}}})")
+NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+POD_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+_DETAIL = re.compile(rf"(?s:.{{0,{MAX_DETAIL}}})")
 _CORE = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 
 
@@ -105,12 +105,14 @@ def format_reservation_request(request: ReservationRequest) -> bytes:
     return format_json(written).encode()
 
 
-def parse_reservation_request(body: bytes, *, pod_uid: str | None) -> ReservationRequest:
+def parse_reservation_request(
+    body: bytes, *, pod_uid: str | None, at_most: int = MAX_BODY
+) -> ReservationRequest:
     """Read such a body; ``pod_uid`` is the one in the request's path, where there is one.
 
     Raises ``InvalidInputError``.
     """
-    field = _read_body(body, "request body").fields(
+    field = _read_body(body, "request body", at_most).fields(
         ("pod", "criticality", "tasks"), ("enforcement", "generation")
     )
     pod = _read_pod(field["pod"], pod_uid)
@@ -135,7 +137,7 @@ def format_admission_answer(answer: AdmissionAnswer) -> bytes:
         {
             "schedulable": answer.schedulable,
             "reason": None if answer.reason is None else answer.reason.value,
-            "detail": answer.detail[:_MAX_DETAIL],
+            "detail": answer.detail[:MAX_DETAIL],
             "utilization": {
                 str(core_name(core)): str(used) for core, used in answer.utilization.items()
             },
@@ -147,7 +149,7 @@ def format_admission_answer(answer: AdmissionAnswer) -> bytes:
 
 def parse_admission_answer(body: bytes) -> AdmissionAnswer:
     """Read such an answer. Raises ``InvalidInputError``."""
-    whole = _read_body(body, "answer body")
+    whole = _read_body(body, "answer body", MAX_BODY)
     field = whole.fields(
         ("schedulable", "reason", "detail", "utilization", "granted", "generation")
     )
@@ -155,24 +157,24 @@ def parse_admission_answer(body: bytes) -> AdmissionAnswer:
     reason = _read_reason(field["reason"])
     if schedulable != (reason is None):
         raise field["reason"].invalid("null exactly when the pod is schedulable")
-    places = field["granted"].items(at_most=_MAX_GRANTED)
+    places = field["granted"].items(at_most=MAX_GRANTED)
     granted = tuple(_read_granted(place) for place in places)
     require_distinct(granted, places)
     return AdmissionAnswer(
         schedulable=schedulable,
         reason=reason,
-        detail=field["detail"].text(_DETAIL, f"a text of at most {_MAX_DETAIL} characters"),
+        detail=field["detail"].text(_DETAIL, f"a text of at most {MAX_DETAIL} characters"),
         utilization=_read_utilization(field["utilization"]),
         granted=granted,
         generation=field["generation"].integer(0, MAX_GENERATION),
     )
 
 
-def _read_body(body: bytes, source: str) -> Json:
+def _read_body(body: bytes, source: str, at_most: int) -> Json:
     size = len(body)
-    if size > MAX_BODY:
+    if size > at_most:
         raise InvalidInputError(
-            source=source, path="$", found=size, expected=f"at most {MAX_BODY} bytes"
+            source=source, path="$", found=size, expected=f"at most {at_most} bytes"
         )
     try:
         text = body.decode()
@@ -180,7 +182,7 @@ def _read_body(body: bytes, source: str) -> Json:
         raise InvalidInputError(
             source=source, path="$", found=body[:40], expected="JSON in UTF-8"
         ) from None
-    return read_json(text, source=source, error=InvalidInputError, at_most=MAX_BODY)
+    return read_json(text, source=source, error=InvalidInputError, at_most=at_most)
 
 
 def _read_pod(place: Json, pod_uid: str | None) -> PodRef:
@@ -190,8 +192,8 @@ def _read_pod(place: Json, pod_uid: str | None) -> PodRef:
         raise field["uid"].invalid(f"the uid in the request's path, {pod_uid!r:.80}")
     return PodRef(
         uid=uid,
-        namespace=field["namespace"].text(_NAMESPACE, "a namespace's name"),
-        name=field["name"].text(_POD_NAME, "a pod's name"),
+        namespace=field["namespace"].text(NAMESPACE, "a namespace's name"),
+        name=field["name"].text(POD_NAME, "a pod's name"),
     )
 
 

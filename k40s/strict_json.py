@@ -7,6 +7,7 @@ endless nesting, endless numbers and unknown fields are refused like any other m
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -185,8 +186,8 @@ def _once_each(pairs: list[tuple[str, object]]) -> object:
     members = dict(pairs)
     if len(members) == len(pairs):
         return members
-    names = [name for name, _ in pairs]
-    twice = next(name for name in names if names.count(name) > 1)
+    times = Counter(name for name, _ in pairs)
+    twice = next(name for name, count in times.items() if count > 1)
     return _Repeated(f"the field {_quoted(twice)} more than once")
 
 

@@ -10,7 +10,7 @@ NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 
 _UNITS = {"ns": 1, "us": NS_PER_US, "µs": NS_PER_US, "ms": NS_PER_MS, "s": NS_PER_S}
-_DURATION = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,9}))?(ns|us|µs|ms|s)", re.ASCII)
+DURATION = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,9}))?(ns|us|µs|ms|s)", re.ASCII)
 
 DURATION_FORM = 'a duration with a unit, such as "250us", "1.5ms" or "1s"'
 
@@ -20,7 +20,7 @@ def parse_duration(text: str) -> Nanoseconds:
 
     Raises ``ValueError`` for a bare number, an unknown unit, a sign, or a fraction of a nanosecond.
     """
-    match = _DURATION.fullmatch(text)
+    match = DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f"not {DURATION_FORM}: {text!r}")
     whole, fraction, unit = match.groups()

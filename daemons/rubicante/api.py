@@ -3,6 +3,7 @@
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from daemons.rubicante import openapi
 from daemons.rubicante.kernel.mechanism import UID
 from daemons.rubicante.reservations import Reservations
 from daemons.rubicante.state import NodeState
@@ -20,7 +21,12 @@ from k40s.strict_json import format_json
 def create_app(*, reservations: Reservations, state: NodeState) -> Flask:
     """The WSGI application."""
     app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["MAX_CONTENT_LENGTH"] = MAX_READ
+    description = format_json(openapi.document())
+
+    @app.get("/v1/openapi.json")
+    def describe() -> Response:
+        return _json(200, description)
 
     @app.get("/v1/state")
     def read_state() -> Response:
@@ -51,9 +57,23 @@ def create_app(*, reservations: Reservations, state: NodeState) -> Flask:
 
 
 def _request(pod_uid: str | None) -> ReservationRequest:
-    parsed = parse_reservation_request(request.get_data(cache=False), pod_uid=pod_uid)
+    body = request.get_data(cache=False)
+    parsed = parse_reservation_request(body, pod_uid=pod_uid, at_most=_looked_into(body))
+    if len(body) > MAX_BODY:
+        raise InvalidInputError(
+            source="request body", path="$", found=len(body), expected=f"at most {MAX_BODY} bytes"
+        )
     _check_uid(parsed.pod)
     return parsed
+
+
+def _looked_into(body: bytes) -> int:
+    """The size up to which a body is parsed.
+
+    One above the limit is refused in any case, but what is wrong in it (10,000 tasks) says more
+    than its size. Decoding takes time by the number of values, so that is bounded.
+    """
+    return MAX_READ if body.count(b",") + body.count(b"[") <= _MAX_VALUES else MAX_BODY
 
 
 def _uid(text: str) -> str:
@@ -93,4 +113,7 @@ def _json(status: int, body: str | bytes) -> Response:
     return Response(body, status=status, mimetype="application/json")
 
 
+MAX_READ = 1 << 20
+"""Bytes of a body that are read at all; a longer one is 413."""
+_MAX_VALUES = 60_000
 _UID_FORM = "a UUID in lower case, as the API server gives pods"

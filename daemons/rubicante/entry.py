@@ -7,12 +7,17 @@ from k40s.allocation import format_allocation, parse_allocation
 from k40s.cpu.model import Reservation
 from k40s.errors import InvalidInputError, UnavailableError
 from k40s.node_api import (
+    MAX_BODY,
     PodRef,
     ReservationRequest,
     format_reservation_request,
     parse_reservation_request,
 )
 from k40s.strict_json import format_json, read_json
+
+_MAX_REQUEST = 4 * MAX_BODY
+"""As written by us, a request may be longer than as it was sent: with defaults, other units."""
+_MAX_ENTRY = 4 * _MAX_REQUEST
 
 
 class Phase(StrEnum):
@@ -66,12 +71,12 @@ def format_entry(entry: Entry) -> str:
 def parse_entry(text: str, *, pod_uid: str) -> Entry:
     """Read what ``format_entry`` wrote. Raises ``UnavailableError`` for anything else."""
     try:
-        field = read_json(text, source="store", error=InvalidInputError).fields(
+        field = read_json(text, source="store", error=InvalidInputError, at_most=_MAX_ENTRY).fields(
             ("request", "containers", "phase", "allocation")
         )
         return Entry(
             request=parse_reservation_request(
-                str(field["request"].value).encode(), pod_uid=pod_uid
+                str(field["request"].value).encode(), pod_uid=pod_uid, at_most=_MAX_REQUEST
             ),
             containers=tuple(str(item.value) for item in field["containers"].items(at_most=1000)),
             phase=Phase(str(field["phase"].value)),

@@ -17,9 +17,9 @@ MAX_TASKS = 64
 MAX_PLATFORMS = 64
 
 CRITICALITY_FORM = 'one of "NO", "LOW", "HI"'
-_TASK_NAME = re.compile(r"[!-~](?:[ -~]{0,13}[!-~])?", re.ASCII)
-_CONTAINER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-_PLATFORM = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
+TASK_NAME = re.compile(r"[!-~](?:[ -~]{0,13}[!-~])?", re.ASCII)
+CONTAINER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+PLATFORM = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
 
 
 def read_workload(
@@ -146,7 +146,7 @@ def _read_task(
         raise field["deadline"].invalid(f"at most the period, {format_duration(period)}")
     return TaskContract(
         name=field["name"].text(
-            _TASK_NAME, "a thread's name: 1 to 15 printable ASCII characters, no space at the ends"
+            TASK_NAME, "a thread's name: 1 to 15 printable ASCII characters, no space at the ends"
         ),
         container=_read_container(place, field.get("container"), containers),
         period=period,
@@ -164,7 +164,7 @@ def _read_container(task: Json, named: Json | None, containers: Collection[str] 
         raise task.invalid(
             "the field container, because the pod may have several", found="no container"
         )
-    name = named.text(_CONTAINER_NAME, "a container's name")
+    name = named.text(CONTAINER_NAME, "a container's name")
     if containers is not None and name not in containers:
         raise named.invalid(f"one of the pod's containers: {', '.join(sorted(containers))}")
     return name
@@ -185,7 +185,7 @@ def _read_wcet(place: Json, deadline: Nanoseconds, criticality: Criticality) -> 
     if not 1 <= len(members) <= MAX_PLATFORMS:
         raise place.invalid(f"1 to {MAX_PLATFORMS} platforms")
     for name, member in members.items():
-        if _PLATFORM.fullmatch(name) is None:
+        if PLATFORM.fullmatch(name) is None:
             raise member.invalid("under a platform's name that can be a label's value")
     return WcetTable(
         by_platform=MappingProxyType(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
+from daemons.rubicante.api import MAX_READ
 from k40s.node_api import (
     MAX_BODY,
 )
@@ -94,9 +95,43 @@ def test_an_admission_for_a_uid_that_is_none_is_422(client: FlaskClient) -> None
 
 
 def test_a_body_without_end_is_refused(client: FlaskClient) -> None:
-    answer = client.put(PATH, data=b" " * (MAX_BODY + 1))
+    answer = client.put(PATH, data=b" " * (MAX_READ + 1))
 
     assert answer.status_code == 413
+
+
+def test_a_body_that_is_too_long_but_else_right_is_422(client: FlaskClient, world: World) -> None:
+    answer = client.put(PATH, data=body() + b" " * MAX_BODY)
+
+    assert (answer.status_code, answer.json["path"]) == (422, "$")
+    assert f"at most {MAX_BODY} bytes" in answer.json["error"]
+    assert world.store.texts == {}
+
+
+def test_ten_thousand_tasks_are_refused_for_their_number(client: FlaskClient) -> None:
+    tasks = [BAD_TASK | {"name": f"t{number}"} for number in range(10_000)]
+    whole = json.dumps({**json.loads(body()), "tasks": tasks}).encode()
+
+    answer = client.put(PATH, data=whole)
+
+    assert len(whole) > MAX_BODY
+    assert (answer.status_code, answer.json["path"]) == (422, "$.tasks")
+    assert "an array of 10000 items" in answer.json["error"]
+
+
+def test_values_without_number_are_not_even_decoded(client: FlaskClient) -> None:
+    answer = client.put(PATH, data=b"[" + b"1," * (MAX_BODY // 2) + b"1]")
+
+    assert (answer.status_code, answer.json["path"]) == (422, "$")
+
+
+def test_a_name_repeated_after_thousands_of_others_is_found(client: FlaskClient) -> None:
+    members = ",".join(f'"{number}":1' for number in range(9_000))
+
+    answer = client.put(PATH, data="{" + members + ',"8999":1}')
+
+    assert answer.status_code == 422
+    assert 'the field "8999" more than once' in answer.json["error"]
 
 
 def test_other_paths_and_verbs_are_refused_in_json(client: FlaskClient) -> None:

@@ -1,14 +1,17 @@
 """Restarts, leases, releases, and damage."""
 
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
 from daemons.rubicante.book import Book, Reserved
 from daemons.rubicante.entry import Entry, Phase, format_entry, parse_entry
 from k40s.cpu.model import Reservation, Server, Task, total_bandwidth
+from k40s.cpu.workload import WcetTable
 from k40s.criticality import Criticality
 from k40s.errors import UnavailableError
+from k40s.node_api import MAX_BODY
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 from tests.fakes.rubicante_api_server import FakeStore
 from tests.fakes.rubicante_books import Clock, make, reserve
@@ -119,6 +122,28 @@ def test_an_entry_is_read_back_as_it_was(book: Book) -> None:
 
     assert isinstance(outcome, Reserved)
     assert parse_entry(format_entry(outcome.entry), pod_uid=uid(1)) == outcome.entry
+
+
+def test_the_largest_request_that_is_taken_is_read_back_too() -> None:
+    names = {f"platform-{number}": Nanoseconds(NS_PER_S - 1) for number in range(64)}
+    tasks = tuple(
+        replace(
+            task(f"t{number}", period_ms=2000),
+            wcet=WcetTable(by_platform=MappingProxyType(names)),
+        )
+        for number in range(64)
+    )
+    entry = Entry(
+        request=ask(1, *tasks),
+        containers=("main",),
+        phase=Phase.LEASED,
+        reservations=(_server("a", 1),),
+    )
+
+    text = format_entry(entry)
+
+    assert len(text) > MAX_BODY
+    assert parse_entry(text, pod_uid=uid(1)) == entry
 
 
 @pytest.mark.parametrize(
