@@ -4,8 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Protocol
 
 from flask import Flask
@@ -16,18 +14,17 @@ from daemons.rubicante.book import Book, BookStore
 from daemons.rubicante.enforcer import Enforcer
 from daemons.rubicante.feedback import Feedback
 from daemons.rubicante.keeper import EnforcementLoop, Keeper
-from daemons.rubicante.kernel.capability import Capability, find_capability, tick_length
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.usage import KernelUsage
 from daemons.rubicante.kernel.watch import DirectoryWatch
-from daemons.rubicante.mechanisms import enforcing_kernel, offered_node
+from daemons.rubicante.mechanisms import DeadlineAccess, Mechanisms, bare_node
 from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics, FeedbackMetrics
 from daemons.rubicante.notices import EventWriter, Notices
 from daemons.rubicante.pods import NodePods, PodSource
 from daemons.rubicante.reservations import Reservations
 from daemons.rubicante.settings import Settings
 from daemons.rubicante.state import NodeState
-from k40s.cpu.admission import admit
+from k40s.runtime.admission_tests import load_admission_test
 from k40s.runtime.informer import Informer
 from k40s.runtime.loop import run_every, start_thread
 from k40s.runtime.publisher import NodeWriter, Publisher
@@ -43,8 +40,6 @@ _KEEP = Nanoseconds(500 * NS_PER_MS)
 _FEEDBACK = Nanoseconds(NS_PER_S)
 _BEATS_PER_LEASE = 3
 _ENDING_SECONDS = 5.0
-_FEATURES = Path("/sys/kernel/debug/sched/features")
-_DEBUG = Path("/sys/kernel/debug/sched/debug")
 
 
 class Gateway(PodSource, NodeWriter, EventWriter, Protocol):
@@ -62,8 +57,14 @@ class Daemon:
         gateway: Gateway,
         pods: WatchSource[PodRecord],
         store: BookStore,
+        deadline: DeadlineAccess | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Ask the kernel what it can do. Without ``deadline`` there is no SCHED_DEADLINE.
+
+        Raises ``UnavailableError`` for a store and ``AdmissionTestError`` for a schedulability
+        test that cannot be used.
+        """
         self._settings = settings
         self.registry = CollectorRegistry()
         self.stop = threading.Event()
@@ -72,19 +73,29 @@ class Daemon:
         book_metrics = BookMetrics(self.registry)
         metrics = EnforcementMetrics(self.registry)
         self._errors = book_metrics.errors
-        self.capability = _capability(settings, system)
-        node = offered_node(settings, self.capability)
         self.book = Book(
             store=store,
-            node=node,
-            admit=book_metrics.timed(admit),
+            node=bare_node(settings),
+            admit=book_metrics.timed(load_admission_test(settings.admission_test)),
             lease=settings.reservation_lease,
             clock=lambda: round(clock() * NS_PER_S),
         )
-        kernel = enforcing_kernel(settings, system, self.capability, self.stop)
+        self.mechanisms = Mechanisms(
+            settings,
+            system=system,
+            access=deadline,
+            held=self.book.node().reservations,
+            stop=self.stop,
+        )
+        self.capability = self.mechanisms.capability
+        self.book.describe(self.mechanisms.node())
         self.pods = NodePods(book=self.book, changed=self._watch.ring)
         self.enforcer = Enforcer(
-            book=self.book, kernel=kernel, statuses=self.pods, metrics=metrics, clock=clock
+            book=self.book,
+            kernel=self.mechanisms.kernel,
+            statuses=self.pods,
+            metrics=metrics,
+            clock=clock,
         )
         self.loop = EnforcementLoop(enforcer=self.enforcer, watch=self._watch, clock=clock)
         self.reservations = Reservations(
@@ -106,7 +117,7 @@ class Daemon:
             usage=KernelUsage(
                 system=system,
                 proc=settings.proc_path,
-                debug=_DEBUG,
+                debug=settings.scheduler_debug_path / "debug",
                 prefix=settings.group_prefix,
             ),
             notices=self.notices,
@@ -120,6 +131,7 @@ class Daemon:
             endpoint=settings.endpoint,
             lease=settings.lease,
             threads=self.enforcer.threads,
+            test=settings.admission_test,
         )
         self.informer = Informer(
             name="pods",
@@ -130,7 +142,7 @@ class Daemon:
         )
         self.keeper = Keeper(
             name=settings.node_name,
-            node=node,
+            node=self.mechanisms.node,
             gateway=gateway,
             book=self.book,
             pods=self.pods,
@@ -184,6 +196,7 @@ class Daemon:
         for thread in self._threads:
             thread.join(_ENDING_SECONDS)
         self._watch.close()
+        self.mechanisms.close()
 
     def healthy(self) -> str | None:
         """Why the process should be restarted, if it should."""
@@ -194,18 +207,3 @@ class Daemon:
             run_every(period=period, tick=tick, stop=self.stop, on_error=self._errors.inc)
 
         self._threads.append(start_thread(loop, name=name))
-
-
-def _capability(settings: Settings, system: System) -> Capability:
-    found = find_capability(
-        system=system,
-        cpu_root=settings.cpu_cgroup_path,
-        proc=settings.proc_path,
-        features=_FEATURES,
-        prefix=settings.group_prefix,
-        wanted_cores=frozenset(settings.cpus),
-        tick=settings.tick if settings.tick is not None else tick_length(),
-    )
-    if settings.dry_run:
-        return replace(found, problems=(*found.problems, "dry run"))
-    return found

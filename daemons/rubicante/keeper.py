@@ -60,13 +60,13 @@ class EnforcementLoop:
 
 
 class Keeper:
-    """Everything that is done on a timer beside enforcement. ``node`` has no platform yet."""
+    """Everything on a timer beside enforcement. ``node`` tells the node without its platform."""
 
     def __init__(
         self,
         *,
         name: str,
-        node: CpuNode,
+        node: Callable[[], CpuNode],
         gateway: NodeWriter,
         book: Book,
         pods: NodePods,
@@ -166,7 +166,7 @@ class Keeper:
             if record is None:
                 log.warning("the node does not exist", extra={"node": self._name})
                 return
-            self._book.describe(describe_node(self._node, record))
+            self._book.describe(describe_node(self._node(), record))
             self._described = True
             if self._published is not None and not self._publisher.verify():
                 self._published = None

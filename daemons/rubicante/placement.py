@@ -34,7 +34,7 @@ class Place:
 class Kernel:
     """The interfaces of the kernel that enforcement uses."""
 
-    back_ends: Mapping[Mechanism, BackEnd]
+    back_ends: dict[Mechanism, BackEnd]
     threads: Threads
     tree: PodTree
     homes: Homes

@@ -12,7 +12,9 @@ from pathlib import Path
 from flask import Flask
 
 from daemons.rubicante.daemon import Daemon
+from daemons.rubicante.kernel.sched_attr import LinuxAttributes
 from daemons.rubicante.kernel.system import LinuxSystem
+from daemons.rubicante.mechanisms import DeadlineAccess
 from daemons.rubicante.settings import Settings
 from k40s.runtime.kube import connect
 from k40s.runtime.probes import ProbeServer
@@ -38,6 +40,7 @@ class Process:
             gateway=gateway,
             pods=gateway.pods(node=settings.node_name),
             store=store,
+            deadline=DeadlineAccess(attributes=LinuxAttributes(dry_run=settings.dry_run)),
         )
         ProbeServer(
             host=settings.listen_host,

@@ -1,10 +1,21 @@
 """Rubicante's settings, from environment variables K40S_*."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 
+from k40s.cpu.model import Mechanism, Packing
 from k40s.units import NS_PER_S, Nanoseconds
+
+
+class Groups(StrEnum):
+    """Whom a budget group serves."""
+
+    SHARED = "shared"
+    """One reservation on each core."""
+    OWN = "own"
+    """One reservation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +32,30 @@ class Settings:
     """Kubelet's cgroupRoot; pods are in <cgroup_root>/kubepods."""
     cpu_cgroup_path: Path = Path("/sys/fs/cgroup/cpu")
     """Where the v1 cpu hierarchy of the host is mounted, writable."""
+    cpuset_cgroup_path: Path = Path("/sys/fs/cgroup/cpuset")
+    """Where the v1 cpuset hierarchy of the host is mounted; used with K40S_LOAD_BALANCE_OFF."""
+    unified_cgroup_path: Path = Path("/sys/fs/cgroup")
+    """Where cgroup v2 of the host is mounted; used where there is no v1 cpu hierarchy."""
     proc_path: Path = Path("/proc")
     """Where the host's processes are seen."""
+    scheduler_debug_path: Path = Path("/sys/kernel/debug/sched")
+    """The scheduler's directory in debugfs; where it cannot be read, the defaults are assumed."""
+    mechanisms: tuple[str, ...] = ("rt-cgroup", "deadline")
+    """What may enforce budgets, where the kernel can: rt-cgroup, deadline."""
+    groups: Groups = Groups.SHARED
+    """Whether a budget group serves one reservation on each core (shared) or one in all (own)."""
+    packing: Packing = Packing.FIRST_FIT
+    """Which core is tried first: first-fit, best-fit or worst-fit."""
+    load_balance_off: bool = False
+    """Leave to switch off load balancing in cpusets (cgroup v1), for DEADLINE on single cores."""
+    admission_test: str = "davis-burns-2005+tick.2"
+    """The schedulability test; another than the default is one that is installed."""
     rt_capacity: Fraction = Fraction(95, 100)
     """Bound of the sum of budget over period on the whole node; the kernel's may be less."""
     core_capacity: Fraction = Fraction(9, 10)
     """Upper bound of the sum of budget over period on each core."""
     group_prefix: str = "k40s-rt"
-    """Budget groups are named <prefix>-<pod uid>-<number>; unique among daemons on one kernel."""
+    """Begins the names of all groups that are made; unique among daemons on one kernel."""
     tick: Nanoseconds | None = None
     """Granularity of the kernel's enforcement; measured when not given."""
     store: Path = Path("/var/lib/k40s/rubicante.sqlite")
@@ -59,6 +86,9 @@ class Settings:
     def __post_init__(self) -> None:
         if not self.cpus:
             raise ValueError("K40S_CPUS names no CPU")
+        unknown = set(self.mechanisms) - {mechanism.value for mechanism in Mechanism}
+        if unknown or not self.mechanisms:
+            raise ValueError(f"K40S_MECHANISMS names {sorted(unknown)}, not rt-cgroup or deadline")
         if self.rt_capacity < 0 or not 0 <= self.core_capacity <= 1:
             raise ValueError("K40S_RT_CAPACITY and K40S_CORE_CAPACITY are shares from 0")
         if self.lease < NS_PER_S or self.reservation_lease < NS_PER_S:

@@ -6,6 +6,7 @@ All bad variables are reported at once. Values carry their unit (``"30s"``, not 
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -29,8 +30,9 @@ def read_settings(cls: type[T], environ: Mapping[str, str], prefix: str = "K40S_
     """Fill ``cls``: field ``node_name`` comes from ``K40S_NODE_NAME``, or has a default.
 
     An empty variable counts as absent. Field types: str, int, bool, Path, Fraction, Nanoseconds,
-    ``tuple[int, ...]`` (a CPU list such as "0,2-3"), ``tuple[str, ...]`` (separated by commas), and
-    each of them ``| None``. What ``__post_init__`` refuses with ValueError is reported as well.
+    ``tuple[int, ...]`` (a CPU list such as "0,2-3"), ``tuple[str, ...]`` (separated by commas), any
+    StrEnum, and each of them ``| None``. What ``__post_init__`` refuses with ValueError is
+    reported as well.
     Raises ``SettingsError``.
     """
     hints = get_type_hints(cls)
@@ -136,8 +138,14 @@ def _kind(hint: Any) -> Any:  # noqa: ANN401  # a type, a NewType or a generic a
 
 
 def _parser(hint: Any) -> Callable[[str], object]:  # noqa: ANN401  # as above
-    return _KINDS[_kind(hint)][0]
+    kind = _kind(hint)
+    return kind if _is_choice(kind) else _KINDS[kind][0]
 
 
 def _form(hint: Any) -> str:  # noqa: ANN401  # as above
-    return _KINDS[_kind(hint)][1]
+    kind = _kind(hint)
+    return " or ".join(f'"{choice}"' for choice in kind) if _is_choice(kind) else _KINDS[kind][1]
+
+
+def _is_choice(kind: Any) -> bool:  # noqa: ANN401  # as above
+    return isinstance(kind, type) and issubclass(kind, StrEnum)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from daemons.rubicante.kernel.root_domain import DeadlineSupport
+from daemons.rubicante.kernel.rt_bandwidth import RtBandwidth
 from daemons.rubicante.kernel.system import System
+from k40s.cpu.model import DeadlineOffer, Mechanism
 from k40s.units import Nanoseconds
 
-MECHANISM = "rt-cgroup"
 NO_MECHANISM = "none"
 _CLOCK_MONOTONIC_COARSE = 6
 _CAP_SYS_NICE = 23
@@ -17,23 +19,40 @@ _PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Capability:
-    """``problems`` say why budgets cannot be enforced; empty where they can.
+class RtSupport:
+    """Budget groups on this node: ``problems`` say why there are none; empty where there are.
 
-    ``warnings`` are worth knowing, but hinder nothing. ``bandwidth`` is the real-time share that
-    the kernel grants over all cores, ``tick`` the granularity at which it enforces.
+    ``bandwidth`` is the real-time share that the kernel has for us over all groups.
+    """
+
+    bandwidth: Fraction
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """``problems`` say why budgets cannot be enforced by anything; empty where they can.
+
+    ``warnings`` are worth knowing, but hinder nothing. ``bandwidth`` is what the kernel grants to
+    budget groups over all cores, None without them; ``deadline`` is None without SCHED_DEADLINE.
+    ``tick`` is the granularity at which the kernel enforces, ``cores`` are the CPUs online.
     """
 
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
-    bandwidth: Fraction
+    bandwidth: Fraction | None
+    deadline: DeadlineOffer | None
     tick: Nanoseconds
     cores: frozenset[int]
 
     @property
     def mechanism(self) -> str:
-        """The name under which the mechanism is published."""
-        return NO_MECHANISM if self.problems else MECHANISM
+        """The names under which the mechanisms are published, joined by "+"."""
+        if self.problems:
+            return NO_MECHANISM
+        found = {Mechanism.RT_CGROUP: self.bandwidth, Mechanism.DEADLINE: self.deadline}
+        return "+".join(name.value for name, offer in found.items() if offer is not None)
 
 
 def tick_length() -> Nanoseconds:
@@ -45,61 +64,68 @@ def tick_length() -> Nanoseconds:
     return Nanoseconds(round(time.clock_getres(_CLOCK_MONOTONIC_COARSE) * 1e9))
 
 
-def find_capability(
+def find_rt_cgroups(
+    *, system: System, bandwidth: RtBandwidth, cpu_root: Path, debug: Path, prefix: str
+) -> RtSupport:
+    """Look at the cpu hierarchy, and make and remove one group without a budget to be sure.
+
+    ``debug`` is the scheduler's directory in debugfs, which need not be readable.
+    """
+    offer, problem = bandwidth.read()
+    problems = [problem] if problem else []
+    warnings = list(offer.warnings)
+    problems += _group_problems(system, cpu_root / f"{prefix}-{_PROBE}")
+    if "RT_RUNTIME_SHARE" in (_read(system, debug / "features") or "").split():
+        problems.append("the scheduler feature RT_RUNTIME_SHARE lets groups exceed their budget")
+    return RtSupport(bandwidth=offer.free, problems=tuple(problems), warnings=tuple(warnings))
+
+
+def combine(
     *,
     system: System,
-    cpu_root: Path,
     proc: Path,
-    features: Path,
-    prefix: str,
     wanted_cores: AbstractSet[int],
     tick: Nanoseconds,
+    rt_cgroups: RtSupport | None,
+    deadline: DeadlineSupport | None,
 ) -> Capability:
-    """Look at the kernel, and make and remove one group without a budget to be sure.
+    """The node's capability from that of its mechanisms; None for one that is not to be used.
 
-    ``features`` is the scheduler's feature file in debugfs, which need not be readable.
+    What is missing for one mechanism is a warning where the other is there, else a problem.
     """
-    problems: list[str] = []
-    warnings: list[str] = []
-    bandwidth = _bandwidth(system, cpu_root, proc, problems, warnings)
-    problems += _group_problems(system, cpu_root / f"{prefix}-{_PROBE}")
+    problems, warnings = _general(system, proc, wanted_cores)
+    lacks: list[str] = []
+    has_groups = rt_cgroups is not None and not rt_cgroups.problems
+    offer = None if deadline is None else deadline.offer
+    for mechanism, support in ((Mechanism.RT_CGROUP, rt_cgroups), (Mechanism.DEADLINE, deadline)):
+        if support is not None:
+            lacks += [f"{mechanism.value}: {text}" for text in support.problems]
+            warnings += [f"{mechanism.value}: {text}" for text in support.warnings]
+    if has_groups or offer is not None:
+        warnings += lacks
+    else:
+        problems += lacks or ["no mechanism is to be used"]
+    return Capability(
+        problems=tuple(problems),
+        warnings=tuple(warnings),
+        bandwidth=rt_cgroups.bandwidth if has_groups and rt_cgroups is not None else None,
+        deadline=offer,
+        tick=tick,
+        cores=system.online(),
+    )
+
+
+def _general(
+    system: System, proc: Path, wanted_cores: AbstractSet[int]
+) -> tuple[list[str], list[str]]:
+    problems, warnings = [], []
     if not _holds_sys_nice(system, proc):
         problems.append("the process lacks CAP_SYS_NICE")
     if _read(system, proc / "2" / "comm") != "kthreadd":
         warnings.append("the process may be outside the host's PID namespace (hostPID)")
-    if "RT_RUNTIME_SHARE" in (_read(system, features) or "").split():
-        problems.append("the scheduler feature RT_RUNTIME_SHARE lets groups exceed their budget")
-    cores = system.online()
-    if absent := sorted(wanted_cores - cores):
+    if absent := sorted(wanted_cores - system.online()):
         problems.append(f"CPUs that are not online: {absent}")
-    return Capability(
-        problems=tuple(problems),
-        warnings=tuple(warnings),
-        bandwidth=bandwidth,
-        tick=tick,
-        cores=cores,
-    )
-
-
-def _bandwidth(
-    system: System, cpu_root: Path, proc: Path, problems: list[str], warnings: list[str]
-) -> Fraction:
-    """The smaller of the system's limit and the root group's."""
-    sysctl = proc / "sys/kernel"
-    limit = _ratio(system, sysctl / "sched_rt_runtime_us", sysctl / "sched_rt_period_us")
-    root = _ratio(system, cpu_root / "cpu.rt_runtime_us", cpu_root / "cpu.rt_period_us")
-    if root is None:
-        problems.append(
-            "no cpu controller with real-time budgets (cgroup v1 with CONFIG_RT_GROUP_SCHED)"
-        )
-        return Fraction(0)
-    if limit is None:
-        problems.append("sched_rt_runtime_us is not readable")
-        return Fraction(0)
-    if limit < 0:
-        warnings.append("sched_rt_runtime_us is -1: real-time threads outside can take everything")
-        return root
-    return min(limit, root)
+    return problems, warnings
 
 
 def _group_problems(system: System, probe: Path) -> list[str]:
@@ -121,13 +147,6 @@ def _holds_sys_nice(system: System, proc: Path) -> bool:
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> _CAP_SYS_NICE & 1)
     return False
-
-
-def _ratio(system: System, runtime: Path, period: Path) -> Fraction | None:
-    numerator, denominator = _read(system, runtime), _read(system, period)
-    if numerator is None or denominator is None:
-        return None
-    return Fraction(int(numerator), int(denominator))
 
 
 def _read(system: System, path: Path) -> str | None:

@@ -1,10 +1,14 @@
-"""Where kubelet puts a pod's cgroups in the cpu hierarchy, with either of its cgroup drivers.
+"""Where kubelet puts a pod's cgroups, with either of its cgroup drivers.
+
+The tree is that of the v1 cpu hierarchy or of cgroup v2; both look the same but for the file that
+lists a cgroup's threads.
 
 cgroupfs: ``<root>/kubepods[/burstable|/besteffort]/pod<uid>/<container id>``; systemd:
 ``<root>/kubepods.slice[/kubepods-burstable.slice]/kubepods[-burstable]-pod<uid>.slice/
 cri-containerd-<container id>.scope``, with underscores for the dashes of the UID.
 """
 
+import errno
 import re
 from pathlib import Path
 
@@ -18,11 +22,21 @@ _POD = re.compile(
 _DEPTH = 8
 
 
-class PodTree:
-    """Finds pods and containers below ``cgroup_root`` (kubelet's setting) in ``cpu_root``."""
+TASKS_V1 = "tasks"
+TASKS_V2 = "cgroup.threads"
 
-    def __init__(self, *, system: System, cpu_root: Path, cgroup_root: str) -> None:
+
+class PodTree:
+    """Finds pods and containers below ``cgroup_root`` (kubelet's setting) in ``cpu_root``.
+
+    ``tasks`` is the file of a cgroup that lists its TIDs.
+    """
+
+    def __init__(
+        self, *, system: System, cpu_root: Path, cgroup_root: str, tasks: str = TASKS_V1
+    ) -> None:
         self._system = system
+        self._tasks = tasks
         self._cpu_root = cpu_root
         self._root = cpu_root / cgroup_root.strip("/")
 
@@ -41,10 +55,10 @@ class PodTree:
     def tids(self, container: Path, depth: int = _DEPTH) -> tuple[int, ...]:
         """TIDs in a container's cgroup and the ones it made below, down to eight levels."""
         try:
-            tids = tuple(map(int, self._system.read(container / "tasks").split()))
+            tids = tuple(map(int, self._system.read(container / self._tasks).split()))
             names = self._system.directories(container) if depth else ()
-        except (FileNotFoundError, OSError) as error:
-            if isinstance(error, FileNotFoundError) or error.errno == _ENODEV:
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV):
                 return ()
             raise
         return tids + tuple(tid for name in names for tid in self.tids(container / name, depth - 1))
@@ -89,7 +103,3 @@ class PodTree:
         except (FileNotFoundError, NotADirectoryError):
             return False
         return True
-
-
-_ENODEV = 19
-"""Reading ``tasks`` of a cgroup that is being removed."""

@@ -58,6 +58,10 @@ class BudgetGroups:
             return self._root / f"{self._prefix}-shared-{group}"
         return self._root / f"{self._prefix}-{group.pod_uid}-{group.index}"
 
+    def is_ours(self, name: str) -> bool:
+        """Whether a group of this name at the top is one of ours."""
+        return any(pattern.fullmatch(name) for pattern in (self._own, self._shared))
+
     def names(self) -> tuple[GroupName, ...]:
         """All reservations' own groups that exist."""
         found = map(self._own.fullmatch, self._system.directories(self._root))

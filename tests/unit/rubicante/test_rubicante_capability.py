@@ -8,22 +8,49 @@ from pathlib import Path
 
 import pytest
 
-from daemons.rubicante.kernel.capability import Capability, find_capability, tick_length
+from daemons.rubicante.kernel.capability import (
+    Capability,
+    RtSupport,
+    combine,
+    find_rt_cgroups,
+    tick_length,
+)
+from daemons.rubicante.kernel.root_domain import DeadlineSupport
+from daemons.rubicante.kernel.rt_bandwidth import RtBandwidth
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.kernel.threads import FIFO
+from k40s.cpu.model import DeadlineOffer, Domain
 from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.rubicante_kernel import CPU, PROC, FakeKernel
 
+OFFER = DeadlineOffer(
+    tick=Nanoseconds(4 * NS_PER_MS), capacity=Fraction(9, 10), domain=Domain.PARTITIONED
+)
 
-def look(system: FakeKernel, cores: frozenset[int] = frozenset({1})) -> Capability:
-    return find_capability(
+
+def find(system: FakeKernel) -> RtSupport:
+    groups = BudgetGroups(system=system, root=CPU, prefix="rt", wait=lambda _: None)
+    bandwidth = RtBandwidth(system=system, cpu_root=CPU, proc=PROC, is_ours=groups.is_ours)
+    return find_rt_cgroups(
+        system=system, bandwidth=bandwidth, cpu_root=CPU, debug=Path("/debug"), prefix="rt"
+    )
+
+
+def look(
+    system: FakeKernel,
+    cores: frozenset[int] = frozenset({1}),
+    *,
+    rt_cgroups: RtSupport | None = None,
+    deadline: DeadlineSupport | None = None,
+) -> Capability:
+    return combine(
         system=system,
-        cpu_root=CPU,
         proc=PROC,
-        features=Path("/debug/features"),
-        prefix="rt",
         wanted_cores=cores,
         tick=Nanoseconds(4 * NS_PER_MS),
+        rt_cgroups=rt_cgroups or find(system),
+        deadline=deadline,
     )
 
 
@@ -37,10 +64,42 @@ def test_a_whole_kernel_has_no_problem(system: FakeKernel) -> None:
     assert list(system.groups) == [CPU]
 
 
+def test_both_mechanisms_are_published_by_name(system: FakeKernel) -> None:
+    found = look(system, deadline=DeadlineSupport(offer=OFFER, warnings=("w",)))
+
+    assert found.mechanism == "rt-cgroup+deadline"
+    assert found.deadline == OFFER
+    assert found.warnings == ("deadline: w",)
+
+
+def test_what_one_mechanism_lacks_hinders_not_the_other(system: FakeKernel) -> None:
+    del system.groups[CPU]
+
+    found = look(system, deadline=DeadlineSupport(offer=OFFER))
+
+    assert (found.problems, found.mechanism, found.bandwidth) == ((), "deadline", None)
+    assert any("CONFIG_RT_GROUP_SCHED" in warning for warning in found.warnings)
+
+
 def test_the_smaller_of_sysctl_and_root_group_is_the_bandwidth(system: FakeKernel) -> None:
     system.files[PROC / "sys/kernel/sched_rt_runtime_us"] = "800000"
 
     assert look(system).bandwidth == Fraction(8, 10)
+
+
+def test_what_other_groups_hold_is_not_ours_and_the_operator_is_told(system: FakeKernel) -> None:
+    system.make_groups(CPU / "machine.slice")
+    system.groups[CPU / "machine.slice"].runtime = 300_000
+    system.make_groups(CPU / "rt-shared-0")
+    system.groups[CPU / "rt-shared-0"].runtime = 500_000
+    system.calls.clear()
+
+    found = look(system)
+
+    assert found.bandwidth == Fraction(65, 100)
+    (warning,) = found.warnings
+    assert "machine.slice holds 0.3000" in warning
+    assert not [call for call in system.calls if call[0] == "write"]
 
 
 def test_an_unlimited_sysctl_is_a_warning(system: FakeKernel) -> None:
@@ -74,14 +133,27 @@ def test_without_rt_groups_there_is_no_mechanism(system: FakeKernel) -> None:
     found = look(system)
 
     assert found.mechanism == "none"
-    assert found.bandwidth == 0
+    assert found.bandwidth is None
     assert any("CONFIG_RT_GROUP_SCHED" in problem for problem in found.problems)
+
+
+def test_a_node_that_is_to_use_nothing_says_so(system: FakeKernel) -> None:
+    found = combine(
+        system=system,
+        proc=PROC,
+        wanted_cores=frozenset({1}),
+        tick=Nanoseconds(0),
+        rt_cgroups=None,
+        deadline=None,
+    )
+
+    assert (found.mechanism, found.problems) == ("none", ("no mechanism is to be used",))
 
 
 def test_an_unreadable_sysctl_is_a_problem(system: FakeKernel) -> None:
     del system.files[PROC / "sys/kernel/sched_rt_runtime_us"]
 
-    assert "sched_rt_runtime_us is not readable" in look(system).problems
+    assert "rt-cgroup: sched_rt_runtime_us is not readable" in look(system).problems
 
 
 def test_a_probe_left_behind_is_removed(system: FakeKernel) -> None:

@@ -65,7 +65,7 @@ def test_publishes_on_change_only(scene: Scene) -> None:
     scene.daemon.keeper.publish()
 
     assert (quiet, len(scene.server.patches)) == (1, 2)
-    assert parse_cpu_state(published(scene)).generation == 2
+    assert parse_cpu_state(published(scene)).generation == 3
 
 
 def test_writes_again_what_someone_else_has_changed(scene: Scene) -> None:

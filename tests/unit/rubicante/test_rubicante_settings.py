@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from daemons.rubicante import __main__ as program
-from daemons.rubicante.settings import Settings
+from daemons.rubicante.settings import Groups, Settings
+from k40s.cpu.model import Packing
+from k40s.cpu.outcome import ADMISSION_TEST
 from k40s.runtime.settings import SettingsError, read_settings
 from k40s.units import NS_PER_S
 
@@ -28,11 +30,41 @@ def test_settings_come_from_the_environment() -> None:
     assert settings.lease == 15 * NS_PER_S
     assert settings.cpu_cgroup_path == Path("/host/cpu")
     assert settings.tick is None
+    assert settings.admission_test == ADMISSION_TEST
+    assert settings.groups is Groups.SHARED
+
+
+def test_choices_are_read_by_their_names() -> None:
+    environ = {"K40S_NODE_NAME": "n", "K40S_POD_IP": "10.0.0.1", "K40S_CPUS": "1"}
+    chosen = {
+        "K40S_GROUPS": "own",
+        "K40S_PACKING": "worst-fit",
+        "K40S_MECHANISMS": "deadline",
+        "K40S_LOAD_BALANCE_OFF": "true",
+    }
+
+    settings = read_settings(Settings, environ | chosen)
+
+    assert (settings.groups, settings.packing) == (Groups.OWN, Packing.WORST_FIT)
+    assert (settings.mechanisms, settings.load_balance_off) == (("deadline",), True)
+
+
+def test_a_choice_that_there_is_not_is_reported_with_those_that_there_are() -> None:
+    environ = {"K40S_NODE_NAME": "n", "K40S_POD_IP": "10.0.0.1", "K40S_CPUS": "1"}
+
+    with pytest.raises(SettingsError, match='"shared" or "own"'):
+        read_settings(Settings, environ | {"K40S_GROUPS": "some"})
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("LEASE", "1ms"), ("RT_CAPACITY", "-1"), ("CORE_CAPACITY", "2"), ("RESERVATION_LEASE", "1")],
+    [
+        ("LEASE", "1ms"),
+        ("RT_CAPACITY", "-1"),
+        ("CORE_CAPACITY", "2"),
+        ("MECHANISMS", "rt-cgroup,magic"),
+        ("RESERVATION_LEASE", "1"),
+    ],
 )
 def test_settings_that_make_no_sense_are_reported(name: str, value: str) -> None:
     environ = {"K40S_NODE_NAME": "n", "K40S_POD_IP": "10.0.0.1", "K40S_CPUS": "1"}

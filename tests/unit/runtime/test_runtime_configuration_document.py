@@ -36,6 +36,8 @@ def default(value: ast.expr | None) -> str:
         return "required"
     if isinstance(value, ast.Call):
         return f"`{call(value)}`"
+    if isinstance(value, ast.Attribute):
+        return f"`{value.attr.lower().replace('_', '-')}`"
     if isinstance(value, ast.Tuple):
         words = [str(ast.literal_eval(item)) for item in value.elts]
         return f"`{','.join(words)}`" if words else ""
