@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from bench.extender_world import random_states
 from extender.__main__ import rest_collector
-from extender.memory import AdmissionMemory
 from k40s.annotations import CpuState, format_cpu_state, parse_cpu_state
 from tests.fakes.extender_world import (
     World,
@@ -103,7 +102,7 @@ def real_time_rows() -> list[Row]:
     """A real-time pod over nodes of two cores, all with other reservations (two on average)."""
     states = [published(state) for state in random_states(REAL_TIME_NODES, seed=1)]
     names = [f"node-{number:04d}" for number in range(len(states))]
-    world = World(memory=AdmissionMemory())
+    world = World()
     records = [
         make_node(name, level=18, cpu=state) for name, state in zip(names, states, strict=True)
     ]

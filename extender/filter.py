@@ -4,16 +4,20 @@ Assurance is looked up; CPU admission runs the same code as the node's daemon, w
 under its lock when the pod is bound.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from extender.views import Snapshot
-from k40s.cpu.admission import admit, may_fit
-from k40s.cpu.model import CpuNode, PodDemand, Reservation
-from k40s.cpu.outcome import Rejection
+from k40s.cpu.admission import may_fit
+from k40s.cpu.model import CpuNode, DeadlineOffer, Domain, PodDemand, Reservation
+from k40s.cpu.outcome import Admission, Rejection
 from k40s.criticality import Criticality
+from k40s.node_api import AdmissionAnswer
 from k40s.reasons import Reason
+
+Test = Callable[[CpuNode, PodDemand], Admission | Rejection]
+"""A schedulability test that this process can run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +30,9 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """``reason`` is None where the pod fits; ``remaining`` is then 1 - U of the least loaded core.
+    """``reason`` is None where the pod fits; ``remaining`` is then what is left, from 0 to 1.
 
+    That is 1 - U of the least loaded core, or the mean over the CPUs of a shared root domain.
     ``exact`` is False where only the necessary condition was looked at.
     """
 
@@ -71,23 +76,45 @@ def split_by_cpu(split: Split, verdicts: Mapping[str, Verdict]) -> Split:
     return Split(fit=fit, refused=refused)
 
 
-def judge_exactly(node: CpuNode, demand: PodDemand) -> Verdict:
+def judge_exactly(test: Test, node: CpuNode, demand: PodDemand) -> Verdict:
     """Run admission as the node's daemon would."""
-    outcome = admit(node, demand)
+    outcome = test(node, demand)
     if isinstance(outcome, Rejection):
         return Verdict(reason=outcome.reason)
-    return Verdict(reason=None, remaining=_remaining(node, outcome.node.reservations))
+    return Verdict(reason=None, remaining=_remaining(node, _used(outcome.node.reservations)))
 
 
 def judge_roughly(node: CpuNode, demand: PodDemand, utilization: Mapping[int, Fraction]) -> Verdict:
     """Look at the necessary condition on bandwidth alone; binding decides."""
     reason = may_fit(core_utilizations=utilization, node=node, demand=demand)
-    left = 1.0 - min(map(float, utilization.values()), default=1.0)
+    left = _remaining(node, {core: float(used) for core, used in utilization.items()})
     return Verdict(reason=reason, remaining=left, exact=False)
 
 
-def _remaining(node: CpuNode, reservations: Sequence[Reservation]) -> float:
-    used = dict.fromkeys(node.cores, 0.0)
+def take_answer(node: CpuNode, answer: AdmissionAnswer) -> Verdict:
+    """Believe the node's own daemon, which was asked."""
+    used = {core: float(used) for core, used in answer.utilization.items()}
+    return Verdict(reason=answer.reason, remaining=_remaining(node, used))
+
+
+def _used(reservations: Sequence[Reservation]) -> dict[int, float]:
+    used: dict[int, float] = {}
     for held in reservations:
-        used[held.core] += held.server.budget / held.server.period
-    return 1.0 - min(used.values(), default=1.0)
+        share = held.server.budget / held.server.period
+        used[held.core] = used.get(held.core, 0.0) + share
+    return used
+
+
+def _remaining(node: CpuNode, used: Mapping[int, float]) -> float:
+    """What the least loaded core has left; where threads migrate, what a CPU has on average."""
+    offer = node.deadline
+    if offer is not None and offer.domain is Domain.SHARED:
+        left = _left_on_average(offer, used)
+    else:
+        left = 1.0 - min((used.get(core, 0.0) for core in node.cores), default=1.0)
+    return min(max(left, 0.0), 1.0)
+
+
+def _left_on_average(offer: DeadlineOffer, used: Mapping[int, float]) -> float:
+    """(m·capacity - ΣU)/m over m CPUs, on which the node's cores are as well."""
+    return float(offer.capacity) - sum(used.values()) / offer.cpus

@@ -2,7 +2,8 @@
 
 An exact admission costs milliseconds, a call has hundreds of nodes, and kube-scheduler asks again
 and again. A result holds for (the node's published state, the workload): not for the pod, unless
-the state shows reservations of that very pod.
+the state shows reservations of that very pod. A node is asked where its test cannot be run here,
+and where it could not publish all of its reservations; its answer is remembered in the same way.
 """
 
 import threading
@@ -12,18 +13,23 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from extender.contracts import Contract, Signature
-from extender.filter import Verdict, judge_exactly, judge_roughly
+from extender.filter import Test, Verdict, judge_exactly, judge_roughly, take_answer
+from extender.inquiry import Answers, Collect
 from extender.views import Snapshot
 from k40s.annotations import UID_LENGTH, CpuState
 from k40s.cpu.model import CpuNode, PodDemand
 from k40s.cpu.workload import Workload, resolve
 from k40s.reasons import Reason
 
-Exact = Callable[[CpuNode, PodDemand], Verdict]
+FindTest = Callable[[str], Test | None]
+"""The schedulability test of that name, where this process can run it."""
+Ask = Callable[[Mapping[str, CpuState]], Collect]
+Exact = Callable[[Test, CpuNode, PodDemand], Verdict]
 Rough = Callable[[CpuNode, PodDemand, Mapping[int, Fraction]], Verdict]
 Demand = PodDemand | Reason
 
 _ANYONE = ""
+_UNANSWERED = Verdict(reason=Reason.CPU_NO_ANSWER, exact=False)
 
 
 @dataclass(slots=True)
@@ -34,6 +40,16 @@ class _Results:
     demands: dict[tuple[str, Fraction], Demand] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Case:
+    """A node that is not decided yet: for whom, its state, and what the pod demands of it."""
+
+    name: str
+    state: CpuState
+    results: _Results
+    demand: PodDemand
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """Verdicts by name, and how they came about."""
@@ -42,6 +58,8 @@ class Judgement:
     exact: int = 0
     rough: int = 0
     remembered: int = 0
+    asked: int = 0
+    unanswered: int = 0
 
 
 class AdmissionMemory:
@@ -50,10 +68,12 @@ class AdmissionMemory:
     def __init__(
         self,
         *,
+        tests: FindTest,
         workloads: int = 128,
         exact: Exact = judge_exactly,
         rough: Rough = judge_roughly,
     ) -> None:
+        self._tests = tests
         self._workloads = workloads
         self._exact = exact
         self._rough = rough
@@ -69,16 +89,17 @@ class AdmissionMemory:
         uid: str,
         *,
         late: Callable[[], bool],
+        ask: Ask,
     ) -> Judgement:
         """Judge the named nodes, all of which the snapshot knows.
 
         Once ``late()`` is true, nodes that need an exact admission are judged roughly instead,
-        and the result is not remembered.
+        and the result is not remembered. ``ask`` asks nodes, and waits no longer than that.
         """
         known = self._of(contract.signature, _ANYONE)
         published = uid[:UID_LENGTH]
         verdicts: dict[str, Verdict] = {}
-        undecided: list[tuple[str, CpuState, str]] = []
+        undecided: list[_Case] = []
         for name in names:
             view = snapshot.nodes[name]
             if view.cpu is None:
@@ -88,17 +109,16 @@ class AdmissionMemory:
             result = known.by_node.get(name)
             if result is not None and result[0] is view.cpu and own is _ANYONE:
                 verdicts[name] = result[1]
+                continue
+            results = known if own is _ANYONE else self._of(contract.signature, own)
+            case = _open_case(name, view.cpu, results, workload, own)
+            if isinstance(case, Verdict):
+                verdicts[name] = case
             else:
-                undecided.append((name, view.cpu, own))
-        remembered = len(verdicts)
-        counts = {True: 0, False: 0}
-        for name, state, own in undecided:
-            verdict = self._decide(name, state, contract, workload, own=own, late=late)
-            verdicts[name] = verdict
-            counts[verdict.exact] += 1
-        return Judgement(
-            verdicts=verdicts, exact=counts[True], rough=counts[False], remembered=remembered
-        )
+                undecided.append(case)
+        if not undecided:
+            return Judgement(verdicts=verdicts, remembered=len(verdicts))
+        return self._decide(undecided, verdicts, late=late, ask=ask)
 
     def contradict(self, node: str, state: CpuState, contract: Contract, reason: Reason) -> None:
         """The node's daemon refused what we admitted: believe it until its state changes."""
@@ -107,28 +127,46 @@ class AdmissionMemory:
 
     def _decide(
         self,
-        name: str,
-        state: CpuState,
-        contract: Contract,
-        workload: Workload,
+        cases: Sequence[_Case],
+        verdicts: dict[str, Verdict],
         *,
-        own: str,
         late: Callable[[], bool],
-    ) -> Verdict:
-        results = self._of(contract.signature, own)
-        result = results.by_node.get(name)
-        if result is not None and result[0] is state:
-            return result[1]
-        demand = _demand(results, workload, state.node, own)
-        if isinstance(demand, Reason):
-            verdict = Verdict(reason=demand)
-        elif state.complete and not late():
-            verdict = self._exact(state.node, demand)
-        else:
-            verdict = self._rough(state.node, demand, state.utilization)
-        if verdict.exact or not state.complete:
-            results.by_node[name] = (state, verdict)
-        return verdict
+        ask: Ask,
+    ) -> Judgement:
+        """Ask whom we must, and judge the others while they think."""
+        remembered = len(verdicts)
+        known = [(case, self._tests(case.state.test)) for case in cases]
+        theirs = [(case, test) for case, test in known if test is None or not case.state.complete]
+        collect = ask({case.name: case.state for case, _ in theirs}) if theirs else dict
+        for case, test in known:
+            if test is not None and case.state.complete:
+                verdicts[case.name] = (
+                    self._judge_roughly(case)
+                    if late()
+                    else _keep(case, self._exact(test, case.state.node, case.demand))
+                )
+        answers: Answers = collect()
+        for case, test in theirs:
+            answer = answers.get(case.name)
+            if answer is not None:
+                verdicts[case.name] = _keep(case, take_answer(case.state.node, answer))
+            elif test is not None:
+                verdicts[case.name] = self._judge_roughly(case)
+            else:
+                verdicts[case.name] = _UNANSWERED
+        made = [verdicts[case.name] for case in cases]
+        exact, unanswered = sum(verdict.exact for verdict in made), made.count(_UNANSWERED)
+        return Judgement(
+            verdicts=verdicts,
+            exact=exact - len(answers),
+            rough=len(made) - exact - unanswered,
+            remembered=remembered,
+            asked=len(answers),
+            unanswered=unanswered,
+        )
+
+    def _judge_roughly(self, case: _Case) -> Verdict:
+        return self._rough(case.state.node, case.demand, case.state.utilization)
 
     def _of(self, signature: Signature, own: str) -> _Results:
         key = (signature, own)
@@ -141,6 +179,24 @@ class AdmissionMemory:
             else:
                 self._results.move_to_end(key)
             return results
+
+
+def _open_case(
+    name: str, state: CpuState, results: _Results, workload: Workload, own: str
+) -> _Case | Verdict:
+    """The verdict, where it is remembered or needs no test, else what a test needs."""
+    result = results.by_node.get(name)
+    if result is not None and result[0] is state:
+        return result[1]
+    demand = _demand(results, workload, state.node, own)
+    if isinstance(demand, Reason):
+        return Verdict(reason=demand)
+    return _Case(name, state, results, demand)
+
+
+def _keep(case: _Case, verdict: Verdict) -> Verdict:
+    case.results.by_node[case.name] = (case.state, verdict)
+    return verdict
 
 
 def _demand(results: _Results, workload: Workload, node: CpuNode, own: str) -> Demand:

@@ -6,7 +6,7 @@ from extender.bind import Outcome
 from k40s.reasons import Reason
 
 VERBS = ("filter", "prioritize", "bind")
-JUDGEMENTS = ("exact", "rough", "remembered")
+JUDGEMENTS = ("exact", "rough", "remembered", "asked", "unanswered")
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -35,7 +35,7 @@ class ExtenderMetrics:
         )
         judged = Counter(
             "k40s_extender_judged_nodes_total",
-            "Nodes judged for real-time pods: exactly, roughly, or as remembered.",
+            "Nodes judged for real-time pods: here, roughly, as remembered, or by the node.",
             ["how"],
             registry=registry,
         )

@@ -4,7 +4,7 @@ Texts are parsed once, when they change; a view is made again when a daemon fall
 heard again, and keeps the parsed values, so that judgements by their identity stay valid.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -65,16 +65,11 @@ def read_entry(record: NodeRecord, former: NodeEntry | None) -> NodeEntry:
     )
 
 
-def view_entry(
-    entry: NodeEntry, *, now: int, expiry: Expiry, tests: Collection[str]
-) -> tuple[NodeView, int | None]:
-    """See a node at an instant; also returns when silence will next change the view, if ever.
-
-    ``tests`` are the schedulability tests that this process can run.
-    """
+def view_entry(entry: NodeEntry, *, now: int, expiry: Expiry) -> tuple[NodeView, int | None]:
+    """See a node at an instant; also returns when silence will next change the view, if ever."""
     heard: list[int] = []
     assurance = _assurance_refusal(entry, now=now, expiry=expiry, heard=heard)
-    refusal = _cpu_refusal(entry, now=now, expiry=expiry, heard=heard, tests=tests)
+    refusal = _cpu_refusal(entry, now=now, expiry=expiry, heard=heard)
     level = entry.assurance.value.level if entry.assurance.value and not assurance else 0
     cpu = None if refusal else entry.cpu.value
     holders = cpu.node.reservations if cpu is not None else ()
@@ -124,9 +119,7 @@ def _assurance_refusal(
     return None
 
 
-def _cpu_refusal(
-    entry: NodeEntry, *, now: int, expiry: Expiry, heard: list[int], tests: Collection[str]
-) -> Reason | None:
+def _cpu_refusal(entry: NodeEntry, *, now: int, expiry: Expiry, heard: list[int]) -> Reason | None:
     state = entry.cpu.value
     if not entry.real_time:
         return Reason.CPU_NO_REAL_TIME
@@ -134,8 +127,6 @@ def _cpu_refusal(
         return Reason.CPU_STATE_UNKNOWN
     if state.mechanism == NO_MECHANISM:
         return Reason.CPU_NO_REAL_TIME
-    if state.test not in tests:
-        return Reason.CPU_NO_ANSWER
     until = expiry(cpu_lease(entry.name), state.lease)
     if until is None or until <= now:
         return Reason.CPU_STATE_STALE

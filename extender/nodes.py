@@ -3,7 +3,7 @@
 import heapq
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -35,7 +35,6 @@ class NodeCache:
         self,
         *,
         thresholds: Thresholds,
-        tests: Collection[str],
         clock: Clock,
         wall: Callable[[], datetime],
     ) -> None:
@@ -43,7 +42,6 @@ class NodeCache:
         self.leases = Feed(self.replace_leases, self.upsert_lease, self.delete_lease)
         self.pods = Feed(self.replace_pods, self.upsert_pod, self.delete_pod)
         self._thresholds = thresholds
-        self._tests = frozenset(tests)
         self._clock = clock
         self._lock = threading.Condition()
         self._heartbeats = Heartbeats(clock=clock, wall=wall)
@@ -160,7 +158,7 @@ class NodeCache:
         entry = self._entries.get(name)
         if entry is None:
             return
-        view, until = view_entry(entry, now=now, expiry=self._heartbeats.expiry, tests=self._tests)
+        view, until = view_entry(entry, now=now, expiry=self._heartbeats.expiry)
         if until is not None:
             heapq.heappush(self._silence, (until, name))
         if view == self._views.get(name):

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from extender.app import create_app
 from extender.bind import Binder
 from extender.contracts import Contracts
+from extender.inquiry import Inquiry, NodeAdmission
 from extender.memory import AdmissionMemory
 from extender.metrics import ExtenderMetrics
 from extender.nodes import NodeCache
@@ -18,7 +19,7 @@ from extender.ports import CpuReservations, PodBindings
 from extender.settings import ExtenderSettings
 from extender.settling import Settling
 from extender.verbs import Verbs
-from k40s.cpu.outcome import ADMISSION_TEST
+from k40s.runtime.admission_tests import InstalledTests
 from k40s.runtime.informer import Informer
 from k40s.runtime.records import LeaseRecord, NodeRecord, PodRecord
 from k40s.runtime.watching import WatchSource
@@ -37,24 +38,26 @@ class Cluster(PodBindings, Protocol):
         """The daemons' Leases."""
 
 
+class Cpu(CpuReservations, NodeAdmission, Protocol):
+    """The part of ``RubicanteClient`` that the extender uses."""
+
+
 class Extender:
     """Everything that runs in the worker process; ``stop`` ends the watches."""
 
-    def __init__(
-        self, settings: ExtenderSettings, *, cluster: Cluster, cpu: CpuReservations
-    ) -> None:
+    def __init__(self, settings: ExtenderSettings, *, cluster: Cluster, cpu: Cpu) -> None:
         self.registry = CollectorRegistry()
         self._stop = threading.Event()
         self._metrics = ExtenderMetrics(self.registry)
         self._cache = NodeCache(
             thresholds=settings.thresholds,
-            tests={ADMISSION_TEST},
             clock=time.monotonic_ns,
             wall=lambda: datetime.now(UTC),
         )
         self._metrics.nodes.set_function(lambda: len(self._cache.snapshot().nodes))
         self.informers = self._watch(cluster, settings.namespace)
-        contracts, memory = Contracts(), AdmissionMemory()
+        contracts, memory = Contracts(), AdmissionMemory(tests=InstalledTests().find)
+        self._inquiry = Inquiry(nodes=cpu, clock=time.monotonic_ns)
         binder = Binder(
             cache=self._cache,
             contracts=contracts,
@@ -72,6 +75,7 @@ class Extender:
             settling=Settling(
                 cache=self._cache, clock=time.monotonic_ns, moment=settings.settling_time
             ),
+            inquiry=self._inquiry,
             clock=time.monotonic_ns,
             patience=settings.filter_patience,
         )
@@ -90,6 +94,7 @@ class Extender:
     def stop(self) -> None:
         """End the watches."""
         self._stop.set()
+        self._inquiry.close()
 
     def _watch(self, cluster: Cluster, namespace: str) -> tuple["_Watch", ...]:
         count = self._metrics.watch_errors.inc

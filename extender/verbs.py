@@ -1,4 +1,7 @@
-"""The verbs: a request's body -> the reply's body. No call leaves the process but in bind."""
+"""The verbs: a request's body -> the reply's body.
+
+Filter and prioritize stay inside the process but for nodes that only the node itself can judge.
+"""
 
 import logging
 from collections import Counter
@@ -8,6 +11,7 @@ from extender.bind import Bind, describe
 from extender.contracts import Contract, Contracts
 from extender.filter import Split, refuse_all, split_by_assurance, split_by_cpu
 from extender.heartbeats import Clock
+from extender.inquiry import Inquiry
 from extender.memory import AdmissionMemory, Judgement
 from extender.metrics import ExtenderMetrics
 from extender.nodes import NodeCache
@@ -26,6 +30,7 @@ from extender.wire import (
 )
 from k40s.cpu.workload import Workload
 from k40s.errors import InvalidInputError
+from k40s.node_api import PodRef, ReservationRequest
 from k40s.reasons import Reason
 from k40s.units import Nanoseconds
 
@@ -48,6 +53,7 @@ class Verbs:
         bind: Bind,
         metrics: ExtenderMetrics,
         settling: Settling,
+        inquiry: Inquiry,
         clock: Clock,
         patience: Nanoseconds,
     ) -> None:
@@ -57,6 +63,7 @@ class Verbs:
         self._bind = bind
         self._metrics = metrics
         self._settling = settling
+        self._inquiry = inquiry
         self._clock = clock
         self._patience = patience
         self._priorities = PriorityWriter()
@@ -78,6 +85,9 @@ class Verbs:
             self._metrics.refusals[reason].inc(count)
         if not split.fit and new:
             _log.info("pod refused everywhere", extra=_facts(pod) | _by_reason(split.refused))
+        if not split.fit and Reason.CPU_NO_ANSWER in split.refused.values():
+            self._metrics.faults["filter"].inc()  # no event would make the scheduler ask again
+            return format_filter_fault(_TEXTS[Reason.CPU_NO_ANSWER])
         return format_filter_result(args, split.fit, split.refused, _TEXTS)
 
     def prioritize(self, body: bytes) -> bytes:
@@ -91,7 +101,7 @@ class Verbs:
         remaining: Mapping[str, float] | None = None
         if workload.is_real_time:
             split = split_by_assurance(snapshot, args.names, workload.criticality)
-            judged = self._judge(snapshot, split, contract, workload, args.pod.uid)
+            judged = self._judge(snapshot, split, contract, workload, args.pod)
             remaining = {
                 name: verdict.remaining
                 for name, verdict in judged.verdicts.items()
@@ -130,7 +140,7 @@ class Verbs:
     ) -> Split:
         split = split_by_assurance(snapshot, args.names, workload.criticality)
         if workload.is_real_time:
-            judged = self._judge(snapshot, split, contract, workload, args.pod.uid)
+            judged = self._judge(snapshot, split, contract, workload, args.pod)
             split = split_by_cpu(split, judged.verdicts)
         if split.fit:
             return split
@@ -141,17 +151,30 @@ class Verbs:
         return split
 
     def _judge(
-        self, snapshot: Snapshot, split: Split, contract: Contract, workload: Workload, uid: str
+        self,
+        snapshot: Snapshot,
+        split: Split,
+        contract: Contract,
+        workload: Workload,
+        pod: PodFacts,
     ) -> Judgement:
         deadline = self._clock() + self._patience
+        request = ReservationRequest(
+            pod=PodRef(uid=pod.uid, namespace=pod.namespace, name=pod.name), workload=workload
+        )
         judged = self._memory.judge(
             snapshot,
             split.fit,
             contract,
             workload,
-            uid,
+            pod.uid,
             late=lambda: self._clock() >= deadline,
+            ask=lambda states: self._inquiry.ask(
+                {name: state.endpoint for name, state in states.items()}, request, deadline
+            ),
         )
+        self._metrics.judged["asked"].inc(judged.asked)
+        self._metrics.judged["unanswered"].inc(judged.unanswered)
         self._metrics.judged["exact"].inc(judged.exact)
         self._metrics.judged["rough"].inc(judged.rough)
         self._metrics.judged["remembered"].inc(judged.remembered)

@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from extender.bind import Binder
 from extender.contracts import Contracts
+from extender.filter import Test
+from extender.inquiry import Inquiry
 from extender.memory import AdmissionMemory
 from extender.metrics import ExtenderMetrics
 from extender.nodes import NodeCache
@@ -29,7 +31,7 @@ from k40s.annotations import (
 from k40s.assurance.level import Thresholds
 from k40s.cpu.admission import admit
 from k40s.cpu.model import CpuNode, PodDemand, Reservation
-from k40s.cpu.outcome import ADMISSION_TEST, Rejection
+from k40s.cpu.outcome import ADMISSION_TEST, Admission, Rejection
 from k40s.cpu.workload import resolve
 from k40s.node_api import AdmissionAnswer, ReservationRequest
 from k40s.reasons import Reason
@@ -187,6 +189,11 @@ def make_pod_record(
     )
 
 
+def built_in(name: str) -> Test | None:
+    """Find the one test that comes with k40s."""
+    return admit if name == ADMISSION_TEST else None
+
+
 class FakeRubicante:
     """Keeps the book of one node with the real admission; ``fault`` makes calls fail.
 
@@ -200,6 +207,28 @@ class FakeRubicante:
         self.reserve_fault: Exception | None = None
         self.release_fault: Exception | None = None
         self.reserve_reason: Reason | None = None
+        self.judge_fault: Exception | None = None
+        self.judge_reason: Reason | None = None
+
+    def judge(
+        self, endpoint: str, request: ReservationRequest, *, timeout: Nanoseconds
+    ) -> AdmissionAnswer:
+        assert timeout > 0
+        self.journal.append(f"judge {request.pod.uid} at {endpoint}")
+        if self.judge_fault is not None:
+            raise self.judge_fault
+        if self.judge_reason is not None:
+            return self._answer(self.judge_reason)
+        demand = resolve(
+            request.workload,
+            pod_uid=request.pod.uid,
+            platform=self.node.platform,
+            factor=self.node.platform_factor,
+        )
+        outcome = admit(self.node, demand) if isinstance(demand, PodDemand) else demand
+        if isinstance(outcome, Admission):
+            return self._answer(None, outcome.granted, outcome.node)
+        return self._answer(outcome.reason if isinstance(outcome, Rejection) else outcome)
 
     def reserve(self, endpoint: str, request: ReservationRequest) -> AdmissionAnswer:
         self.journal.append(f"reserve {request.pod.uid} at {endpoint}")
@@ -232,12 +261,15 @@ class FakeRubicante:
         self.node = self.node.without(uid)
 
     def _answer(
-        self, reason: Reason | None, granted: tuple[Reservation, ...] = ()
+        self,
+        reason: Reason | None,
+        granted: tuple[Reservation, ...] = (),
+        after: CpuNode | None = None,
     ) -> AdmissionAnswer:
         return AdmissionAnswer(
             schedulable=reason is None,
             reason=reason,
-            utilization={core: self.node.utilization(core) for core in self.node.cores},
+            utilization=(after or self.node).utilizations(),
             granted=granted,
             generation=self.generation,
         )
@@ -287,7 +319,7 @@ class World:
     node: CpuNode = field(default_factory=make_cpu_node)
     patience: Nanoseconds = Nanoseconds(NS_PER_S)
     moment: Nanoseconds = Nanoseconds(0)
-    memory: AdmissionMemory = field(default_factory=AdmissionMemory)
+    memory: AdmissionMemory = field(default_factory=lambda: AdmissionMemory(tests=built_in))
     on_clock: Callable[[], int] | None = None
 
     def __post_init__(self) -> None:
@@ -297,9 +329,7 @@ class World:
         self.contracts = Contracts()
         self.registry = CollectorRegistry()
         self.metrics = ExtenderMetrics(self.registry)
-        self.cache = NodeCache(
-            thresholds=Thresholds(), tests={ADMISSION_TEST}, clock=clock, wall=self.clock.wall
-        )
+        self.cache = NodeCache(thresholds=Thresholds(), clock=clock, wall=self.clock.wall)
         self.binder = Binder(
             cache=self.cache,
             contracts=self.contracts,
@@ -315,6 +345,7 @@ class World:
             bind=self.binder.bind,
             metrics=self.metrics,
             settling=Settling(cache=self.cache, clock=clock, moment=self.moment),
+            inquiry=Inquiry(nodes=self.cpu, clock=clock, calls=4),
             clock=clock,
             patience=self.patience,
         )

@@ -1,14 +1,18 @@
 """What has been judged is not judged again, until the node's state changes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from extender.contracts import Contracts
-from extender.filter import Verdict, judge_exactly
+from extender.filter import Test, Verdict, judge_exactly
+from extender.inquiry import Collect
 from extender.memory import AdmissionMemory
+from k40s.annotations import CpuState
 from k40s.cpu.model import CpuNode, PodDemand
 from k40s.reasons import Reason
 from tests.fakes.extender_world import (
     World,
+    built_in,
     make_cpu_node,
     make_cpu_state,
     make_node,
@@ -17,19 +21,23 @@ from tests.fakes.extender_world import (
 )
 
 
+def nobody(states: Mapping[str, CpuState]) -> Collect:
+    raise AssertionError(f"asked {sorted(states)}")
+
+
 @dataclass
 class Counting:
     """An exact judge that counts."""
 
     calls: list[str] = field(default_factory=list)
 
-    def __call__(self, node: CpuNode, demand: PodDemand) -> Verdict:
+    def __call__(self, test: Test, node: CpuNode, demand: PodDemand) -> Verdict:
         self.calls.append(demand.pod_uid)
-        return judge_exactly(node, demand)
+        return judge_exactly(test, node, demand)
 
 
 def make_world(judge: Counting, nodes: int = 3) -> World:
-    world = World(memory=AdmissionMemory(exact=judge))
+    world = World(memory=AdmissionMemory(tests=built_in, exact=judge))
     for number in range(nodes):
         world.add(make_node(f"n{number}", level=20, cpu=make_cpu_state()))
     return world
@@ -114,12 +122,14 @@ def test_what_was_judged_in_a_hurry_is_judged_again() -> None:
         containers=("main",),
     )
     assert contract.workload is not None
-    memory = AdmissionMemory(exact=judge)
+    memory = AdmissionMemory(tests=built_in, exact=judge)
 
     hurried = memory.judge(
-        snapshot, NAMES, contract, contract.workload, "u", late=lambda: next(ticks)
+        snapshot, NAMES, contract, contract.workload, "u", late=lambda: next(ticks), ask=nobody
     )
-    calm = memory.judge(snapshot, NAMES, contract, contract.workload, "u", late=lambda: False)
+    calm = memory.judge(
+        snapshot, NAMES, contract, contract.workload, "u", late=lambda: False, ask=nobody
+    )
 
     assert (hurried.exact, hurried.rough, hurried.remembered) == (1, 2, 0)
     assert (calm.exact, calm.rough, calm.remembered) == (2, 0, 1)
@@ -144,7 +154,7 @@ def test_the_daemons_refusal_outweighs_our_own_judgement_until_its_state_changes
 
 def test_the_least_used_workloads_are_forgotten() -> None:
     judge = Counting()
-    world = World(memory=AdmissionMemory(exact=judge, workloads=1))
+    world = World(memory=AdmissionMemory(tests=built_in, exact=judge, workloads=1))
     world.add(make_node("n0", level=20, cpu=make_cpu_state(make_cpu_node())))
 
     for wcet in ("20ms", "21ms", "20ms"):

@@ -1,0 +1,211 @@
+"""Asking many nodes at once, and waiting for none beyond the deadline."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from extender.clients import RubicanteClient
+from extender.inquiry import Inquiry
+from k40s.cpu.workload import Workload
+from k40s.criticality import Criticality
+from k40s.errors import UnavailableError
+from k40s.node_api import (
+    AdmissionAnswer,
+    PodRef,
+    ReservationRequest,
+    format_admission_answer,
+)
+from k40s.reasons import Reason
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+
+REFUSED = AdmissionAnswer(
+    schedulable=False, reason=Reason.CPU_NO_BANDWIDTH, utilization={}, generation=1
+)
+REQUEST = ReservationRequest(
+    pod=PodRef(uid="u", namespace="n", name="p"), workload=Workload(criticality=Criticality.HI)
+)
+PATIENCE = 20 * NS_PER_S
+"""Ends a test that hangs, and is never waited for."""
+
+
+class Nodes:
+    """What each endpoint does when it is asked."""
+
+    def __init__(self, **behaviour: Callable[[], AdmissionAnswer]) -> None:
+        self.behaviour = behaviour
+        self.asked: list[str] = []
+        self.timeouts: list[int] = []
+
+    def judge(
+        self, endpoint: str, request: ReservationRequest, *, timeout: Nanoseconds
+    ) -> AdmissionAnswer:
+        assert request is REQUEST
+        self.asked.append(endpoint)
+        self.timeouts.append(timeout)
+        return self.behaviour[endpoint]()
+
+
+def answer() -> AdmissionAnswer:
+    return REFUSED
+
+
+def fail() -> AdmissionAnswer:
+    raise UnavailableError("no route")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def test_nodes_are_asked_at_the_same_time() -> None:
+    everyone = threading.Barrier(3)
+
+    def meet() -> AdmissionAnswer:
+        everyone.wait(10)
+        return REFUSED
+
+    inquiry = Inquiry(nodes=Nodes(a=meet, b=meet, c=meet), clock=time.monotonic_ns)
+
+    answers = inquiry.ask(
+        {"n1": "a", "n2": "b", "n3": "c"}, REQUEST, time.monotonic_ns() + PATIENCE
+    )()
+
+    assert answers == {"n1": REFUSED, "n2": REFUSED, "n3": REFUSED}
+
+
+def test_a_call_may_last_until_the_deadline() -> None:
+    nodes, clock = Nodes(a=answer), Clock()
+    inquiry = Inquiry(nodes=nodes, clock=clock)
+
+    inquiry.ask({"n": "a"}, REQUEST, PATIENCE)()
+
+    assert nodes.timeouts == [PATIENCE]
+
+
+def test_what_is_late_is_not_waited_for_and_others_answers_count() -> None:
+    let_go, answered = threading.Event(), threading.Event()
+
+    def hang() -> AdmissionAnswer:
+        let_go.wait(30)
+        return REFUSED
+
+    def tell() -> AdmissionAnswer:
+        answered.set()
+        return REFUSED
+
+    nodes = Nodes(a=hang, b=tell)
+    inquiry = Inquiry(nodes=nodes, clock=time.monotonic_ns)
+    collect = inquiry.ask(
+        {"slow": "a", "quick": "b"}, REQUEST, time.monotonic_ns() + 300 * NS_PER_MS
+    )
+    answered.wait(10)
+    try:
+        assert set(collect()) <= {"quick"}
+        assert inquiry.ask({"slow": "a"}, REQUEST, time.monotonic_ns() + PATIENCE)() == {}
+        assert nodes.asked.count("a") == 1
+    finally:
+        let_go.set()
+        inquiry.close()
+
+
+def test_a_node_that_failed_rests_before_it_is_asked_again() -> None:
+    nodes, clock = Nodes(a=fail, b=answer), Clock()
+    inquiry = Inquiry(nodes=nodes, clock=clock, rest=Nanoseconds(NS_PER_S))
+    endpoints = {"n1": "a", "n2": "b"}
+
+    first = inquiry.ask(endpoints, REQUEST, PATIENCE)()
+    nodes.behaviour["a"] = answer
+    resting = inquiry.ask(endpoints, REQUEST, PATIENCE)()
+    clock.now = NS_PER_S
+    rested = inquiry.ask(endpoints, REQUEST, PATIENCE)()
+
+    assert (first, resting, rested) == (
+        {"n2": REFUSED},
+        {"n2": REFUSED},
+        {"n1": REFUSED, "n2": REFUSED},
+    )
+    assert nodes.asked.count("a") == 2
+
+
+def test_a_node_whose_turn_did_not_come_is_asked_the_next_time() -> None:
+    let_go, started = threading.Event(), threading.Event()
+
+    def hang() -> AdmissionAnswer:
+        started.set()
+        let_go.wait(30)
+        return REFUSED
+
+    nodes = Nodes(a=hang, b=answer)
+    inquiry = Inquiry(nodes=nodes, clock=time.monotonic_ns, calls=1)
+    collect = inquiry.ask(
+        {"first": "a", "second": "b"}, REQUEST, time.monotonic_ns() + 50 * NS_PER_MS
+    )
+    started.wait(10)
+    assert collect() == {}
+    let_go.set()
+
+    again = inquiry.ask({"second": "b"}, REQUEST, time.monotonic_ns() + PATIENCE)()
+
+    assert again == {"second": REFUSED}
+
+
+def test_nobody_is_asked_after_the_deadline() -> None:
+    nodes = Nodes(a=answer)
+    inquiry = Inquiry(nodes=nodes, clock=lambda: 7)
+
+    assert inquiry.ask({"n": "a"}, REQUEST, 7)() == {}
+    assert nodes.asked == []
+
+
+class Answering:
+    """A node's API."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status = status
+        self.body = body
+        self.calls: list[tuple[str, str, object]] = []
+
+    def request(
+        self, method: str, url: str, body: bytes | None = None, *, timeout: object = None
+    ) -> tuple[int, bytes]:
+        assert body is not None
+        self.calls.append((method, url, timeout))
+        return self.status, self.body
+
+
+def test_the_client_posts_and_reads_the_answer() -> None:
+    node = Answering(200, format_admission_answer(REFUSED))
+
+    judged = RubicanteClient(node).judge("https://x:1", REQUEST, timeout=Nanoseconds(9))
+
+    assert judged == REFUSED
+    assert node.calls == [("POST", "https://x:1/v1/admission", 9)]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (503, b"{}"),
+        (409, format_admission_answer(REFUSED)),
+        (200, b"yes"),
+        (200, b"{}"),
+        (200, format_admission_answer(REFUSED).replace(b"no-bandwidth", b"unheard-of")),
+        (
+            200,
+            format_admission_answer(REFUSED)
+            .replace(b"false", b"true")
+            .replace(b'"cpu.no-bandwidth"', b"null"),
+        ),
+    ],
+)
+def test_what_is_no_valid_answer_is_none(status: int, body: bytes) -> None:
+    with pytest.raises(UnavailableError, match="POST https://x:1/v1/admission"):
+        RubicanteClient(Answering(status, body)).judge(
+            "https://x:1", REQUEST, timeout=Nanoseconds(1)
+        )
