@@ -8,7 +8,7 @@ from k40s.cpu.hierarchy import ServerFigures
 
 
 def longest_blackout(before: ServerFigures, after: ServerFigures, tick: int) -> int:
-    """Longest time without budget as a group goes from (Q, P) to another: P + ⌈(Q + δ)/Q'⌉·P'.
+    """Longest time without the CPU from the change of (Q, P) to (Q', P') on: P + ⌈(Q + δ)/Q'⌉·P'.
 
     The old timer is still pending for a period, and what was used of the old budget, overrun
     included, is debt that the new one pays off by Q' in each P'.
