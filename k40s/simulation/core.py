@@ -92,6 +92,8 @@ class CoreSimulation:
         self.only_at_ticks = only_at_ticks
         self.late_charges = late_charges
         self.now = 0
+        self.occupied = False
+        """Whether something more urgent than all servers has the core."""
         self.servers: dict[str, SimServer] = {}
         self.misses: list[Miss] = []
         self.finished = 0
@@ -118,22 +120,29 @@ class CoreSimulation:
     def run(self, until: int) -> None:
         """Advance to an instant."""
         while True:
-            self._end_job()
-            self._enforce()
-            self._release()
-            self._switch()
-            following = min(self._next_event(), until)
-            if self._running is not None:
-                server, task = self._running
-                elapsed = following - self.now
-                task.jobs[0][1] -= elapsed
-                server.used += elapsed
-                if elapsed:
-                    self.consumed.append((server.name, self.now, following))
-                    self._recorder.ran(server.name, task.name, self.now, following)
-            self.now = following
-            if following >= until:
+            self.settle()
+            self.advance(min(self.next_event(), until))
+            if self.now >= until:
                 return
+
+    def settle(self) -> None:
+        """Do all that is due at the present instant, and choose what runs."""
+        self._end_job()
+        self._enforce()
+        self._release()
+        self._switch()
+
+    def advance(self, following: int) -> None:
+        """Let what runs run on until an instant, with no event before it."""
+        if self._running is not None:
+            server, task = self._running
+            elapsed = following - self.now
+            task.jobs[0][1] -= elapsed
+            server.used += elapsed
+            if elapsed:
+                self.consumed.append((server.name, self.now, following))
+                self._recorder.ran(server.name, task.name, self.now, following)
+        self.now = following
 
     def finish(self) -> None:
         """Count what is overdue at the end as missed."""
@@ -240,14 +249,15 @@ class CoreSimulation:
     def _pick(self) -> tuple[SimServer, SimTask] | None:
         best: tuple[SimServer, SimTask] | None = None
         for server in self.servers.values():
-            if server.throttled:
+            if server.throttled or self.occupied:
                 continue
             for task in server.tasks:
                 if task.jobs and (best is None or task.priority > best[1].priority):
                     best = (server, task)
         return best
 
-    def _next_event(self) -> int:
+    def next_event(self) -> int:
+        """The next instant at which anything changes by itself."""
         events = [task.release for server in self.servers.values() for task in server.tasks]
         events += [server.refill for server in self.servers.values() if server.timer_runs]
         if self._running is not None:
