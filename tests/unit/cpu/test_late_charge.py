@@ -5,6 +5,7 @@ from itertools import accumulate
 import pytest
 
 from k40s.cpu.servers import largest_budget
+from k40s.simulation.core import ENDLESS, CoreSimulation, SimServer, SimTask
 from tests.oracles.late_charge import supplied
 
 TICK = 40
@@ -36,3 +37,27 @@ def test_beyond_it_the_lag_grows_without_end(budget: int, period: int) -> None:
     assert budget > largest_budget(period, (), TICK)
 
     assert worst_shortfall(budget, period) > 3 * TICK
+
+
+@pytest.mark.parametrize(("budget", "period"), [(21, 40), (39, 60), (20, 97), (90, 150)])
+def test_the_simulator_of_whole_cores_charges_as_late(budget: int, period: int) -> None:
+    for first_tick in range(1, TICK + 1, 3):
+        hog = SimTask(
+            name="hog", wcet=ENDLESS, period=ENDLESS, deadline=ENDLESS, priority=1, release=0
+        )
+        server = SimServer(name="s", budget=budget, period=period, refill=period, tasks=[hog])
+        core = CoreSimulation(
+            tick=TICK, tick_phase=first_tick, refill_before_tick=True, late_charges=True
+        )
+        core.add(server)
+        core.run(period * 50)
+
+        ran = [0] * 50
+        for _, start, end in core.consumed:
+            for number in range(start // period, -(-end // period)):
+                inside = min(end, (number + 1) * period) - max(start, number * period)
+                ran[number] += inside
+
+        assert tuple(ran) == supplied(
+            budget=budget, period=period, tick=TICK, first_tick=first_tick, periods=50
+        )
