@@ -6,8 +6,10 @@ import click
 
 _COMMANDS = {
     "analyze": ("cli.analyze", "Judge a task set, or whether a pod would fit on a node."),
+    "calibrate": ("cli.calibrate", "Measure what a machine is, and how fast."),
     "certificates": ("cli.certificates", "Make and renew the certificates of k40s's processes."),
     "demo": ("cli.demo", "Bring up a local Kubernetes with k40s and show what it does."),
+    "simulate": ("cli.simulate", "Run an admitted task set in exact simulation."),
     "local": ("cli.local", "Run a real Kubernetes on this machine, without Docker."),
 }
 

@@ -13,7 +13,7 @@ from k40s.cpu.cores import tick_figure
 from k40s.cpu.figures import server_figures, task_figures
 from k40s.cpu.model import CpuNode, Mechanism, Reservation
 from k40s.errors import K40sError
-from k40s.simulation.core import ENDLESS, SimServer, SimTask
+from k40s.simulation.parts import ENDLESS, SimServer, SimTask
 from k40s.units import NS_PER_US, Nanoseconds
 from workbench.admission_text import title_of
 from workbench.bounds import ServerBound, TaskBound

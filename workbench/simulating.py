@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from k40s.simulation.core import ENDLESS, CoreSimulation
+from k40s.simulation.core import CoreSimulation
+from k40s.simulation.parts import ENDLESS
 from k40s.units import Nanoseconds, format_duration
 from workbench.scenario import CorePlan, Subject, UnsuitableScenarioError
 from workbench.trace import Trace
