@@ -152,8 +152,8 @@ def groups(prefix: str, undo: ExitStack) -> BudgetGroups:
     made = BudgetGroups(system=LinuxSystem(), root=CPU, prefix=prefix, wait=time.sleep)
 
     def remove() -> None:
-        for name in made.names():
-            assert made.remove(name), f"{name} is still in use"
+        for group in (*made.names(), *made.numbers()):
+            assert made.remove(group), f"{group} is still in use"
 
     undo.callback(remove)
     return made
@@ -206,7 +206,7 @@ class Node:
 
 @pytest.fixture
 def start_node(settings: Settings, groups: BudgetGroups, undo: ExitStack) -> Callable[..., Node]:
-    assert groups.names() == ()
+    assert groups.names() == groups.numbers() == ()
     server = FakeApiServer()
 
     def start(*present: PodRecord) -> Node:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daemons.rubicante.entry import Phase
 from daemons.rubicante.kernel.mechanism import GroupName
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, Group
 from daemons.rubicante.kernel.threads import FIFO
 from k40s.node_api import format_reservation_request
 from tests.fakes.rubicante_api_server import NODE
@@ -39,8 +39,16 @@ def make_container(kubepods: Path, number: int = 1) -> Path:
     return path
 
 
-def is_enforced(groups: BudgetGroups, tid: int, number: int = 1) -> bool:
-    inside = tid in groups.members(GroupName(pod_uid=uid(number), index=0))
+def group_of(node: Node, number: int = 1, index: int = 0) -> Group:
+    """The budget group of a pod's reservation."""
+    shared = node.daemon.book.find(uid(number)).reservations[index].group
+    return GroupName(pod_uid=uid(number), index=index) if shared is None else shared
+
+
+def is_enforced(groups: BudgetGroups, tid: int) -> bool:
+    """Whether a thread is real-time in a budget group of ours."""
+    everywhere = [*groups.names(), *groups.numbers()]
+    inside = any(tid in groups.members(group) for group in everywhere)
     return inside and os.sched_getscheduler(tid) == FIFO
 
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from daemons.rubicante.entry import Phase
-from daemons.rubicante.kernel.mechanism import GroupName
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
+from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, Group
 from daemons.rubicante.settings import Settings
 from k40s.runtime.watching import Change
 from tests.fakes.rubicante_api_server import NODE
 from tests.fakes.rubicante_world import pod, uid
 from tests.kernel.conftest import CPU, Hog, Node, eventually
-from tests.kernel.scene import is_enforced, make_container, policy
+from tests.kernel.scene import group_of, is_enforced, make_container, policy
 
 StartHog = Callable[..., Hog]
 StartNode = Callable[..., Node]
@@ -53,11 +52,11 @@ def test_after_kill_9_the_book_the_pods_and_the_kernel_agree(
     node = start_node(pod(1, node=NODE, phase="Running"))
 
     eventually(lambda: node.daemon.enforcer.threads(uid(1)) == {("main", "ctl"): hog.tid})
-    eventually(lambda: [name.pod_uid for name in groups.names()] == _held(node))
+    eventually(lambda: {*groups.names(), *groups.numbers()} == _held_groups(node))
     assert is_enforced(groups, hog.tid)
     held = node.daemon.book.find(uid(1))
     assert held.phase is Phase.BOUND
-    assert groups.server(GroupName(pod_uid=uid(1), index=0)) == held.reservations[0].server
+    assert groups.server(group_of(node)) == held.reservations[0].server
     assert _held(node)[0] == uid(1)
     node.pods.tell(pod(1, node=NODE), Change.DELETE)
     eventually(lambda: node.daemon.book.find(uid(1)) is None)
@@ -92,6 +91,10 @@ def test_needs_no_more_than_two_capabilities(
     daemon.kill()
     daemon.wait(timeout=10)
     hog.end()
+
+
+def _held_groups(node: Node) -> set[Group]:
+    return {group_of(node, int(name[-12:])) for name in _held(node)}
 
 
 def _held(node: Node) -> list[str]:

@@ -53,7 +53,7 @@ def test_an_overrunning_task_does_not_take_its_neighbours_budget(
 
     hogs = [start_hog("thread", "ctl", cgroup=make_container(kubepods, n)) for n in (1, 2)]
 
-    eventually(lambda: all(is_enforced(groups, h.tid, n) for n, h in enumerate(hogs, start=1)))
+    eventually(lambda: all(is_enforced(groups, hog.tid) for hog in hogs))
     found = measure_until_quiet(*(hog.tid for hog in hogs), expected=budgets)
     assert found.shares == pytest.approx(budgets, abs=0.01), found
 
@@ -117,7 +117,7 @@ def test_deleting_the_pod_gives_back_every_microsecond(
     node.pods.tell(pod(1, node=NODE), Change.DELETE)
 
     eventually(lambda: node.daemon.book.find(uid(1)) is None)
-    assert groups.names() == ()
+    assert groups.names() == groups.numbers() == ()
     assert node.daemon.book.node().utilization(CORE) == 0
     assert policy(hog.tid) == os.SCHED_OTHER
     assert is_home(container, hog.tid)
@@ -135,7 +135,7 @@ def test_a_pod_that_ends_by_itself_gives_back_every_microsecond(
     node.pods.tell(pod(1, node=NODE, phase="Succeeded"))
 
     eventually(lambda: node.daemon.book.find(uid(1)) is None)
-    assert groups.names() == ()
+    assert groups.names() == groups.numbers() == ()
 
 
 def test_the_budget_of_a_group_just_removed_is_waited_for(groups: BudgetGroups) -> None:
