@@ -34,7 +34,7 @@ class SimThread:
     task: SimTask
     judged: bool = True
     left: int = 0
-    due: int = -1
+    due: int = -ENDLESS
     throttled: bool = False
     cpu: int | None = None
 

@@ -1,11 +1,21 @@
 """Random nodes and pods of the kind that admission often takes."""
 
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
 from hypothesis import strategies as st
 
-from k40s.cpu.model import ContainerDemand, CpuNode, PodDemand, Task
+from k40s.cpu.model import (
+    ContainerDemand,
+    CpuNode,
+    DeadlineOffer,
+    Domain,
+    Mechanism,
+    Packing,
+    PodDemand,
+    Task,
+)
 from k40s.criticality import Criticality
 from k40s.units import NS_PER_MS, Nanoseconds
 
@@ -33,7 +43,7 @@ def task_of(number: int) -> Task:
     period = PERIODS[period_index] * NS_PER_MS
     wcet = (5 + number % 146) * period // 1_000
     return Task(
-        name="abcdef"[number % 6],
+        name="t",
         wcet=Nanoseconds(wcet),
         period=Nanoseconds(period),
         deadline=Nanoseconds(period * DEADLINES[deadline_index] // 100),
@@ -53,7 +63,10 @@ def pods(draw: st.DrawFn) -> PodDemand:
         pod_uid=UIDS[uid_index],
         criticality=(Criticality.LOW, Criticality.HI)[criticality],
         containers=tuple(
-            ContainerDemand(container=f"c{index}", tasks=tuple(draw(TASKS) for _ in range(size)))
+            ContainerDemand(
+                container=f"c{index}",
+                tasks=tuple(replace(draw(TASKS), name=f"t{number}") for number in range(size)),
+            )
             for index, size in enumerate(SHAPES[shape_index])
         ),
     )
@@ -95,4 +108,51 @@ def random_pod(chance: Random, uid: str) -> PodDemand:
         pod_uid=uid,
         criticality=chance.choice((Criticality.LOW, Criticality.HI)),
         containers=(ContainerDemand(container="c", tasks=tuple(drawn)),),
+    )
+
+
+def random_job(chance: Random, uid: str, cores: int) -> PodDemand:
+    """A pod of up to two containers with up to four tasks, by any mechanism, sometimes pinned."""
+    containers = []
+    for number in range(chance.choice((1, 1, 2))):
+        drawn = []
+        heaviest = chance.choice((80, 150, 300))
+        for index in range(chance.choice((1, 1, 2, 3, 4))):
+            period = chance.choice((5, 8, 10, 12, *PERIODS)) * NS_PER_MS
+            wcet = period * chance.randrange(10, heaviest) // 1_000_000 * 1_000
+            drawn.append(
+                Task(
+                    name=f"t{index}",
+                    wcet=Nanoseconds(wcet),
+                    period=Nanoseconds(period),
+                    deadline=Nanoseconds(period * chance.choice(DEADLINES) // 100),
+                    core=chance.randrange(cores) if chance.random() < 0.1 else None,
+                )
+            )
+        containers.append(ContainerDemand(container=f"c{number}", tasks=tuple(drawn)))
+    return PodDemand(
+        pod_uid=uid,
+        criticality=chance.choice((Criticality.LOW, Criticality.HI)),
+        containers=tuple(containers),
+        mechanism=chance.choice((None, None, None, *Mechanism)),
+    )
+
+
+def random_node(chance: Random, tick_ms: int) -> CpuNode:
+    """An empty node of one to three cores, with any mechanisms, groups and packing."""
+    cores = chance.choice((1, 2, 2, 3))
+    domain = chance.choice((None, *Domain))
+    shared = chance.random() < 0.5
+    offer = DeadlineOffer(
+        tick=Nanoseconds(tick_ms * NS_PER_MS),
+        capacity=Fraction(9, 10),
+        domain=domain or Domain.PARTITIONED,
+        cpus=cores if domain is Domain.SHARED else 1,
+    )
+    return replace(
+        empty_node(tick_ms, cores),
+        node_capacity=Fraction(95, 100) if shared else Fraction(cores),
+        shared_groups=shared,
+        deadline=offer if domain else None,
+        packing=chance.choice(tuple(Packing)),
     )

@@ -3,19 +3,23 @@
 Every admitted task runs for its full WCET, overheads included. Phases of refills, ticks and
 releases are arbitrary. Below the tasks of each server, inside its band, a hog may burn whatever
 budget is left, always or in bursts; or a rogue above them ignores its contract, and then only the
-other servers are judged.
+other servers are judged. So it is with threads of SCHED_DEADLINE: the threads of a pod may run on
+for ever, or wake and sleep as they like, and then all but that pod are judged.
 
 Servers grow one after the other, from the lowest band upwards, and a pod starts to run only after
 them; between two steps pass a server period, in which the old budget may still throttle, and the
 longest deadline. The analyses speak of fixed sets, and say nothing of a job that sees two of them
-(docs/theory.md). ``patient=False`` leaves the waits out.
+(docs/theory.md). ``patient=False`` leaves the waits out. No thread starts before the last deadline
+of a thread of SCHED_DEADLINE that has gone.
 """
 
+from collections.abc import Iterator, Mapping
 from random import Random
 
 from k40s.cpu.figures import server_figures, task_figures
-from k40s.cpu.model import CpuNode, Reservation
+from k40s.cpu.model import ANY_CORE, CpuNode, Domain, Mechanism, Reservation
 from k40s.simulation.core import ENDLESS, CoreSimulation, SimServer, SimTask
+from k40s.simulation.edf import DeadlineSimulation, SimThread
 from k40s.units import NS_PER_US
 
 NEVER_DUE = ENDLESS * 4
@@ -30,27 +34,46 @@ class Replay:
         self._chance = chance
         self._patient = patient
         self._tick = node.tick // NS_PER_US if tick is None else tick
+        self._now = 0
+        self._quiet_until = 0
+        self._rogues: dict[str, bool] = {}
+        phases = [chance.randrange(max(1, self._tick)) for _ in node.cores]
         self.cores = {
             core: CoreSimulation(
                 tick=self._tick,
-                tick_phase=chance.randrange(max(1, self._tick)),
+                tick_phase=phase,
                 refill_before_tick=chance.random() < 0.5,
+                late_charges=self._tick > 0 and chance.random() < 0.5,
             )
-            for core in node.cores
+            for core, phase in zip(node.cores, phases, strict=True)
         }
+        shared = node.deadline is not None and node.deadline.domain is Domain.SHARED
+        parts = [list(node.cores)] if shared else [[core] for core in node.cores]
+        self.domains = [
+            DeadlineSimulation(
+                tick=self._tick,
+                tick_phases=[self.cores[core].tick_phase for core in part],
+                below=[self.cores[core] for core in part],
+            )
+            for part in parts
+        ]
+        self._domain_of = {
+            core: domain for part, domain in zip(parts, self.domains, strict=True) for core in part
+        }
+        self._domain_of[ANY_CORE] = self.domains[0]
 
     @property
     def finished(self) -> int:
         """Jobs of tasks, hogs not counted, that ran to their end."""
-        return sum(core.finished for core in self.cores.values())
+        simulations = [*self.cores.values(), *self.domains]
+        return sum(simulation.finished for simulation in simulations)
 
     @property
     def misses(self) -> list[tuple[int, str, str]]:
         """(core, server, task) of every missed deadline."""
-        return [
-            (number, miss.server, miss.task)
-            for number, core in self.cores.items()
-            for miss in core.misses
+        found = [(n, m.server, m.task) for n, core in self.cores.items() for m in core.misses]
+        return found + [
+            (ANY_CORE, m.server, m.task) for domain in self.domains for m in domain.misses
         ]
 
     def follow(self, node: CpuNode) -> None:
@@ -59,40 +82,116 @@ class Replay:
         All bands move at one instant, which keeps their order. Servers grow from the lowest band
         upwards, each when all jobs of before are due.
         """
-        for number, core in self.cores.items():
-            held = {_name(r): r for r in node.on_core(number)}
+        held = {_name(r): r for r in node.reservations}
+        self._drop(held)
+        patience = self._patience()
+        self._grow(node, patience)
+        start = max(self._now + patience, self._quiet_until)
+        present = {name for core in self.cores.values() for name in core.servers}
+        present |= {name for domain in self.domains for name in domain.threads}
+        for name in [name for name in held if name not in present]:
+            reservation = held[name]
+            if reservation.mechanism is Mechanism.DEADLINE:
+                self._domain_of[reservation.core].add(self._thread(reservation, start))
+            else:
+                core = self.cores[reservation.core]
+                core.add(self._arriving(reservation, self._now, start))
+
+    def _drop(self, held: Mapping[str, Reservation]) -> None:
+        """Take away what is gone, and move the bands of what stays."""
+        for domain in self.domains:
+            for name in [name for name in domain.threads if name not in held]:
+                self._quiet_until = max(self._quiet_until, domain.threads[name].next_period)
+                domain.remove(name)
+        for core in self.cores.values():
             for name in [name for name in core.servers if name not in held]:
                 core.remove(name)
-            patience = max(
-                (s.period + t.deadline for s in core.servers.values() for t in _judged_tasks(s)),
-                default=0,
-            )
-            patience *= self._patient
             for name, server in core.servers.items():
                 _move_band(server, held[name])
-            for name in reversed([name for name in held if name in core.servers]):
-                budget, _ = server_figures(held[name].server)
+
+    def _grow(self, node: CpuNode, patience: int) -> None:
+        for number, core in self.cores.items():
+            bands = {_name(r): r for r in node.on_core(number)}
+            for name in reversed([name for name in bands if name in core.servers]):
+                budget, _ = server_figures(bands[name].server)
                 if budget != core.servers[name].budget:
                     core.grow(name, budget)
-                    core.run(core.now + patience)
-            for name in [name for name in held if name not in core.servers]:
-                core.add(self._arriving(held[name], core.now, patience))
+                    self._run_to(self._now + patience)
 
     def run(self, duration: int) -> None:
         """Let time pass on every core."""
-        for core in self.cores.values():
-            core.run(core.now + duration)
+        self._run_to(self._now + duration)
 
     def finish(self) -> None:
         """Judge what is still unfinished."""
-        for core in self.cores.values():
-            core.finish()
+        for domain in self.domains:
+            domain.finish()
 
-    def _arriving(self, reservation: Reservation, now: int, patience: int) -> SimServer:
+    def _run_to(self, instant: int) -> None:
+        self._now = instant
+        for domain in self.domains:
+            domain.run(instant)
+
+    def _patience(self) -> int:
+        if not self._patient:
+            return 0
+        served = [
+            server.period + task.deadline
+            for core in self.cores.values()
+            for server in core.servers.values()
+            for task in _judged_tasks(server)
+        ]
+        return max([*served, *(t.deadline for t in self._judged_threads())], default=0)
+
+    def _judged_threads(self) -> Iterator[SimThread]:
+        for domain in self.domains:
+            yield from (thread for thread in domain.threads.values() if thread.judged)
+
+    def _thread(self, reservation: Reservation, start: int) -> SimThread:
+        chance = self._chance
+        rogue = self._rogues.setdefault(reservation.pod_uid, chance.random() < 0.4)
+        budget, period = server_figures(reservation.server)
+        (task,) = reservation.tasks
+        deadline = task_figures(task)[2]
+        wcet, interval, gaps = budget - 1, period, (0,)
+        if rogue:
+            wcet, interval, gaps = self._rogue_jobs(budget, period)
+        elif chance.random() < 0.3:
+            gaps = _gaps(chance, interval)
+        job = SimTask(
+            name=task.name,
+            wcet=wcet,
+            period=interval,
+            deadline=NEVER_DUE if rogue else deadline,
+            priority=0,
+            release=start + chance.choice((0, chance.randrange(period))),
+            gaps=gaps,
+        )
+        return SimThread(
+            name=_name(reservation),
+            budget=budget,
+            deadline=deadline,
+            period=period,
+            task=job,
+            judged=not rogue,
+        )
+
+    def _rogue_jobs(self, budget: int, period: int) -> tuple[int, int, tuple[int, ...]]:
+        """Never ending; or just more than allowed; or a part, as soon as more may be had."""
+        chance = self._chance
+        part = 1 + chance.randrange(budget)
+        return chance.choice(
+            (
+                (ENDLESS, ENDLESS, (0,)),
+                (budget + 1 + self._tick, 2 * period, _gaps(chance, period)),
+                (part, -(-part * period // budget) + 1, (0, *_gaps(chance, period // 4 + 1))),
+            )
+        )
+
+    def _arriving(self, reservation: Reservation, now: int, start: int) -> SimServer:
         chance = self._chance
         budget, period = server_figures(reservation.server)
         refill = now + 1 + chance.randrange(period)
-        start = now + patience
         exhausted = refill + -(-max(0, start - refill) // period) * period + budget
         tasks = []
         for task, priority in zip(reservation.tasks, reservation.priorities, strict=True):
@@ -145,7 +244,8 @@ class Replay:
 
 
 def _name(reservation: Reservation) -> str:
-    return f"{reservation.pod_uid}/{reservation.container}"
+    container, tasks = reservation.key
+    return f"{reservation.pod_uid}/{container}/{','.join(tasks)}"
 
 
 def _judged_tasks(server: SimServer) -> list[SimTask]:

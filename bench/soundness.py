@@ -1,0 +1,103 @@
+"""Do admitted server sets ever miss a deadline in exact simulation?
+
+    python -m bench.soundness [--sets 2000] [--seconds 600] [--seed 1]
+
+Random pods come and go on random nodes: one to three cores, either mechanism or both, every kind of
+root domain, budget groups shared or not, every packing, enforcement exact or at ticks of 1, 2 and
+4 ms. Each set of servers that admission leaves behind runs for a second or more, with hogs in every
+server, containers that ignore their contract, threads that wake and sleep as they like, and random
+phases. A set counts once for each arrival that was admitted.
+"""
+
+import argparse
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+from time import process_time
+
+from k40s.cpu.admission import admit
+from k40s.cpu.model import CpuNode, Mechanism
+from k40s.cpu.outcome import Admission
+from tests.oracles.pods import random_job, random_node
+from tests.oracles.replay import Replay
+
+TICKS_MS = (0, 1, 2, 4)
+STEPS = 12
+
+
+@dataclass
+class Tally:
+    arrivals: int = 0
+    sets: Counter[int] = field(default_factory=Counter)
+    jobs: Counter[int] = field(default_factory=Counter)
+    misses: Counter[int] = field(default_factory=Counter)
+    reservations: Counter[str] = field(default_factory=Counter)
+    late: list[tuple[int, int]] = field(default_factory=list)
+
+
+def live(seed: int, tick_ms: int, tally: Tally) -> None:
+    """One node's life."""
+    chance = Random(seed * 10 + tick_ms)  # noqa: S311  # a soak repeats itself
+    node = random_node(chance, tick_ms)
+    replay = Replay(node, chance)
+    for number in range(STEPS):
+        if node.reservations and chance.random() < 0.3:
+            node = node.without(chance.choice(node.reservations).pod_uid)
+            replay.follow(node)
+            replay.run(chance.randrange(1, 300_000))
+        demand = random_job(chance, f"p{number}", len(node.cores))
+        outcome = admit(node, demand)
+        tally.arrivals += 1
+        if isinstance(outcome, Admission):
+            node = outcome.node
+            tally.sets[tick_ms] += 1
+            tally.reservations.update(kinds(node))
+            replay.follow(node)
+            replay.run(chance.randrange(300_000, 1_500_000))
+    replay.finish()
+    tally.jobs[tick_ms] += replay.finished
+    tally.misses[tick_ms] += len(replay.misses)
+    if replay.misses:
+        tally.late.append((seed, tick_ms))
+
+
+def kinds(node: CpuNode) -> list[str]:
+    held = node.reservations
+    groups = Counter(r.group for r in held if r.group is not None)
+    kind = [r.mechanism.value for r in held]
+    kind += ["in a group that cores share" for r in held if r.group and groups[r.group] > 1]
+    mixed = {r.core for r in held if r.mechanism is Mechanism.DEADLINE}
+    kind += ["beside the other mechanism" for r in held if r.priorities and {r.core, -1} & mixed]
+    return kind
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--sets", type=int, default=2_000)
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    tally = Tally()
+    seed = options.seed
+    started = process_time()
+    while sum(tally.sets.values()) < options.sets and process_time() - started < options.seconds:
+        live(seed, TICKS_MS[seed % len(TICKS_MS)], tally)
+        seed += 1
+    print("tick ms   sets     jobs  misses")
+    for tick_ms in TICKS_MS:
+        sets, jobs, misses = tally.sets[tick_ms], tally.jobs[tick_ms], tally.misses[tick_ms]
+        print(f"{tick_ms:7}  {sets:5}  {jobs:7}  {misses:6}")
+    sets, jobs, misses = (sum(c.values()) for c in (tally.sets, tally.jobs, tally.misses))
+    print(f"{'all':>7}  {sets:5}  {jobs:7}  {misses:6}")
+    print(
+        f"{tally.arrivals} arrivals, {process_time() - started:.0f} s; reservations over all sets:"
+    )
+    for kind, count in tally.reservations.most_common():
+        print(f"  {count:6} {kind}")
+    if tally.late:
+        print("misses in (seed, tick):", tally.late)
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
