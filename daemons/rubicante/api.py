@@ -1,5 +1,7 @@
 """The node's HTTP API (docs/http-api.md). Who may call it is the server's business."""
 
+import json
+
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -7,6 +9,7 @@ from daemons.rubicante import openapi
 from daemons.rubicante.kernel.mechanism import UID
 from daemons.rubicante.reservations import Reservations
 from daemons.rubicante.state import NodeState
+from k40s.annotations.workload import MAX_TASKS
 from k40s.errors import InvalidInputError, KernelError, UnavailableError
 from k40s.node_api import (
     MAX_BODY,
@@ -58,22 +61,25 @@ def create_app(*, reservations: Reservations, state: NodeState) -> Flask:
 
 def _request(pod_uid: str | None) -> ReservationRequest:
     body = request.get_data(cache=False)
-    parsed = parse_reservation_request(body, pod_uid=pod_uid, at_most=_looked_into(body))
     if len(body) > MAX_BODY:
-        raise InvalidInputError(
-            source="request body", path="$", found=len(body), expected=f"at most {MAX_BODY} bytes"
-        )
+        raise _too_long(body)
+    parsed = parse_reservation_request(body, pod_uid=pod_uid)
     _check_uid(parsed.pod)
     return parsed
 
 
-def _looked_into(body: bytes) -> int:
-    """The size up to which a body is parsed.
-
-    One above the limit is refused in any case, but what is wrong in it (10,000 tasks) says more
-    than its size. Decoding takes time by the number of values, so that is bounded.
-    """
-    return MAX_READ if body.count(b",") + body.count(b"[") <= _MAX_VALUES else MAX_BODY
+def _too_long(body: bytes) -> InvalidInputError:
+    """What is wrong with a body above the limit: too many tasks, if that is it, or its size."""
+    try:
+        whole = json.loads(body)
+        tasks = whole["tasks"]
+        number = len(tasks) if isinstance(tasks, list) else 0
+    except (ValueError, LookupError, TypeError, RecursionError):
+        number = 0
+    path, found, expected = "$", len(body), f"at most {MAX_BODY} bytes"
+    if number > MAX_TASKS:
+        path, found, expected = "$.tasks", number, f"at most {MAX_TASKS} tasks"
+    return InvalidInputError(source="request body", path=path, found=found, expected=expected)
 
 
 def _uid(text: str) -> str:
@@ -115,5 +121,4 @@ def _json(status: int, body: str | bytes) -> Response:
 
 MAX_READ = 1 << 20
 """Bytes of a body that are read at all; a longer one is 413."""
-_MAX_VALUES = 60_000
 _UID_FORM = "a UUID in lower case, as the API server gives pods"

@@ -17,6 +17,7 @@ def state_of(world: World, *problems: str) -> NodeState:
         problems=problems,
         warnings=(),
         bandwidth=node().node_capacity,
+        deadline=None,
         tick=Nanoseconds(4 * NS_PER_MS),
         cores=frozenset({0, 1}),
     )
