@@ -114,6 +114,7 @@ class World:
     cgroup_root: str = "/k8s"
     admit: Admit = admit
     back_ends: Mapping[Mechanism, BackEnd] = field(default_factory=dict)
+    base: CpuNode = field(default_factory=node)
     enforceable: bool = True
     opened: bool = True
     woken: int = 0
@@ -122,7 +123,7 @@ class World:
         self.registry = CollectorRegistry()
         self.book = Book(
             store=self.store,
-            node=node(),
+            node=self.base,
             admit=self.admit,
             lease=Nanoseconds(60 * NS_PER_S),
             clock=lambda: round(self.seconds * NS_PER_S),
@@ -168,6 +169,9 @@ class World:
             system=self.system,
             store=self.store,
             server=self.server,
+            admit=self.admit,
+            back_ends=self.back_ends,
+            base=self.base,
             opened=opened,
         )
 
