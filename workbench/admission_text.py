@@ -7,7 +7,7 @@ from k40s.cpu.figures import JOB_OVERHEAD
 from k40s.cpu.model import ANY_CORE, CpuNode, DeadlineOffer, Reservation
 from k40s.units import NS_PER_US, format_duration
 from workbench.admitting import AdmissionReport, Step
-from workbench.bounds import ServerBound
+from workbench.bounds import ServerBound, TaskBound
 from workbench.table import as_percent, as_share, format_table, or_dash
 
 
@@ -133,6 +133,15 @@ def _tasks(report: AdmissionReport) -> str:
             )
     head = ("task", "core", "priority", "wcet", "period", "deadline", "response", "of deadline")
     return format_table(head, rows)
+
+
+def _response(bound: TaskBound) -> tuple[str, str]:
+    """Response and per cent of the deadline; EDF's test tells only that the deadline is met."""
+    if bound.priority is None:
+        return "in time", "-"
+    if bound.response is None:
+        return "-", "-"
+    return format_duration(bound.response), as_percent(bound.response, bound.task.deadline)
 
 
 def _cores(node: CpuNode) -> str:

@@ -6,9 +6,10 @@ from k40s.units import Nanoseconds
 from workbench.admitting import admit_in_order
 from workbench.classic import Analysis
 from workbench.judging import judge
+from workbench.node_scenario import plan_node
 from workbench.plain_set import PlainSet, Scheduling
 from workbench.problem import Problem
-from workbench.scenario import Behaviour, CorePlan, UnsuitableScenarioError, plan_node, plan_set
+from workbench.scenario import Behaviour, DomainPlan, UnsuitableScenarioError, plan_set
 from workbench.simulating import Progress, SimulationReport, simulate
 
 
@@ -36,7 +37,7 @@ def run_problem(
         if tick is not None:
             problem = replace(problem, tick=tick)
         judged = judge(problem, _judged_by(problem))
-        plans: tuple[CorePlan, ...] = (plan_set(problem, judged, behaviour),)
+        plans: tuple[DomainPlan, ...] = (plan_set(problem, judged, behaviour),)
         refused: list[str] = []
     else:
         admitted = admit_in_order(problem.node, problem.pods)

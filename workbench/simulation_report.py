@@ -26,7 +26,7 @@ def report_json(report: SimulationReport) -> dict[str, object]:
             {
                 "server": seen.subject.server,
                 "name": seen.subject.task,
-                "core": seen.core,
+                "core": seen.subject.core,
                 "judged": seen.subject.judged,
                 "jobs": seen.jobs,
                 "misses": seen.misses,
@@ -45,7 +45,7 @@ def _row(seen: Seen) -> tuple[str, ...]:
     share = as_percent(seen.longest or 0, subject.bound or 1) if both else "-"
     return (
         full_name(subject.server, subject.task),
-        str(seen.core),
+        subject.core,
         str(seen.jobs),
         str(seen.misses) if subject.judged else "not judged",
         or_dash(seen.longest),
