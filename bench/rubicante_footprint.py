@@ -148,8 +148,8 @@ class Churn:
         self.cluster.remove(pod(number, node=NODE))
         self._until(lambda: os.sched_getscheduler(self.hog.pid) == os.SCHED_OTHER)
         (CPU / "cgroup.procs").write_text(str(self.hog.pid))
-        container.rmdir()
-        container.parent.rmdir()
+        for path in (container, container.parent):
+            assert self._until(lambda path=path: removed(path)), f"{path.name} stays"
 
     def _until(self, condition: Callable[[], bool]) -> bool:
         limit = time.monotonic() + _ENFORCED_WITHIN
@@ -230,6 +230,13 @@ def client_of(tls: TlsFiles) -> JsonClient:
         server_name="rubicante.k40s-system.svc",
         timeout=Nanoseconds(20 * NS_PER_S),
     )
+
+
+def removed(path: Path) -> bool:
+    """Whether a cgroup is gone; for a moment after its last process it may not be removed."""
+    with suppress(OSError):
+        path.rmdir()
+    return not path.exists()
 
 
 def free_port() -> int:
