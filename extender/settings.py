@@ -38,7 +38,7 @@ class ExtenderSettings:
     low_threshold: int = 7
     """Least assurance for LOW, 0 to 20."""
     filter_patience: Nanoseconds = Nanoseconds(500 * _MS)
-    """After so long in one call, the rest of the nodes is judged by bandwidth alone."""
+    """After so long in one call, the rest is judged by bandwidth alone, and no answer awaited."""
     settling_time: Nanoseconds = Nanoseconds(200 * _MS)
     """Wait so long for news of a node when a refused pod is asked for again without any."""
     reserve_timeout: Nanoseconds = Nanoseconds(700 * _MS)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from k40s.annotations import parse_cpu_state
 from k40s.cpu.admission import admit
 from k40s.cpu.model import CpuNode, PodDemand
-from k40s.cpu.outcome import Admission, Rejection
+from k40s.cpu.outcome import ADMISSION_TEST, Admission, Rejection
 from k40s.cpu.workload import resolve
+from k40s.errors import UnavailableError
 from k40s.reasons import Reason
 from k40s.runtime.records import NodeRecord
 from k40s.units import NS_PER_MS, Nanoseconds
@@ -53,7 +54,10 @@ def clusters(draw: st.DrawFn) -> list[NodeRecord]:
     records = []
     for number in range(draw(st.integers(0, 5))):
         node = draw(st.one_of(st.none(), st.just("{broken"), cpu_nodes()))
-        cpu = make_cpu_state(node) if isinstance(node, CpuNode) else node
+        test = draw(st.sampled_from([ADMISSION_TEST, ADMISSION_TEST, "plant-test.1"]))
+        complete = draw(st.sampled_from([True, True, False]))
+        known = isinstance(node, CpuNode)
+        cpu = make_cpu_state(node, test=test, complete=complete) if known else node
         records.append(make_node(f"n{number}", level=draw(levels), cpu=cpu))
     return records
 
@@ -64,6 +68,8 @@ pods = st.builds(
     criticality=criticalities,
     tasks=st.one_of(st.none(), tasks, st.just("?")),
 )
+answers = st.sampled_from([None, Reason.CPU_NOT_SCHEDULABLE, UnavailableError("silent")])
+"""What every node that is asked says: its honest judgement, a refusal, or nothing."""
 names = st.lists(st.sampled_from([f"n{i}" for i in range(7)]), unique=True)
 
 
@@ -79,18 +85,28 @@ def demand_of(pod: dict[str, object], uid: str, node: CpuNode) -> PodDemand:
     return demand
 
 
-def build(records: list[NodeRecord]) -> World:
+def build(records: list[NodeRecord], answer: Reason | UnavailableError | None = None) -> World:
     world = World()
     world.add(*records)
+    world.cpu.judge_reason = answer if isinstance(answer, Reason) else None
+    world.cpu.judge_fault = answer if isinstance(answer, UnavailableError) else None
     return world
 
 
-@given(records=clusters(), pod=pods, asked=names)
-def test_filter_partitions_its_input(
-    records: list[NodeRecord], pod: dict[str, object], asked: list[str]
+@given(records=clusters(), pod=pods, asked=names, said=answers)
+def test_filter_partitions_its_input_or_says_that_a_node_gave_no_answer(
+    records: list[NodeRecord],
+    pod: dict[str, object],
+    asked: list[str],
+    said: Reason | UnavailableError | None,
 ) -> None:
-    answer = build(records).filter(pod, asked)
+    answer = build(records, said).filter(pod, asked)
 
+    if answer["Error"]:
+        assert isinstance(said, UnavailableError)
+        assert answer["Error"] == f"{Reason.CPU_NO_ANSWER.value}: {Reason.CPU_NO_ANSWER.text}"
+        assert (answer["NodeNames"], answer["FailedAndUnresolvableNodes"]) == (None, {})
+        return
     fit, refused = answer["NodeNames"], answer["FailedAndUnresolvableNodes"]
     assert isinstance(fit, list)
     assert isinstance(refused, dict)
@@ -99,16 +115,19 @@ def test_filter_partitions_its_input(
     assert answer["Error"] == ""
 
 
-@given(records=clusters(), pod=pods, asked=names)
+@given(records=clusters(), pod=pods, asked=names, said=answers)
 def test_a_repeat_gets_the_same_answer(
-    records: list[NodeRecord], pod: dict[str, object], asked: list[str]
+    records: list[NodeRecord],
+    pod: dict[str, object],
+    asked: list[str],
+    said: Reason | UnavailableError | None,
 ) -> None:
-    world = build(records)
+    world = build(records, said)
 
     first = world.filter(pod, asked), world.prioritize(pod, asked)
 
     assert (world.filter(pod, asked), world.prioritize(pod, asked)) == first
-    assert build(records).filter(pod, asked) == first[0]
+    assert build(records, said).filter(pod, asked) == first[0]
 
 
 @given(records=clusters(), pod=pods, asked=names)
