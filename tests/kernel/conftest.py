@@ -19,6 +19,7 @@ from daemons.rubicante.settings import Settings
 from k40s.runtime.records import PodRecord
 from k40s.runtime.store import Store
 from tests.fakes.rubicante_api_server import FakeApiServer, FakePodSource
+from tests.kernel.hog import OTHER
 
 CPU = Path("/sys/fs/cgroup/cpu")
 CORE = 1
@@ -87,7 +88,7 @@ class Hog:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a thread got of its core, and what the hypervisor took of it meanwhile."""
+    """What threads got of their cores, and what the hypervisor took of the one it took most of."""
 
     shares: tuple[float, ...]
     steal: float
@@ -98,7 +99,8 @@ def measure(*tids: int, seconds: float = 5.0) -> Measured:
     time.sleep(seconds)
     span = time.monotonic() - began
     shares = [(_ran(tid) - before) / span for tid, before in zip(tids, ran, strict=True)]
-    return Measured(shares=tuple(shares), steal=(_steal() - stolen) / span)
+    taken = max(after - before for before, after in zip(stolen, _steal(), strict=True))
+    return Measured(shares=tuple(shares), steal=taken / span)
 
 
 def measure_until_quiet(*tids: int, expected: Sequence[float], tries: int = 3) -> Measured:
@@ -119,11 +121,13 @@ def _ran(tid: int) -> float:
     return int(Path(f"/proc/{tid}/schedstat").read_text().split()[0]) / 1e9
 
 
-def _steal() -> float:
-    for line in Path("/proc/stat").read_text().splitlines():
-        if line.startswith(f"cpu{CORE} "):
-            return int(line.split()[8]) / os.sysconf("SC_CLK_TCK")
-    raise AssertionError("no such CPU")
+def _steal() -> list[float]:
+    """Seconds by CPU."""
+    lines = Path("/proc/stat").read_text().splitlines()
+    cpus = [
+        line.split() for line in lines if line.startswith("cpu") and not line.startswith("cpu ")
+    ]
+    return [int(fields[8]) / os.sysconf("SC_CLK_TCK") for fields in cpus]
 
 
 @pytest.fixture
@@ -161,21 +165,22 @@ def groups(prefix: str, undo: ExitStack) -> BudgetGroups:
 
 @pytest.fixture
 def kubepods(prefix: str, undo: ExitStack) -> Path:
-    """A made-up tree as kubelet makes it, in the real hierarchy."""
-    root = CPU / f"{prefix}-node"
-    (root / "kubepods" / "burstable").mkdir(parents=True)
+    """A made-up tree as kubelet makes it, in two of the real hierarchies."""
+    roots = [hierarchy / f"{prefix}-node" for hierarchy in (CPU, OTHER)]
 
     def remove() -> None:
-        for path, _, _ in os.walk(root, topdown=False):
+        for path in (path for root in roots for path, _, _ in os.walk(root, topdown=False)):
             for _ in range(100):
                 with suppress(OSError):
                     Path(path).rmdir()
                     break
                 time.sleep(0.01)
-        assert not root.exists()
+        assert not any(root.exists() for root in roots)
 
     undo.callback(remove)
-    return root
+    for root in roots:
+        (root / "kubepods" / "burstable").mkdir(parents=True)
+    return roots[0]
 
 
 @pytest.fixture
@@ -198,10 +203,12 @@ class Node:
     daemon: Daemon
     server: FakeApiServer
     pods: FakePodSource
+    store: Store
 
     def stop(self) -> None:
         self.daemon.halt()
         self.pods.stop()
+        self.store.close()
 
 
 @pytest.fixture
@@ -215,8 +222,7 @@ def start_node(settings: Settings, groups: BudgetGroups, undo: ExitStack) -> Cal
         pods = FakePodSource(server)
         store = Store(settings.store)
         daemon = Daemon(settings, system=LinuxSystem(), gateway=server, pods=pods, store=store)
-        node = Node(daemon=daemon, server=server, pods=pods)
-        undo.callback(store.close)
+        node = Node(daemon=daemon, server=server, pods=pods, store=store)
         undo.callback(node.stop)
         daemon.start()
         eventually(lambda: daemon.reservations.is_open)

@@ -21,13 +21,16 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _KILL = 9
 _NOBODY = 65534
+CPU = Path("/sys/fs/cgroup/cpu")
+OTHER = Path("/sys/fs/cgroup/freezer")
+"""A container runtime puts a container's processes into all hierarchies; here it is two."""
 
 
 def main() -> None:
     cgroup, seconds, role, *names = sys.argv[1:]
     end = time.monotonic() + float(seconds)
     if cgroup:
-        Path(cgroup, "cgroup.procs").write_text(str(os.getpid()))
+        enter(Path(cgroup))
     if role == "nobody":
         role = "thread"
         os.setgroups([])
@@ -45,6 +48,14 @@ def main() -> None:
             name_thread(names[0])
         print(os.getpid(), flush=True)
         spin(end) if role == "spin" else time.sleep(max(0, end - time.monotonic()))
+
+
+def enter(cgroup: Path) -> None:
+    """Into a cgroup of the cpu hierarchy, and the one of the same path in the other, if any."""
+    other = OTHER / cgroup.relative_to(CPU) if cgroup.is_relative_to(CPU) else None
+    for path in (cgroup, other):
+        if path is not None and path.exists():
+            (path / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def start_thread(end: float, name: str, *, late: bool) -> None:

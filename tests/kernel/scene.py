@@ -12,6 +12,7 @@ from k40s.node_api import format_reservation_request
 from tests.fakes.rubicante_api_server import NODE
 from tests.fakes.rubicante_world import ask, container_id, pod, task, uid
 from tests.kernel.conftest import Node, eventually
+from tests.kernel.hog import OTHER
 
 
 def reserve(node: Node, number: int = 1, *, name: str = "ctl", wcet_ms: int = 5) -> Fraction:
@@ -33,10 +34,12 @@ def tell_status(node: Node, number: int = 1) -> None:
     node.pods.tell(pod(number, node=NODE, phase="Running", container_ids=ids))
 
 
-def make_container(kubepods: Path, number: int = 1) -> Path:
-    path = kubepods / "kubepods" / "burstable" / f"pod{uid(number)}" / container_id(number)
-    path.mkdir(parents=True)
-    return path
+def make_container(kubepods: Path, number: int = 1, *, id_: int = 0) -> Path:
+    """A container's cgroup, in both hierarchies; ``id_`` is the pod's number where not given."""
+    inner = Path("kubepods", "burstable", f"pod{uid(number)}", container_id(id_ or number))
+    for path in (kubepods / inner, OTHER / kubepods.name / inner):
+        path.mkdir(parents=True)
+    return kubepods / inner
 
 
 def group_of(node: Node, number: int = 1, index: int = 0) -> Group:
