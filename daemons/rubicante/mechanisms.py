@@ -211,7 +211,10 @@ class Mechanisms:
             kernel.back_ends[Mechanism.DEADLINE] = deadline_back_end(
                 self.capability.deadline,
                 partitions,
+                system=self._system,
                 attributes=access.attributes,
+                places=self._places(),
+                prefix=settings.group_prefix,
                 threads=self._threads,
                 homes=homes,
                 tree=tree,

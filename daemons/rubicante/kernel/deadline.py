@@ -18,8 +18,10 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from math import ceil
 
+from daemons.rubicante.kernel.bandwidth_watch import BandwidthWatch
 from daemons.rubicante.kernel.confinement import Confinement
 from daemons.rubicante.kernel.deadline_members import DeadlineMembers
+from daemons.rubicante.kernel.deadline_words import on_core, say
 from daemons.rubicante.kernel.homes import Homes
 from daemons.rubicante.kernel.mechanism import Held, Home, Stray
 from daemons.rubicante.kernel.parking import Parked
@@ -31,17 +33,23 @@ from daemons.rubicante.kernel.sched_attr import (
     drop,
 )
 from daemons.rubicante.kernel.threads import Thread, Threads
-from k40s.cpu.model import ANY_CORE, Server, total_bandwidth
+from k40s.cpu.model import Server, total_bandwidth
 from k40s.errors import KernelError
 from k40s.units import NS_PER_S, Nanoseconds
 
 GONE_THREAD_SECONDS = 0.5
 """How long EBUSY may mean a thread that has just gone: the kernel counts it until its deadline."""
+REBUILD_SECONDS = 1.0
+"""Between two attempts to get bandwidth back that the kernel has lost count of."""
 _RETRY_SECONDS = 0.01
 
 
 class DeadlineThreads:
-    """The back end. ``wait`` sleeps for some seconds or until the process stops."""
+    """The back end. ``wait`` sleeps for some seconds or until the process stops.
+
+    ``rebuild`` makes the kernel count its bandwidth afresh (``cpuset_v1.rebuild_domains``); None
+    where nothing can. ``watch`` looks whether that is needed. ``clock`` is monotonic, in seconds.
+    """
 
     def __init__(
         self,
@@ -51,13 +59,20 @@ class DeadlineThreads:
         homes: Homes,
         tree: PodTree,
         confinement: Confinement,
+        watch: BandwidthWatch | None = None,
+        rebuild: Callable[[], None] | None = None,
         wait: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._attributes = attributes
         self._threads = threads
         self._homes = homes
         self._confinement = confinement
+        self._watch = watch
+        self._rebuild = rebuild
         self._wait = wait
+        self._clock = clock
+        self._next_rebuild = 0.0
         self._pods: frozenset[str] = frozenset()
         self._members = DeadlineMembers(
             attributes=attributes,
@@ -126,6 +141,8 @@ class DeadlineThreads:
         for pod, what in self._confinement.owners().items():
             if pod not in self._pods:
                 strays.append(self._close(pod, what))
+        if self._watch is not None:
+            self._watch.look()
         return tuple(strays)
 
     def close(self) -> None:
@@ -137,11 +154,11 @@ class DeadlineThreads:
         try:
             asker = self._confinement.asker(core, pod_uid)
         except OSError as error:
-            raise KernelError(f"SCHED_DEADLINE{_on(core)}: {error}") from error
+            raise KernelError(f"SCHED_DEADLINE{on_core(core)}: {error}") from error
         refusal = None if asker is None else self._patiently(asker, bandwidth)
         if refusal is not None:
             raise KernelError(
-                f"SCHED_DEADLINE, {float(bandwidth):.4f} of a CPU{_on(core)}: {_say(refusal)}"
+                f"SCHED_DEADLINE, {float(bandwidth):.4f} of a CPU{on_core(core)}: {say(refusal)}"
             ) from refusal
 
     def _patiently(self, asker: Parked, bandwidth: Fraction) -> OSError | None:
@@ -158,9 +175,18 @@ class DeadlineThreads:
             elif refusal.errno == errno.EBUSY and waited < GONE_THREAD_SECONDS:
                 self._wait(_RETRY_SECONDS)
                 waited += _RETRY_SECONDS
-            else:
+            elif refusal.errno != errno.EBUSY or not self._count_afresh():
                 return refusal
         return None
+
+    def _count_afresh(self) -> bool:
+        """Have the kernel count its bandwidth again, now and then; True when it has."""
+        now = self._clock()
+        if self._rebuild is None or now < self._next_rebuild:
+            return False
+        self._next_rebuild = now + REBUILD_SECONDS
+        self._rebuild()
+        return True
 
     def _set(self, tid: int, wanted: SchedAttr, core: int) -> bool:
         """Set and read back what differs; False when the thread died, or has to run first."""
@@ -173,7 +199,7 @@ class DeadlineThreads:
         except ProcessLookupError:
             return False
         except OSError as error:
-            raise KernelError(f"sched_setattr({tid}){_on(core)}: {_say(error)}") from error
+            raise KernelError(f"sched_setattr({tid}){on_core(core)}: {say(error)}") from error
         if kept != wanted:
             raise KernelError(f"thread {tid}: set {wanted}, the kernel kept {kept}")
         return True
@@ -185,6 +211,10 @@ class DeadlineThreads:
             self._confinement.repair()
             if self._threads.last_cpu(tid) not in self._confinement.cpus(core):
                 return False
+            self._attributes.set(tid, wanted)
+        except OSError as error:
+            if error.errno != errno.EBUSY or not self._count_afresh():
+                raise
             self._attributes.set(tid, wanted)
         return True
 
@@ -210,18 +240,3 @@ class DeadlineThreads:
         except KernelError as error:
             return Stray(what=what, idle=False, cause=str(error))
         return Stray(what=what, idle=True)
-
-
-_MEANINGS = {
-    errno.EBUSY: "the root domain has no room for it (EBUSY)",
-    errno.EPERM: "the thread may not run on the whole root domain, or CAP_SYS_NICE lacks (EPERM)",
-    errno.EINVAL: "the kernel's limits of budget or period forbid it (EINVAL)",
-}
-
-
-def _say(error: OSError) -> str:
-    return _MEANINGS.get(error.errno or 0, str(error))
-
-
-def _on(core: int) -> str:
-    return " in the shared domain" if core == ANY_CORE else f" on CPU {core}"

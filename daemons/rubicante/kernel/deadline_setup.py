@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
+from daemons.rubicante.kernel.bandwidth_watch import BandwidthWatch
 from daemons.rubicante.kernel.confinement import (
     Confinement,
     CpusetCores,
@@ -14,7 +16,7 @@ from daemons.rubicante.kernel.confinement import (
     PodCores,
     SharedDomain,
 )
-from daemons.rubicante.kernel.cpuset_v1 import CorePartitions
+from daemons.rubicante.kernel.cpuset_v1 import CorePartitions, rebuild_domains
 from daemons.rubicante.kernel.cpuset_v2 import PodPartitions
 from daemons.rubicante.kernel.deadline import DeadlineThreads
 from daemons.rubicante.kernel.homes import Homes
@@ -90,13 +92,17 @@ def deadline_back_end(
     offer: DeadlineOffer,
     partitions: Partitions | None,
     *,
+    system: System,
     attributes: Attributes,
+    places: DeadlinePlaces,
+    prefix: str,
     threads: Threads,
     homes: Homes,
     tree: PodTree,
     cores: AbstractSet[int],
     park: Park | None = None,
     wait: Callable[[float], object] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> DeadlineThreads:
     """The back end for what ``ask_for_deadline`` found."""
     park = park or LinuxPark(attributes)
@@ -109,13 +115,29 @@ def deadline_back_end(
         confinement = SharedDomain(threads=threads, park=park, cores=cores)
     else:
         confinement = PinnedCores(threads=threads, park=park)
+    rebuild = (
+        None if places.cpusets is None else partial(rebuild_domains, system, places.cpusets, prefix)
+    )
     return DeadlineThreads(
         attributes=attributes,
         threads=threads,
         homes=homes,
         tree=tree,
         confinement=confinement,
+        watch=BandwidthWatch(
+            system=system,
+            attributes=attributes,
+            threads=threads,
+            proc=places.proc,
+            debug=places.debug,
+            cores=cores,
+            domain=offer.domain,
+            rebuild=rebuild,
+            clock=clock,
+        ),
+        rebuild=rebuild,
         wait=wait,
+        clock=clock,
     )
 
 

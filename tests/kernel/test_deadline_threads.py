@@ -1,0 +1,295 @@
+"""SCHED_DEADLINE in the root domain of all CPUs, as a node without partitions has it."""
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from daemons.rubicante.kernel.bandwidth_watch import BandwidthWatch
+from daemons.rubicante.kernel.cpuset_v1 import rebuild_domains
+from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, drop
+from daemons.rubicante.kernel.system import LinuxSystem
+from daemons.rubicante.kernel.threads import Threads
+from k40s.cpu.model import Domain
+from k40s.errors import KernelError
+from tests.kernel.conftest import Hog, eventually, measure_until_quiet
+from tests.kernel.deadline_scene import (
+    ATTRIBUTES,
+    CPUSETS,
+    MS,
+    PREFIX,
+    PROC,
+    Machine,
+    alone,
+    attr,
+    count_afresh,
+    debugfs,
+    held,
+    start_machine,
+)
+from tests.kernel.scene import make_container, policy
+
+ALL = set(range(os.cpu_count() or 1))
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+StartHog = Callable[..., Hog]
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    with alone():
+        yield
+
+
+@pytest.fixture
+def machine(undo: ExitStack, kubepods: Path, tmp_path: Path) -> Machine:
+    return start_machine(undo, kubepods, tmp_path / "memory.json", cores=ALL, partitioned=False)
+
+
+@pytest.fixture
+def container(kubepods: Path) -> Path:
+    return make_container(kubepods)
+
+
+def is_deadline(hog: Hog) -> bool:
+    return policy(hog.tid) & 0xFFFF == SCHED_DEADLINE
+
+
+def watch_in(debug: Path) -> BandwidthWatch:
+    return BandwidthWatch(
+        system=LinuxSystem(),
+        attributes=ATTRIBUTES,
+        threads=Threads(system=LinuxSystem(), proc=PROC),
+        proc=PROC,
+        debug=debug,
+        cores=ALL,
+        domain=Domain.SHARED,
+        rebuild=None,
+        clock=time.monotonic,
+    )
+
+
+def room(start_hog: StartHog, *shares_us: int) -> list[int]:
+    """Errnos of sleeping threads that each ask for so many µs in 10 ms; 0 is granted."""
+    answers: list[int] = []
+    hogs = [start_hog("idle") for _ in shares_us]
+    for hog, share in zip(hogs, shares_us, strict=True):
+        try:
+            ATTRIBUTES.set(hog.tid, attr(share, 10_000))
+        except OSError as error:
+            answers.append(error.errno or -1)
+        else:
+            answers.append(0)
+    for hog in hogs:
+        drop(ATTRIBUTES, hog.tid)
+        hog.end()
+    return answers
+
+
+def test_offers_one_domain_of_all_cpus_where_nothing_may_be_partitioned(machine: Machine) -> None:
+    offer = machine.support.offer
+
+    assert offer is not None
+    assert (offer.domain, offer.cpus) == (Domain.SHARED, len(ALL))
+    assert offer.capacity == pytest.approx(0.9)
+
+
+def test_refuses_a_node_whose_cores_are_a_part_of_the_domain(
+    undo: ExitStack, kubepods: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match="the root domain has CPUs besides"):
+        start_machine(undo, kubepods, tmp_path / "m.json", cores={1}, partitioned=False)
+
+
+def test_a_sum_below_nothing_is_noticed_and_repaired(
+    machine: Machine, start_hog: StartHog, container: Path, tmp_path: Path, undo: ExitStack
+) -> None:
+    watch = watch_in(undo.enter_context(debugfs(tmp_path / "debug")))
+    for _ in range(20):
+        hog = start_hog("thread", "ctl")
+        ATTRIBUTES.set(hog.tid, attr(10_000, 100_000))
+        ATTRIBUTES.set(hog.tid, attr(40_000, 50_000))
+        hog.end()
+        rebuild_domains(LinuxSystem(), CPUSETS, PREFIX)
+        time.sleep(0.15)
+        if watch.is_negative():
+            break
+    else:
+        pytest.skip("this kernel has not lost count")
+    hog = start_hog("idle", cgroup=container)
+    with pytest.raises(OSError, match="busy"):
+        ATTRIBUTES.set(hog.tid, attr(10, 10_000))
+    machine.back_end.know([held(10, 100)])
+
+    assert machine.enforce(hog, held(10, 100))
+
+    assert not watch.is_negative()
+
+
+@pytest.mark.parametrize(("budget", "period"), [(30, 100), (1.9, 10)])
+def test_a_hog_gets_its_share(
+    machine: Machine, start_hog: StartHog, container: Path, budget: float, period: int
+) -> None:
+    hog = start_hog("thread", "ctl", cgroup=container)
+    reservation = held(budget, period)
+    machine.back_end.know([reservation])
+
+    assert machine.enforce(hog, reservation)
+
+    share = measure_until_quiet(hog.tid, expected=[budget / period]).shares[0]
+    assert share <= budget / period + 0.01
+    assert share >= budget / period - 0.03
+    assert policy(hog.pid) == os.SCHED_OTHER
+
+
+def test_the_kernel_admits_nine_tenths_of_each_cpu_and_no_more(start_hog: StartHog) -> None:
+    full = [9000] * len(ALL)
+
+    assert room(start_hog, *full) == [0] * len(ALL)
+    assert room(start_hog, *full[1:], 9001) == [*[0] * (len(ALL) - 1), errno.EBUSY]
+
+
+def test_sleeping_threads_leave_no_bandwidth_behind(
+    machine: Machine, start_hog: StartHog, container: Path
+) -> None:
+    for _ in range(4):
+        hog = start_hog("idle", cgroup=container)
+        reservation = held(50, 100)
+        machine.back_end.know([reservation])
+        assert machine.enforce(hog, reservation)
+
+        assert machine.back_end.release(reservation.name.pod_uid)
+        assert policy(hog.tid) == os.SCHED_OTHER
+
+    assert room(start_hog, *[9000] * len(ALL)) == [0] * len(ALL)
+
+
+def test_bandwidth_that_others_leave_behind_is_noticed(
+    start_hog: StartHog, tmp_path: Path, undo: ExitStack
+) -> None:
+    watch = watch_in(undo.enter_context(debugfs(tmp_path / "debug")))
+    undo.callback(count_afresh)
+    hog = start_hog("idle")
+    ATTRIBUTES.set(hog.tid, attr(500, 10_000))
+    before = [watch.leaked() for _ in range(2)]
+
+    ATTRIBUTES.make_ordinary(hog.tid)
+
+    time.sleep(0.1)
+    after = [watch.leaked() for _ in range(2)]
+    count_afresh()
+    repaired = [watch.leaked() for _ in range(2)]
+    assert before == [0, 0]
+    assert float(after[1]) == pytest.approx(0.05, abs=0.001)
+    assert repaired[1] == 0
+
+
+def test_a_child_is_an_ordinary_thread(
+    machine: Machine, start_hog: StartHog, container: Path, undo: ExitStack
+) -> None:
+    hog = start_hog("fork", "ctl", cgroup=container)
+    reservation = held(30, 100)
+    machine.back_end.know([reservation])
+    assert machine.enforce(hog, reservation)
+
+    child = int(hog.tell("fork"))
+
+    undo.callback(os.kill, child, signal.SIGKILL)
+    assert policy(child) == os.SCHED_OTHER
+    assert is_deadline(hog)
+
+
+def test_a_narrowed_affinity_is_widened_and_comes_back(
+    machine: Machine, start_hog: StartHog, container: Path
+) -> None:
+    hog = start_hog("idle", cgroup=container)
+    os.sched_setaffinity(hog.tid, {1})
+    reservation = held(10, 100)
+    machine.back_end.know([reservation])
+
+    assert machine.enforce(hog, reservation)
+
+    assert os.sched_getaffinity(hog.tid) == ALL
+    assert machine.back_end.send_home(hog.tid, reservation)
+    assert os.sched_getaffinity(hog.tid) == {1}
+    assert policy(hog.tid) == os.SCHED_OTHER
+
+
+def test_a_nice_value_survives(machine: Machine, start_hog: StartHog, container: Path) -> None:
+    hog = start_hog("idle", cgroup=container)
+    os.setpriority(os.PRIO_PROCESS, hog.tid, 5)
+    reservation = held(10, 100)
+    machine.back_end.know([reservation])
+    assert machine.enforce(hog, reservation)
+
+    assert machine.back_end.send_home(hog.tid, reservation)
+
+    assert os.getpriority(os.PRIO_PROCESS, hog.tid) == 5
+
+
+def test_another_process_knows_the_threads_again(
+    machine: Machine, start_hog: StartHog, container: Path, undo: ExitStack, tmp_path: Path
+) -> None:
+    hog = start_hog("thread", "ctl", cgroup=container)
+    reservation = held(20, 100)
+    machine.back_end.know([reservation])
+    assert machine.enforce(hog, reservation)
+
+    again = start_machine(
+        undo, machine.kubepods, tmp_path / "memory.json", cores=ALL, partitioned=False
+    )
+    again.back_end.know([reservation])
+
+    assert again.back_end.members(reservation) == (hog.tid,)
+    assert again.back_end.release(reservation.name.pod_uid)
+    assert not is_deadline(hog)
+
+
+def test_parameters_change_under_a_running_thread(
+    machine: Machine, start_hog: StartHog, container: Path
+) -> None:
+    hog = start_hog("thread", "ctl", cgroup=container)
+    machine.back_end.know([held(20, 100)])
+    assert machine.enforce(hog, held(20, 100))
+
+    machine.back_end.know([held(30, 50)])
+    assert machine.enforce(hog, held(30, 50))
+
+    kept = ATTRIBUTES.get(hog.tid)
+    assert (kept.runtime, kept.period) == (30 * MS, 50 * MS)
+
+
+def test_a_claim_fails_while_the_domain_is_full(machine: Machine, start_hog: StartHog) -> None:
+    foreign = [start_hog("idle") for _ in ALL]
+    for hog in foreign:
+        ATTRIBUTES.set(hog.tid, attr(9000, 10_000))
+    reservation = held(10, 100)
+    machine.back_end.know([reservation])
+
+    with pytest.raises(KernelError, match="no room"):
+        machine.back_end.claim([reservation])
+
+    for hog in foreign:
+        drop(ATTRIBUTES, hog.tid)
+    machine.back_end.claim([reservation])
+
+
+def test_a_dead_thread_is_no_error(machine: Machine, start_hog: StartHog, container: Path) -> None:
+    hog = start_hog("idle", cgroup=container)
+    reservation = held(10, 100)
+    machine.back_end.know([reservation])
+    found = machine.threads.find(hog.tid)
+    assert found is not None
+    assert machine.enforce(hog, reservation)
+
+    hog.end()
+
+    eventually(lambda: machine.threads.find(hog.tid) is None)
+    assert machine.back_end.send_home(hog.tid, reservation)
+    machine.back_end.know([reservation])
+    assert machine.back_end.members(reservation) == ()
+    assert machine.back_end.release(reservation.name.pod_uid)
