@@ -1,0 +1,201 @@
+"""SCHED_DEADLINE with each core a root domain of its own, by cpusets of cgroup v1.
+
+Load balancing of the whole machine is off meanwhile, and is put back.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from daemons.rubicante.kernel.cpuset_v1 import CorePartitions
+from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, drop
+from k40s.cpu.model import Domain
+from tests.kernel.conftest import CORE, Hog, eventually, measure_until_quiet
+from tests.kernel.deadline_scene import (
+    ATTRIBUTES,
+    CPUSETS,
+    PREFIX,
+    Machine,
+    alone,
+    attr,
+    core_partitions,
+    held,
+    start_machine,
+)
+from tests.kernel.scene import make_container, policy
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or not (CPUSETS / "cpuset.sched_load_balance").exists(),
+    reason="needs root and the cpuset controller of cgroup v1",
+)
+StartHog = Callable[..., Hog]
+BALANCE = CPUSETS / "cpuset.sched_load_balance"
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    with alone():
+        before = BALANCE.read_text()
+        yield
+        assert BALANCE.read_text() == before
+        assert not [path for path in CPUSETS.iterdir() if path.name.startswith(PREFIX)]
+
+
+@pytest.fixture
+def machine(undo: ExitStack, kubepods: Path, tmp_path: Path) -> Machine:
+    undo.callback(put_back, tmp_path / "memory.json")
+    return start_machine(undo, kubepods, tmp_path / "memory.json", cores={CORE}, partitioned=True)
+
+
+@pytest.fixture
+def container(kubepods: Path) -> Path:
+    return make_container(kubepods)
+
+
+@pytest.fixture
+def partitions(machine: Machine) -> CorePartitions:
+    assert machine.partitions is not None
+    return machine.partitions
+
+
+def put_back(memory: Path) -> None:
+    """As a process does that starts without the operator's leave, after another one crashed."""
+    partitions = core_partitions(PREFIX, memory)
+    eventually(partitions.put_back)
+
+
+def cpuset(tid: int) -> str:
+    lines = Path(f"/proc/{tid}/cgroup").read_text().splitlines()
+    return next(line.split(":")[2] for line in lines if line.split(":")[1] == "cpuset")
+
+
+def test_offers_a_domain_for_each_core(machine: Machine) -> None:
+    offer = machine.support.offer
+
+    assert offer is not None
+    assert (offer.domain, offer.cpus, machine.support.partitions) == (Domain.PARTITIONED, 1, True)
+    assert offer.capacity == pytest.approx(0.9)
+
+
+def test_a_core_takes_nine_tenths_and_no_more(
+    partitions: CorePartitions, start_hog: StartHog
+) -> None:
+    answers = []
+    hogs = [start_hog("idle") for _ in range(4)]
+    for hog, share in zip(hogs, (3000, 3000, 3000, 100), strict=True):
+        os.sched_setaffinity(hog.tid, {CORE})
+        eventually(lambda hog=hog: _has_run_there(hog))
+        partitions.take_in(CORE, hog.tid)
+        partitions.keep()
+        try:
+            ATTRIBUTES.set(hog.tid, attr(share, 10_000))
+        except OSError as error:
+            answers.append(error.errno)
+        else:
+            answers.append(0)
+    for hog in hogs:
+        drop(ATTRIBUTES, hog.tid)
+        hog.end()
+
+    assert answers == [0, 0, 0, errno.EBUSY]
+
+
+def test_a_thread_is_held_on_its_core_and_comes_home(
+    machine: Machine, start_hog: StartHog, container: Path
+) -> None:
+    hog = start_hog("thread", "ctl", cgroup=container)
+    before = cpuset(hog.tid), os.sched_getaffinity(hog.tid)
+    reservation = held(30, 100, core=CORE)
+    machine.back_end.know([reservation])
+    machine.back_end.claim([reservation])
+
+    eventually(lambda: machine.enforce(hog, reservation))
+
+    assert policy(hog.tid) & 0xFFFF == SCHED_DEADLINE
+    assert cpuset(hog.tid) == f"/{PREFIX}-core-{CORE}"
+    assert os.sched_getaffinity(hog.tid) == {CORE}
+    assert (cpuset(hog.pid), policy(hog.pid)) == (before[0], os.SCHED_OTHER)
+    found = measure_until_quiet(hog.tid, expected=[0.30])
+    assert 0.29 - found.steal <= found.shares[0] <= 0.31
+    machine.back_end.know([reservation])
+    assert machine.back_end.members(reservation) == (hog.tid,)
+    assert machine.back_end.release(reservation.name.pod_uid)
+    assert (cpuset(hog.tid), os.sched_getaffinity(hog.tid)) == before
+    assert policy(hog.tid) == os.SCHED_OTHER
+
+
+def test_a_sleeping_thread_is_taken_when_it_has_run_on_its_new_core(
+    machine: Machine, start_hog: StartHog, container: Path
+) -> None:
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {0})
+    try:
+        hog = start_hog("late", "ctl", cgroup=container)
+    finally:
+        os.sched_setaffinity(0, mine)
+    reservation = held(30, 100, core=CORE)
+    machine.back_end.know([reservation])
+
+    assert not machine.enforce(hog, reservation)
+    assert policy(hog.tid) == os.SCHED_OTHER
+    assert hog.tell("go") == "named"
+
+    eventually(lambda: machine.enforce(hog, reservation))
+    assert policy(hog.tid) & 0xFFFF == SCHED_DEADLINE
+    assert machine.back_end.release(reservation.name.pod_uid)
+
+
+def test_a_new_cpuset_that_joins_the_domains_is_noticed(
+    machine: Machine,
+    partitions: CorePartitions,
+    start_hog: StartHog,
+    container: Path,
+    undo: ExitStack,
+) -> None:
+    hog = start_hog("thread", "ctl", cgroup=container)
+    reservation = held(30, 100, core=CORE)
+    machine.back_end.know([reservation])
+    newcomer = CPUSETS / f"{PREFIX}-newcomer"
+    newcomer.mkdir()
+    undo.callback(newcomer.rmdir)
+    (newcomer / "cpuset.cpus").write_text("0-1")
+    assert (newcomer / "cpuset.sched_load_balance").read_text() == "1\n"
+    partitions.take_in(CORE, hog.tid)
+    eventually(lambda: machine.threads.last_cpu(hog.tid) == CORE)
+    with pytest.raises(PermissionError):
+        ATTRIBUTES.set(hog.tid, attr(100, 10_000))
+
+    assert machine.enforce(hog, reservation)
+
+    assert (newcomer / "cpuset.sched_load_balance").read_text() == "0\n"
+    assert machine.back_end.release(reservation.name.pod_uid)
+    partitions.send_back(hog.tid, "/")
+
+
+def test_threads_of_pods_that_the_book_does_not_know_are_put_out(
+    machine: Machine, start_hog: StartHog, container: Path
+) -> None:
+    hog = start_hog("thread", "ctl", cgroup=container)
+    reservation = held(30, 100, core=CORE)
+    machine.back_end.know([reservation])
+    eventually(lambda: machine.enforce(hog, reservation))
+    machine.back_end.know([])
+
+    strays = machine.back_end.sweep()
+
+    assert [(stray.what, stray.idle, stray.cause) for stray in strays] == [
+        (f"thread {hog.tid}", True, "")
+    ]
+    assert (cpuset(hog.tid), policy(hog.tid)) == ("/", os.SCHED_OTHER)
+
+
+def _has_run_there(hog: Hog) -> bool:
+    """A sleeping process runs when it is asked for something; here its affinity moved it."""
+    stat = Path(f"/proc/{hog.tid}/stat").read_text().rpartition(")")[2].split()
+    if int(stat[36]) != CORE:
+        os.kill(hog.tid, 18)
+    return int(stat[36]) == CORE
