@@ -127,8 +127,7 @@ def _tasks(report: AdmissionReport) -> str:
                     format_duration(task.wcet),
                     format_duration(task.period),
                     format_duration(task.deadline),
-                    or_dash(bound.response),
-                    "-" if bound.response is None else as_percent(bound.response, task.deadline),
+                    *_response(bound),
                 )
             )
     head = ("task", "core", "priority", "wcet", "period", "deadline", "response", "of deadline")

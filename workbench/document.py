@@ -41,11 +41,10 @@ def read_documents(text: str, *, source: str) -> list[Json]:
     if _is_json(text, source):
         return [read_json(text, source=source, error=InvalidInputError, at_most=MAX_DOCUMENT)]
     try:
+        _check_depth(text, source)
         nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.YAMLError as fault:
         raise _invalid(source, "$", _where(fault), "YAML or JSON") from None
-    except RecursionError:
-        raise _too_large(source, "$") from None
     reader = _Reader(source)
     values = [reader.value(node, "$", 0) for node in nodes if node is not None]
     return [
@@ -63,6 +62,18 @@ def read_fraction(place: Json) -> Fraction:
             value=repr(value), source=place.source, error=place.error, path=place.path
         ).fraction()
     return place.fraction()
+
+
+def _check_depth(text: str, source: str) -> None:
+    """Look at events as they come: the scanner has no end where nesting has none."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise _too_large(source, "$")
 
 
 def _is_json(text: str, source: str) -> bool:
