@@ -1,13 +1,15 @@
 """Asking nodes whether they would admit a pod: all at once, and never beyond a moment in time.
 
 kube-scheduler waits for the answer with every other pod behind it, so what is late is not waited
-for, and a node that gave no answer is left alone for a while.
+for, and a node that gave no answer is left alone for a while. An answer that is late is not lost:
+it is there when the scheduler asks again, and so is the connection that was made for it.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Protocol
 
 from extender.heartbeats import Clock
@@ -17,14 +19,18 @@ from k40s.units import NS_PER_S, Nanoseconds
 
 _log = logging.getLogger(__name__)
 
-CALLS_AT_ONCE = 64
-"""Bounds threads and connections; more nodes than that take turns."""
+CALLS_AT_ONCE = 32
+"""Bounds threads; more nodes than that take turns, as handshakes all at once would all be late."""
+CALL_TIMEOUT = Nanoseconds(NS_PER_S)
+"""Ends a call for whose answer nobody waits any more."""
 REST = Nanoseconds(5 * NS_PER_S)
 """A node that gave no answer is not asked for so long."""
 
 Answers = Mapping[str, AdmissionAnswer]
 """By the node's name; one that gave no valid answer in time is missing."""
 Collect = Callable[[], Answers]
+Late = Callable[[str, AdmissionAnswer], object]
+"""Takes an answer that came after the deadline, from another thread."""
 
 
 class NodeAdmission(Protocol):
@@ -55,40 +61,39 @@ class Inquiry:
         self._resting: dict[str, int] = {}
 
     def ask(
-        self, endpoints: Mapping[str, str], request: ReservationRequest, deadline: int
+        self,
+        endpoints: Mapping[str, str],
+        request: ReservationRequest,
+        deadline: int,
+        late: Late,
     ) -> Collect:
         """Begin to ask the nodes, by name and endpoint; the result waits until the deadline."""
         now = self._clock()
         asked = {
-            name: self._pool.submit(self._call, endpoint, request, deadline)
+            name: self._pool.submit(self._call, endpoint, request)
             for name, endpoint in endpoints.items()
             if now < deadline and not self._rests(endpoint, now)
         }
-        return lambda: self._collect(endpoints, asked, deadline)
+        return lambda: self._collect(endpoints, asked, deadline, late)
 
     def close(self) -> None:
         """Ask nobody any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _call(
-        self, endpoint: str, request: ReservationRequest, deadline: int
-    ) -> AdmissionAnswer | None:
-        left = deadline - self._clock()
+    def _call(self, endpoint: str, request: ReservationRequest) -> AdmissionAnswer | None:
         try:
-            answer = self._nodes.judge(endpoint, request, timeout=Nanoseconds(max(left, 1)))
+            return self._nodes.judge(endpoint, request, timeout=CALL_TIMEOUT)
         except UnavailableError as error:
             _log.warning("node gave no answer", extra={"url": endpoint, "cause": str(error)})
             self._let_rest(endpoint)
             return None
-        with self._lock:  # also one that came too late to be of use ends the rest
-            self._resting.pop(endpoint, None)
-        return answer
 
     def _collect(
         self,
         endpoints: Mapping[str, str],
         asked: Mapping[str, Future[AdmissionAnswer | None]],
         deadline: int,
+        late: Late,
     ) -> Answers:
         wait(asked.values(), timeout=max(deadline - self._clock(), 0) / NS_PER_S)
         answers: dict[str, AdmissionAnswer] = {}
@@ -96,11 +101,21 @@ class Inquiry:
             if not future.done():
                 if not future.cancel():  # it is the node that is slow: its turn had come
                     self._let_rest(endpoints[name])
+                    future.add_done_callback(partial(self._arrive, name, endpoints[name], late))
                 continue
             answer = future.result()
             if answer is not None:
                 answers[name] = answer
         return answers
+
+    def _arrive(
+        self, name: str, endpoint: str, late: Late, future: Future[AdmissionAnswer | None]
+    ) -> None:
+        answer = None if future.cancelled() else future.result()
+        if answer is not None:
+            with self._lock:
+                self._resting.pop(endpoint, None)
+            late(name, answer)
 
     def _rests(self, endpoint: str, now: int) -> bool:
         with self._lock:

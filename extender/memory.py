@@ -14,16 +14,17 @@ from fractions import Fraction
 
 from extender.contracts import Contract, Signature
 from extender.filter import Test, Verdict, judge_exactly, judge_roughly, take_answer
-from extender.inquiry import Answers, Collect
+from extender.inquiry import Answers, Collect, Late
 from extender.views import Snapshot
 from k40s.annotations import UID_LENGTH, CpuState
 from k40s.cpu.model import CpuNode, PodDemand
 from k40s.cpu.workload import Workload, resolve
+from k40s.node_api import AdmissionAnswer
 from k40s.reasons import Reason
 
 FindTest = Callable[[str], Test | None]
 """The schedulability test of that name, where this process can run it."""
-Ask = Callable[[Mapping[str, CpuState]], Collect]
+Ask = Callable[[Mapping[str, CpuState], Late], Collect]
 Exact = Callable[[Test, CpuNode, PodDemand], Verdict]
 Rough = Callable[[CpuNode, PodDemand, Mapping[int, Fraction]], Verdict]
 Demand = PodDemand | Reason
@@ -137,7 +138,7 @@ class AdmissionMemory:
         remembered = len(verdicts)
         known = [(case, self._tests(case.state.test)) for case in cases]
         theirs = [(case, test) for case, test in known if test is None or not case.state.complete]
-        collect = ask({case.name: case.state for case, _ in theirs}) if theirs else dict
+        collect = _ask([case for case, _ in theirs], ask) if theirs else dict
         for case, test in known:
             if test is not None and case.state.complete:
                 verdicts[case.name] = (
@@ -192,6 +193,16 @@ def _open_case(
     if isinstance(demand, Reason):
         return Verdict(reason=demand)
     return _Case(name, state, results, demand)
+
+
+def _ask(cases: Sequence[_Case], ask: Ask) -> Collect:
+    """Ask about these, and keep also what comes after the deadline."""
+    by_name = {case.name: case for case in cases}
+
+    def late(name: str, answer: AdmissionAnswer) -> None:
+        _keep(by_name[name], take_answer(by_name[name].state.node, answer))
+
+    return ask({name: case.state for name, case in by_name.items()}, late)
 
 
 def _keep(case: _Case, verdict: Verdict) -> Verdict:

@@ -169,8 +169,8 @@ class Verbs:
             workload,
             pod.uid,
             late=lambda: self._clock() >= deadline,
-            ask=lambda states: self._inquiry.ask(
-                {name: state.endpoint for name, state in states.items()}, request, deadline
+            ask=lambda states, late: self._inquiry.ask(
+                {name: state.endpoint for name, state in states.items()}, request, deadline, late
             ),
         )
         self._metrics.judged["asked"].inc(judged.asked)

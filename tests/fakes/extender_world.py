@@ -321,10 +321,11 @@ class World:
     moment: Nanoseconds = Nanoseconds(0)
     memory: AdmissionMemory = field(default_factory=lambda: AdmissionMemory(tests=built_in))
     on_clock: Callable[[], int] | None = None
+    cpu: FakeRubicante = None  # type: ignore[assignment]  # one of the node and the journal
 
     def __post_init__(self) -> None:
         clock = self.on_clock or self.clock.monotonic
-        self.cpu = FakeRubicante(self.node, self.journal)
+        self.cpu = self.cpu or FakeRubicante(self.node, self.journal)
         self.pods = FakeBindings(self.journal)
         self.contracts = Contracts()
         self.registry = CollectorRegistry()

@@ -1,5 +1,6 @@
 """Nodes that only they themselves can judge are asked, once for each state and workload."""
 
+import threading
 from dataclasses import replace
 from fractions import Fraction
 
@@ -9,9 +10,11 @@ from extender.memory import AdmissionMemory
 from k40s.cpu.admission import admit
 from k40s.cpu.model import DeadlineOffer, Domain
 from k40s.errors import UnavailableError
+from k40s.node_api import AdmissionAnswer, ReservationRequest
 from k40s.reasons import Reason
 from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.extender_world import (
+    FakeRubicante,
     World,
     make_cpu_node,
     make_cpu_state,
@@ -183,3 +186,36 @@ def test_a_shared_root_domain_counts_with_what_its_cpus_have_left_on_average() -
     scores = world.prioritize(pod(wcet="50ms"), ["a"])
 
     assert scores == {"a": 8}  # (10 + 10·(1.8 - 0.5)/2)/2, rounded to nearest
+
+
+class Hesitant(FakeRubicante):
+    """A node that thinks until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__(make_cpu_node())
+        self.go_on = threading.Event()
+
+    def judge(
+        self, endpoint: str, request: ReservationRequest, *, timeout: Nanoseconds
+    ) -> AdmissionAnswer:
+        self.go_on.wait(30)
+        return super().judge(endpoint, request, timeout=timeout)
+
+
+def test_an_answer_that_comes_late_is_there_the_next_time() -> None:
+    node = Hesitant()
+    world = World(patience=Nanoseconds(NS_PER_MS), cpu=node)
+    world.add(foreign("a"))  # type: ignore[arg-type]
+
+    early = world.filter(pod(), ["a"])
+    node.go_on.set()
+    later = early
+    for _ in range(1000):
+        if later["NodeNames"]:
+            break
+        threading.Event().wait(0.01)
+        later = world.filter(pod(), ["a"])
+
+    assert early["Error"]
+    assert later["NodeNames"] == ["a"]
+    assert len(node.journal) == 1

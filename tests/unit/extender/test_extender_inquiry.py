@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from extender.clients import RubicanteClient
-from extender.inquiry import Inquiry
+from extender.inquiry import CALL_TIMEOUT, Inquiry
 from k40s.cpu.workload import Workload
 from k40s.criticality import Criticality
 from k40s.errors import UnavailableError
@@ -30,20 +30,27 @@ PATIENCE = 20 * NS_PER_S
 """Ends a test that hangs, and is never waited for."""
 
 
+def accept(_name: str, _answer: AdmissionAnswer) -> None:
+    """Late, and no matter."""
+
+
+def ignore(name: str, _answer: AdmissionAnswer) -> None:
+    raise AssertionError(f"{name} was late")
+
+
 class Nodes:
     """What each endpoint does when it is asked."""
 
     def __init__(self, **behaviour: Callable[[], AdmissionAnswer]) -> None:
         self.behaviour = behaviour
         self.asked: list[str] = []
-        self.timeouts: list[int] = []
 
     def judge(
         self, endpoint: str, request: ReservationRequest, *, timeout: Nanoseconds
     ) -> AdmissionAnswer:
         assert request is REQUEST
         self.asked.append(endpoint)
-        self.timeouts.append(timeout)
+        assert timeout == CALL_TIMEOUT
         return self.behaviour[endpoint]()
 
 
@@ -73,23 +80,15 @@ def test_nodes_are_asked_at_the_same_time() -> None:
     inquiry = Inquiry(nodes=Nodes(a=meet, b=meet, c=meet), clock=time.monotonic_ns)
 
     answers = inquiry.ask(
-        {"n1": "a", "n2": "b", "n3": "c"}, REQUEST, time.monotonic_ns() + PATIENCE
+        {"n1": "a", "n2": "b", "n3": "c"}, REQUEST, time.monotonic_ns() + PATIENCE, ignore
     )()
 
     assert answers == {"n1": REFUSED, "n2": REFUSED, "n3": REFUSED}
 
 
-def test_a_call_may_last_until_the_deadline() -> None:
-    nodes, clock = Nodes(a=answer), Clock()
-    inquiry = Inquiry(nodes=nodes, clock=clock)
-
-    inquiry.ask({"n": "a"}, REQUEST, PATIENCE)()
-
-    assert nodes.timeouts == [PATIENCE]
-
-
-def test_what_is_late_is_not_waited_for_and_others_answers_count() -> None:
-    let_go, answered = threading.Event(), threading.Event()
+def test_what_is_late_is_not_waited_for_and_not_lost() -> None:
+    let_go, answered, arrived = threading.Event(), threading.Event(), threading.Event()
+    late: list[str] = []
 
     def hang() -> AdmissionAnswer:
         let_go.wait(30)
@@ -99,19 +98,25 @@ def test_what_is_late_is_not_waited_for_and_others_answers_count() -> None:
         answered.set()
         return REFUSED
 
+    def take(name: str, _answer: AdmissionAnswer) -> None:
+        late.append(name)
+        arrived.set()
+
     nodes = Nodes(a=hang, b=tell)
     inquiry = Inquiry(nodes=nodes, clock=time.monotonic_ns)
-    collect = inquiry.ask(
-        {"slow": "a", "quick": "b"}, REQUEST, time.monotonic_ns() + 300 * NS_PER_MS
-    )
+    deadline = time.monotonic_ns() + 300 * NS_PER_MS
+    collect = inquiry.ask({"slow": "a", "quick": "b"}, REQUEST, deadline, take)
     answered.wait(10)
-    try:
-        assert set(collect()) <= {"quick"}
-        assert inquiry.ask({"slow": "a"}, REQUEST, time.monotonic_ns() + PATIENCE)() == {}
-        assert nodes.asked.count("a") == 1
-    finally:
-        let_go.set()
-        inquiry.close()
+    in_time = collect()
+    meanwhile = inquiry.ask({"slow": "a"}, REQUEST, time.monotonic_ns() + PATIENCE, take)()
+    let_go.set()
+    arrived.wait(10)
+    again = inquiry.ask({"slow": "a"}, REQUEST, time.monotonic_ns() + PATIENCE, take)()
+
+    assert set(in_time) <= {"quick"}
+    assert meanwhile == {}
+    assert "slow" in late
+    assert again == {"slow": REFUSED}
 
 
 def test_a_node_that_failed_rests_before_it_is_asked_again() -> None:
@@ -119,11 +124,11 @@ def test_a_node_that_failed_rests_before_it_is_asked_again() -> None:
     inquiry = Inquiry(nodes=nodes, clock=clock, rest=Nanoseconds(NS_PER_S))
     endpoints = {"n1": "a", "n2": "b"}
 
-    first = inquiry.ask(endpoints, REQUEST, PATIENCE)()
+    first = inquiry.ask(endpoints, REQUEST, PATIENCE, ignore)()
     nodes.behaviour["a"] = answer
-    resting = inquiry.ask(endpoints, REQUEST, PATIENCE)()
+    resting = inquiry.ask(endpoints, REQUEST, PATIENCE, ignore)()
     clock.now = NS_PER_S
-    rested = inquiry.ask(endpoints, REQUEST, PATIENCE)()
+    rested = inquiry.ask(endpoints, REQUEST, PATIENCE, ignore)()
 
     assert (first, resting, rested) == (
         {"n2": REFUSED},
@@ -144,13 +149,13 @@ def test_a_node_whose_turn_did_not_come_is_asked_the_next_time() -> None:
     nodes = Nodes(a=hang, b=answer)
     inquiry = Inquiry(nodes=nodes, clock=time.monotonic_ns, calls=1)
     collect = inquiry.ask(
-        {"first": "a", "second": "b"}, REQUEST, time.monotonic_ns() + 50 * NS_PER_MS
+        {"first": "a", "second": "b"}, REQUEST, time.monotonic_ns() + 50 * NS_PER_MS, accept
     )
     started.wait(10)
     assert collect() == {}
     let_go.set()
 
-    again = inquiry.ask({"second": "b"}, REQUEST, time.monotonic_ns() + PATIENCE)()
+    again = inquiry.ask({"second": "b"}, REQUEST, time.monotonic_ns() + PATIENCE, ignore)()
 
     assert again == {"second": REFUSED}
 
@@ -159,7 +164,7 @@ def test_nobody_is_asked_after_the_deadline() -> None:
     nodes = Nodes(a=answer)
     inquiry = Inquiry(nodes=nodes, clock=lambda: 7)
 
-    assert inquiry.ask({"n": "a"}, REQUEST, 7)() == {}
+    assert inquiry.ask({"n": "a"}, REQUEST, 7, ignore)() == {}
     assert nodes.asked == []
 
 

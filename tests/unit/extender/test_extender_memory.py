@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from extender.contracts import Contracts
 from extender.filter import Test, Verdict, judge_exactly
-from extender.inquiry import Collect
+from extender.inquiry import Collect, Late
 from extender.memory import AdmissionMemory
 from k40s.annotations import CpuState
 from k40s.cpu.model import CpuNode, PodDemand
@@ -21,7 +21,7 @@ from tests.fakes.extender_world import (
 )
 
 
-def nobody(states: Mapping[str, CpuState]) -> Collect:
+def nobody(states: Mapping[str, CpuState], _late: Late) -> Collect:
     raise AssertionError(f"asked {sorted(states)}")
 
 

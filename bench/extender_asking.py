@@ -1,0 +1,161 @@
+"""What it costs the extender to ask nodes: filter over real mutual TLS, many nodes at once.
+
+    python -m bench.extender_asking [--rounds 5]
+
+Every node has a schedulability test that the extender does not have, and every question is a new
+one. One process stands in for all nodes, each at an address of its own on loopback, and answers
+at once or after a pause that stands for an analysis. The CPU time is the extender's alone; the
+time on the wall includes waiting for that one process, which a cluster does not have.
+"""
+
+import argparse
+import logging
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from extender.clients import RubicanteClient
+from extender.inquiry import Inquiry
+from k40s.node_api import (
+    PodRef,
+    ReservationRequest,
+    format_admission_answer,
+    parse_reservation_request,
+)
+from k40s.runtime.json_client import JsonClient
+from k40s.runtime.tls import TlsFiles, server_context
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+from tests.fakes.extender_process import ROOT, issue_certificates
+from tests.fakes.extender_world import (
+    FakeRubicante,
+    World,
+    make_cpu_node,
+    make_cpu_state,
+    make_node,
+    make_pod,
+    make_task,
+)
+
+NAME = "rubicante.k40s-system.svc"
+PATIENCE = Nanoseconds(500 * NS_PER_MS)
+COUNTS = (1, 10, 50, 200)
+PAUSES_MS = (0, 20)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    logging.disable(logging.WARNING)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--serve", nargs=2, metavar=("DIRECTORY", "PAUSE_MS"))
+    options = parser.parse_args()
+    if options.serve:
+        serve(Path(options.serve[0]), int(options.serve[1]))
+        return
+    print(
+        "| nodes asked | a node takes | first time: wall | answered | then: wall | CPU | answered |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as place:
+        certificates = issue_certificates(Path(place))
+        for pause in PAUSES_MS:
+            directory = certificates["k40s-rubicante-tls"].cert.parent
+            command = [sys.executable, "-m", "bench.extender_asking"]
+            command += ["--serve", str(directory), str(pause)]
+            with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as nodes:
+                assert nodes.stdout is not None
+                port = int(nodes.stdout.readline())
+                for count in COUNTS:
+                    show(certificates["k40s-extender-client-tls"], port, count, pause, options)
+                nodes.terminate()
+
+
+def show(tls: TlsFiles, port: int, count: int, pause: int, options: argparse.Namespace) -> None:
+    client = JsonClient(tls=tls, server_name=NAME, timeout=PATIENCE)
+    inquiry = Inquiry(nodes=RubicanteClient(client), clock=time.monotonic_ns, rest=Nanoseconds(0))
+    endpoints = {f"n{i}": f"https://127.0.{i // 250}.{i % 250 + 1}:{port}" for i in range(count)}
+    first = once(inquiry, endpoints)
+    for _ in range(3):  # every node is connected to before the rest is measured
+        once(inquiry, endpoints)
+    later = [once(inquiry, endpoints) for _ in range(options.rounds)]
+    wall, cpu, answered = (sorted(column)[len(later) // 2] for column in zip(*later, strict=True))
+    inquiry.close()
+    client.close()
+    print(
+        f"| {count} | {pause} ms | {first[0]:.0f} ms | {first[2]} | "
+        f"{wall:.1f} ms | {cpu:.1f} ms | {answered} |",
+        flush=True,
+    )
+
+
+def once(inquiry: Inquiry, endpoints: dict[str, str]) -> tuple[float, float, int]:
+    asked = question()
+    started, burnt = time.perf_counter(), time.process_time()
+    deadline = time.monotonic_ns() + PATIENCE
+    answers = inquiry.ask(endpoints, asked, deadline, lambda *_late: None)()
+    wall, cpu = time.perf_counter() - started, time.process_time() - burnt
+    return wall * 1000, cpu * 1000, len(answers)
+
+
+def question() -> ReservationRequest:
+    world = World()
+    world.add(make_node("n", level=20, cpu=make_cpu_state()))
+    pod = make_pod(criticality="HI", tasks=[make_task("20ms", "200ms")])
+    world.filter(pod, ["n"])
+    contract = world.contracts.recall("uid-pod")
+    assert contract is not None
+    assert contract.workload is not None
+    return ReservationRequest(
+        pod=PodRef(uid="uid-pod", namespace="default", name="pod"), workload=contract.workload
+    )
+
+
+def serve(directory: Path, pause_ms: int) -> None:
+    """All nodes: a small real book, judged anew for each question."""
+    book = FakeRubicante(make_cpu_node(cores=(0, 1)))
+    pause = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            request = parse_reservation_request(body, pod_uid=None)
+            answer = book.judge("", request, timeout=Nanoseconds(NS_PER_S))
+            book.journal.clear()
+            if pause_ms:
+                pause.wait(pause_ms / 1000)
+            text = format_admission_answer(answer)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Silence."""
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 512
+        daemon_threads = True
+        context = server_context(TlsFiles.in_directory(directory))
+
+        def finish_request(self, request, client_address) -> None:  # type: ignore[no-untyped-def, override]  # noqa: ANN001
+            super().finish_request(
+                self.context.wrap_socket(request, server_side=True), client_address
+            )
+
+        def handle_error(self, request, client_address) -> None:  # type: ignore[no-untyped-def, override]  # noqa: ANN001
+            """A client that gave up."""
+
+    server = Server(("0.0.0.0", 0), Handler)  # noqa: S104  # all of loopback
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
