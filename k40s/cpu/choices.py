@@ -1,8 +1,8 @@
 """Which servers a container may get on a core, cheapest first: a new budget group, or a shared one.
 
-A group that other cores use already costs nothing of the node's budget, but its (Q, P) was made
-for somebody else. Both kinds are compared by cost: Q/P for a group that is there, twice that for a
-new one. Integers in microseconds.
+A group that other cores use already costs nothing of the node's bandwidth, but its (Q, P) was made
+for somebody else. Both kinds are compared by what they cost the core, and a new one by its share
+of the node besides. Integers in microseconds.
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,13 @@ from heapq import merge
 
 from k40s.cpu.bandwidth import SCALE_BITS, share_below
 from k40s.cpu.cores import CoreLoad
-from k40s.cpu.figures import SERVER_OVERHEAD
 from k40s.cpu.hierarchy import ServerFigures, TaskFigures, server_tasks_response
 from k40s.cpu.response import Interference
 from k40s.cpu.servers import largest_budget, server_response
-from k40s.cpu.synthesis import needed_share, servers_by_cost
+from k40s.cpu.synthesis import cost, needed_share, servers_by_cost, shortest_period
+
+NEW_GROUP = 1
+"""How much a share of the node weighs in a new group, against a share of the core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +39,33 @@ def choices_by_cost(
     new = servers_by_cost(tasks, above, load.tick, room=room)
     if not load.sharing:
         return (Choice(server, None) for server in new)
+    shortest = shortest_period(tasks)
+
+    def rank(choice: Choice) -> int:
+        alone = cost(choice.server, shortest, load.tick)
+        return (
+            alone if choice.group is not None else alone + NEW_GROUP * share_below(*choice.server)
+        )
+
     rounded = (Choice(_rounded(server, above, load, room), None) for server in new)
-    return merge(_existing(load, tasks, above), rounded, key=_cost)
-
-
-def _cost(choice: Choice) -> int:
-    budget, period = choice.server
-    factor = 2 if choice.group is None else 1
-    return factor * share_below(budget + SERVER_OVERHEAD, period)
+    return merge(_existing(load, tasks, above), rounded, key=rank)
 
 
 def _existing(
     load: CoreLoad, tasks: tuple[TaskFigures, ...], above: Interference
 ) -> Iterator[Choice]:
-    choices = (Choice(server, number) for number, server in load.groups)
-    for choice in sorted(choices, key=_cost):
-        budget, period = server = choice.server
+    shortest = shortest_period(tasks)
+    for number, server in sorted(
+        load.groups, key=lambda entry: cost(entry[1], shortest, load.tick)
+    ):
+        budget, period = server
         if (
             budget >= needed_share(tasks, period)
             and share_below(budget, period) <= load.core_room
             and server_response(budget, period, above, load.tick) is not None
             and server_tasks_response(tasks, server, above, load.tick) is not None
         ):
-            yield choice
+            yield Choice(server, number)
 
 
 def _rounded(

@@ -1,7 +1,8 @@
 """The cheapest server for a container's tasks, given what ranks above it on the core.
 
 Period and budget are chosen together: a longer period needs fewer timers and switches, a shorter
-one shortens the time without budget. Integers in microseconds.
+one shortens the time without budget, and the bursts that those below have to bear. Integers in
+microseconds.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from k40s.cpu.servers import largest_budget
 PERIOD_DIVISORS = (1, 2, 3, 4, 6, 8)
 SHORTEST_PERIOD = 1_000
 """A shorter server period costs more in timers than it gains."""
+BURST_DIVISOR = 4
+TICK_DIVISOR = 10
 
 
 def candidate_periods(tasks: tuple[TaskFigures, ...]) -> tuple[int, ...]:
@@ -25,9 +28,31 @@ def candidate_periods(tasks: tuple[TaskFigures, ...]) -> tuple[int, ...]:
     A longer server period is no use: two of its budgets could meet the kernel's limit for all
     real-time groups (``k40s.cpu.headroom``).
     """
-    shortest = min(ROOT_PERIOD, *(period for _, period, _ in tasks))
+    shortest = shortest_period(tasks)
     periods = (shortest // divisor for divisor in PERIOD_DIVISORS)
     return tuple(period for period in periods if period >= SHORTEST_PERIOD)
+
+
+def shortest_period(tasks: tuple[TaskFigures, ...]) -> int:
+    """The shortest period of the tasks, and one second at most."""
+    return min(ROOT_PERIOD, *(period for _, period, _ in tasks))
+
+
+def cost(server: ServerFigures, shortest: int, tick: int) -> int:
+    """What a server takes from a core: (Q + 2o + δ/10)/P + Q/4T, in units of 2⁻⁴⁰.
+
+    Bandwidth with the overhead o of a switch and a timer is not all: a server of long period sends
+    long bursts to those below, compared with the ``shortest`` period T of the container, and one
+    of short period bears no bursts from above and few ticks. The weights are measured
+    (docs/adr/0008-which-mechanism.md).
+    """
+    budget, period = server
+    bandwidth = ((budget + _overhead(tick)) << SCALE_BITS) // period
+    return bandwidth + (budget << SCALE_BITS) // (BURST_DIVISOR * shortest)
+
+
+def _overhead(tick: int) -> int:
+    return SERVER_OVERHEAD + tick // TICK_DIVISOR
 
 
 def needed_share(tasks: tuple[TaskFigures, ...], period: int) -> int:
@@ -41,10 +66,10 @@ def servers_by_cost(
 ) -> Iterator[ServerFigures]:
     """Servers with the least budget for each candidate period, cheapest first.
 
-    Cost is (Q + 2o)/P, with o the overhead of a context switch and a timer. ``room`` bounds Q/P,
-    in units of 2⁻⁴⁰. Lazy: most often the first is the one that is wanted, and then the others
-    need no exact budget.
+    ``room`` bounds Q/P, in units of 2⁻⁴⁰. Lazy: most often the first is the one that is wanted, and
+    then the others need no exact budget.
     """
+    shortest = shortest_period(tasks)
     remaining: dict[int, tuple[int, int]] = {}
     for period in candidate_periods(tasks):
         high = min(largest_budget(period, above, tick), room * period >> SCALE_BITS)
@@ -53,7 +78,7 @@ def servers_by_cost(
     while remaining:
         best: ServerFigures | None = None
         for period, (low, high) in list(remaining.items()):
-            bound = high if best is None else min(high, _budget_below(best, period))
+            bound = high if best is None else min(high, _budget_below(best, period, shortest, tick))
             budget = exact.get(period)
             if budget is None:
                 budget = least_budget(tasks, (low, bound), period, above, tick)
@@ -83,7 +108,10 @@ def room_is_missing(
     return False
 
 
-def _budget_below(best: ServerFigures, period: int) -> int:
-    """Largest budget with which that period is strictly cheaper than ``best``."""
+def _budget_below(best: ServerFigures, period: int, shortest: int, tick: int) -> int:
+    """Largest budget with which that period is cheaper than ``best``, exactly."""
     budget, other = best
-    return -(-(budget + SERVER_OVERHEAD) * period // other) - 1 - SERVER_OVERHEAD
+    overhead = _overhead(tick)
+    scaled = BURST_DIVISOR * shortest
+    left = ((budget + overhead) * scaled + budget * other) * period - overhead * scaled * other
+    return -(-left // ((scaled + period) * other)) - 1

@@ -30,7 +30,7 @@ def test_grants_one_server_with_the_least_budget_and_the_top_priority() -> None:
     outcome = admitted(node(), pod("a", [task(20, 100)]))
 
     (granted,) = outcome.granted
-    assert budgets(outcome.node) == [("a", 24_120, 100_000)]
+    assert budgets(outcome.node) == [("a", 8_040, 33_333)]
     assert granted.priorities == (98,)
     assert granted.core == 0
 
@@ -38,7 +38,7 @@ def test_grants_one_server_with_the_least_budget_and_the_top_priority() -> None:
 def test_exact_enforcement_costs_no_tick() -> None:
     outcome = admitted(node(tick=0), pod("a", [task(20, 100)]))
 
-    assert budgets(outcome.node) == [("a", 20_120, 100_000)]
+    assert budgets(outcome.node) == [("a", 5_030, 25_000)]
 
 
 def test_a_hi_pod_ranks_above_a_low_pod_that_may_grow_but_keeps_its_period() -> None:
@@ -132,7 +132,7 @@ def test_a_changed_demand_replaces_what_was_held() -> None:
 
     after = admitted(before, pod("a", [task(10, 100)])).node
 
-    assert budgets(after) == [("a", 14_120, 100_000)]
+    assert budgets(after) == [("a", 7_060, 50_000)]
 
 
 def test_what_is_held_but_no_longer_holds_is_judged_afresh() -> None:
@@ -141,7 +141,7 @@ def test_what_is_held_but_no_longer_holds_is_judged_afresh() -> None:
 
     after = admitted(replace(ideal, tick=ms(4)), demand).node
 
-    assert budgets(after) == [("a", 24_120, 100_000)]
+    assert budgets(after) == [("a", 8_040, 33_333)]
 
 
 def test_a_container_that_is_gone_from_a_demand_is_dropped() -> None:

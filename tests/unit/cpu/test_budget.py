@@ -2,6 +2,7 @@ from k40s.cpu.budget import least_budget
 from k40s.cpu.servers import deferrable, largest_budget
 from k40s.cpu.synthesis import (
     candidate_periods,
+    cost,
     needed_share,
     room_is_missing,
     servers_by_cost,
@@ -52,7 +53,7 @@ def test_needed_share_never_exceeds_the_utilization() -> None:
 def test_servers_come_cheapest_first_with_their_least_budgets() -> None:
     found = list(servers_by_cost(TASKS, (), 0))
 
-    costs = [(budget + 220) / period for budget, period in found]
+    costs = [cost(server, 3_000, 0) for server in found]
     assert costs == sorted(costs)
     assert sorted(period for _, period in found) == [1_000, 1_500, 3_000]
     assert all(least_budget(TASKS, (1, q), p, (), 0) == q for q, p in found)
