@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from daemons.rubicante.entry import Entry
 from daemons.rubicante.kernel.mechanism import GroupName, Held, Home
@@ -44,11 +45,15 @@ class Followed:
     """One pod on its way to enforcement.
 
     ``seen`` is when the pod's containers (``cgroups``, by id) last changed; None without any.
+    ``ids`` and ``reserved`` are what the last look went by, ``settled`` what it came to.
     SCHED_DEADLINE threads of the pod may have run until ``dropped``. ``failure`` is why the pod
     could not be released, since ``failed``.
     """
 
     cgroups: frozenset[str] = frozenset()
+    ids: Mapping[str, str] = field(default_factory=dict)
+    reserved: Sequence[Held] = ()
+    settled: bool = False
     seen: float | None = None
     due: float = 0.0
     dropped: float | None = None
@@ -86,18 +91,20 @@ class PodEnforcer:
     def bring_in_line(
         self,
         entry: Entry,
-        reserved: Sequence[Held],
         followed: Followed,
-        ids: Mapping[str, str],
         *,
+        reserved: Sequence[Held],
+        cgroups: Mapping[str, Path],
+        ids: Mapping[str, str],
         permits: Permits,
-    ) -> bool:
-        """One pod, with all its reservations. True when nothing is expected to change soon.
+    ) -> None:
+        """One pod, with all its reservations; settled when nothing is expected to change soon.
 
-        What the kernel refuses concerns one reservation; it is told once and noted in its part.
+        ``cgroups`` are those of the pod's containers, by id, ``ids`` what its status tells. What
+        the kernel refuses concerns one reservation; it is told once and noted in its part.
         """
         look = _Look(entry=entry, reserved=reserved, followed=followed, permits=permits)
-        cgroups = self._kernel.containers(entry)
+        followed.ids, followed.reserved = ids, reserved
         if cgroups.keys() != followed.cgroups:
             followed.cgroups = frozenset(cgroups)
             followed.seen = self._clock() if cgroups else None
@@ -112,7 +119,7 @@ class PodEnforcer:
         self._put_back(look)
         for held in reserved:
             followed.part(held.name).failure = look.failures.get(held.name, "")
-        return settled and not look.failures
+        followed.settled = settled and not look.failures
 
     def _enforce(self, container: str, place: Place | None, look: _Look) -> bool:
         """One container: which thread is which task, and each where it belongs."""

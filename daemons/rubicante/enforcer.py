@@ -53,6 +53,7 @@ class Enforcer:
         self._clock = clock
         self._pods = PodEnforcer(kernel=kernel, metrics=metrics, clock=clock)
         self._cores = LiveCores(kernel=kernel, clock=clock, held=book.node().reservations)
+        self._news = False
         self._strays: frozenset[str] = frozenset()
         self._followed = {entry.pod.uid: Followed(dropped=clock()) for entry in book.entries()}
 
@@ -80,8 +81,10 @@ class Enforcer:
             self._kernel.know(held_by(*entries))
             kept = [entry for entry in entries if entry.phase is not Phase.RELEASING]
             permits = self._prepare(kept)
+            pods = self._kernel.tree.pods() if kept else {}
             for entry in kept:
-                self._look_at(entry, permits)
+                self._look_at(entry, permits, pods.get(entry.pod.uid))
+            self._news = False
             present = {entry.pod.uid for entry in entries}
             self._followed = {u: f for u, f in self._followed.items() if u in present}
             self._count()
@@ -90,10 +93,14 @@ class Enforcer:
             return next_look if permits.again is None else min(next_look, permits.again)
 
     def look_soon(self) -> None:
-        """Everything is due: the book or the tree has changed."""
+        """Everything is due."""
         with self._book.lock:
             for followed in self._followed.values():
                 followed.due = 0.0
+
+    def hear(self) -> None:
+        """The book, the tree or a pod's status has changed: whom it concerns is due."""
+        self._news = True
 
     def release(self, pod_uid: str) -> bool:
         """Send a pod's threads home, let the kernel give up what it holds, and forget the pod.
@@ -141,13 +148,9 @@ class Enforcer:
 
     def watched(self) -> tuple[Path, ...]:
         """Directories whose next child may be a pod or container with a reservation."""
-        paths = {
-            path
-            for entry in self._book.entries()
-            if entry.phase is not Phase.RELEASING
-            for path in self._kernel.tree.watched(entry.pod.uid)
-        }
-        return tuple(sorted(paths))
+        entries = self._book.entries()
+        uids = [entry.pod.uid for entry in entries if entry.phase is not Phase.RELEASING]
+        return self._kernel.tree.watched(uids) if uids else ()
 
     def threads(self, pod_uid: str) -> dict[tuple[str, str], int]:
         """(container, task) → TID of what is enforced for a pod."""
@@ -199,19 +202,23 @@ class Enforcer:
         if followed.due <= self._clock() and not self.release(pod_uid):
             followed.due = self._clock() + (self._lag(pod_uid) or SLOW_RESCAN)
 
-    def _look_at(self, entry: Entry, permits: Permits) -> None:
-        followed = self._following(entry.pod.uid)
-        now = self._clock()
-        if followed.due > now:
+    def _look_at(self, entry: Entry, permits: Permits, pod: Path | None) -> None:
+        followed, now = self._following(entry.pod.uid), self._clock()
+        if followed.due > now and not self._news:
             return
-        ids = self._statuses.container_ids(entry.pod.uid)
-        reserved = held_by(entry)
+        ids, reserved = self._statuses.container_ids(entry.pod.uid), held_by(entry)
+        cgroups = {} if pod is None else self._kernel.tree.containers(pod)
+        if followed.due > now and not _is_new(followed, cgroups, ids, reserved):
+            return
         self._note_deadlines(entry, followed)
-        settled = self._pods.bring_in_line(entry, reserved, followed, ids, permits=permits)
+        self._pods.bring_in_line(
+            entry, followed, reserved=reserved, cgroups=cgroups, ids=ids, permits=permits
+        )
         self._note_deadlines(entry, followed)
-        unseen = followed.seen is None
-        age = 0.0 if followed.seen is None else self._clock() - followed.seen
-        followed.due = now + (SLOW_RESCAN if settled or unseen else rescan_delay(age))
+        if followed.settled or followed.seen is None:
+            followed.due = now + SLOW_RESCAN
+        else:
+            followed.due = now + rescan_delay(self._clock() - followed.seen)
 
     def _note_deadlines(self, entry: Entry | None, followed: Followed) -> None:
         """SCHED_DEADLINE threads of the pod may have run until this moment."""
@@ -251,3 +258,15 @@ class Enforcer:
         enforced = sum(len(part.threads) for part in parts)
         self._metrics.tasks.labels(state="enforced").set(enforced)
         self._metrics.tasks.labels(state="waiting").set(sum(map(len, tasks)) - enforced)
+
+
+def _is_new(
+    followed: Followed,
+    cgroups: Mapping[str, Path],
+    ids: Mapping[str, str],
+    reserved: Sequence[Held],
+) -> bool:
+    """Whether a pod that is not due by time has a reason to be looked at."""
+    waits = not followed.settled and followed.seen is not None
+    changed = (ids, reserved) != (followed.ids, followed.reserved)
+    return waits or changed or cgroups.keys() != followed.cgroups

@@ -41,12 +41,12 @@ class EnforcementLoop:
         if self._clock() >= self._follow_due:
             self._follow_due = self._clock() + _FOLLOW_SECONDS
             if self._watch.follow(self._enforcer.watched()):
-                self._enforcer.look_soon()
+                self._enforcer.hear()
         delay = self._enforcer.look()
         self.looked = self._clock()
         if self._watch.wait(delay):
             self._follow_due = self._clock()
-            self._enforcer.look_soon()
+            self._enforcer.hear()
 
     def wake(self) -> None:
         """Look at once; from any thread."""

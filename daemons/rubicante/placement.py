@@ -54,11 +54,6 @@ class Kernel:
         for mechanism, back_end in self.all():
             back_end.know(tuple(h for h in book if h.reservation.mechanism is mechanism))
 
-    def containers(self, entry: Entry) -> dict[str, Path]:
-        """The cgroups of a pod's containers and its sandbox, by container id."""
-        pod = self.tree.pod(entry.pod.uid)
-        return {} if pod is None else self.tree.containers(pod)
-
     def find(
         self,
         entry: Entry,
@@ -79,7 +74,7 @@ class Kernel:
             if reservation.container == container
             for tid in members.get(GroupName(pod_uid=entry.pod.uid, index=index), ())
         }
-        homes = {tid: self.homes.cgroup(tid) for tids in members.values() for tid in tids}
+        homes = {tid: self.homes.path(tid) for tids in members.values() for tid in tids}
         named = cgroups.get(ids.get(container, ""))
         cgroup = named or self._home_of({homes[tid] for tid in mine}, cgroups)
         if cgroup is None and len(entry.containers) == 1:

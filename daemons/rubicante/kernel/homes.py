@@ -39,6 +39,15 @@ class Homes:
                 affinity=self._threads.affinity(thread.tid) or self._cores,
             )
 
+    def path(self, tid: int) -> Path | None:
+        """The same as ``cgroup``, but it may be gone already."""
+        shown = self._threads.kubepods_path(tid)
+        path = None if shown is None else self._tree.path(shown)
+        if path is not None:
+            return path
+        origin = self._origin(tid)
+        return None if origin is None else origin.cgroup
+
     def cgroup(self, tid: int) -> Path | None:
         """The cgroup in the pod tree that a thread belongs to, while it exists.
 

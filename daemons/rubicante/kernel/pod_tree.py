@@ -10,6 +10,7 @@ cri-containerd-<container id>.scope``, with underscores for the dashes of the UI
 
 import errno
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from daemons.rubicante.kernel.system import System
@@ -39,17 +40,37 @@ class PodTree:
         self._tasks = tasks
         self._cpu_root = cpu_root
         self._root = cpu_root / cgroup_root.strip("/")
+        plain, slices = self._root / "kubepods", self._root / "kubepods.slice"
+        self._parents = (
+            *(plain / qos for qos in _QOS),
+            *(slices / f"kubepods-{qos}.slice" if qos else slices for qos in _QOS),
+        )
+
+    def pods(self) -> dict[str, Path]:
+        """The cgroups of all pods, by UID."""
+        return {
+            uid: parent / name
+            for parent in self._parents
+            for name in self._names(parent)
+            if (uid := self.owner(name)) is not None
+        }
 
     def pod(self, uid: str) -> Path | None:
         """The pod's cgroup, once it exists."""
-        return next((p for p in self._candidates(uid) if self.exists(p)), None)
+        flat = uid.replace("-", "_")
+        for parent in self._parents:
+            if parent.suffix == ".slice":
+                stem = parent.stem
+                path = parent / f"{stem}-pod{flat}.slice"
+            else:
+                path = parent / f"pod{uid}"
+            if self.exists(path):
+                return path
+        return None
 
     def containers(self, pod: Path) -> dict[str, Path]:
         """Cgroups in a pod's, by container id; the sandbox's is among them."""
-        try:
-            names = self._system.directories(pod)
-        except FileNotFoundError:
-            return {}
+        names = self._names(pod)
         return {match[1]: pod / name for name in names if (match := _CONTAINER.fullmatch(name))}
 
     def tids(self, container: Path, depth: int = _DEPTH) -> tuple[int, ...]:
@@ -63,10 +84,15 @@ class PodTree:
             raise
         return tids + tuple(tid for name in names for tid in self.tids(container / name, depth - 1))
 
+    def path(self, kubepods_path: str) -> Path | None:
+        """A path that another hierarchy shows, in this one; None outside of kubelet's tree."""
+        path = Path(f"{self._cpu_root}/{kubepods_path.strip('/')}")
+        return path if path.is_relative_to(self._root) else None
+
     def home(self, kubepods_path: str) -> Path | None:
-        """The cpu cgroup at a path that another hierarchy shows, while it exists."""
-        path = self._cpu_root / kubepods_path.strip("/")
-        return path if path.is_relative_to(self._root) and self.exists(path) else None
+        """The cgroup at a path that another hierarchy shows, while it exists."""
+        path = self.path(kubepods_path)
+        return path if path is not None and self.exists(path) else None
 
     @staticmethod
     def owner(kubepods_path: str) -> str | None:
@@ -74,27 +100,22 @@ class PodTree:
         found = (_POD.fullmatch(part) for part in kubepods_path.split("/"))
         return next((match[1].replace("_", "-") for match in found if match), None)
 
-    def watched(self, uid: str) -> tuple[Path, ...]:
-        """Existing directories in which the pod's or its containers' cgroups will appear."""
-        found = self.pod(uid)
-        if found is not None:
-            return (found, *self.containers(found).values())
-        parents = {parent for path in self._candidates(uid) for parent in self._ancestors(path)}
-        return tuple(sorted(parent for parent in parents if self.exists(parent)))
+    def watched(self, uids: Collection[str]) -> tuple[Path, ...]:
+        """Existing directories in which cgroups of these pods or their containers will appear."""
+        present = self.pods()
+        pods = [present[uid] for uid in uids if uid in present]
+        found = {path for pod in pods for path in (pod, *self.containers(pod).values())}
+        if len(pods) < len(uids):
+            above = {path for parent in self._parents for path in (parent, *parent.parents)}
+            ours = (path for path in above if path.is_relative_to(self._cpu_root))
+            found |= {path for path in ours if self.exists(path)}
+        return tuple(sorted(found))
 
-    def _ancestors(self, pod: Path) -> list[Path]:
-        return [p for p in pod.parents if p.is_relative_to(self._cpu_root)]
-
-    def _candidates(self, uid: str) -> list[Path]:
-        plain = [self._root / "kubepods" / qos / f"pod{uid}" for qos in _QOS]
-        flat = uid.replace("-", "_")
-        slices = []
-        for qos in _QOS:
-            stem = f"kubepods-{qos}" if qos else "kubepods"
-            parent = self._root / "kubepods.slice"
-            parent = parent / f"{stem}.slice" if qos else parent
-            slices.append(parent / f"{stem}-pod{flat}.slice")
-        return plain + slices
+    def _names(self, path: Path) -> tuple[str, ...]:
+        try:
+            return self._system.directories(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
 
     def exists(self, path: Path) -> bool:
         """Whether a cgroup is there."""

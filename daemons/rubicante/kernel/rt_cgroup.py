@@ -31,6 +31,9 @@ DEAD_GROUP_SECONDS = 0.5
 The extender waits 0.7 s for the answer to a reservation."""
 Group = GroupName | int
 """A reservation's own group, or the shared one of that number."""
+_TASKS = "tasks"
+_RUNTIME = "cpu.rt_runtime_us"
+_PERIOD = "cpu.rt_period_us"
 _RETRY_SECONDS = 0.005
 _REMOVAL_TRIES = 20
 
@@ -51,12 +54,11 @@ class BudgetGroups:
         number = "(0|[1-9][0-9]{0,3})"
         self._own = re.compile(rf"{re.escape(prefix)}-({UID.pattern})-{number}")
         self._shared = re.compile(rf"{re.escape(prefix)}-shared-{number}")
+        self._files: dict[tuple[Group, str], Path] = {}
 
     def path(self, group: Group) -> Path:
         """Where a group is, or would be."""
-        if isinstance(group, int):
-            return self._root / f"{self._prefix}-shared-{group}"
-        return self._root / f"{self._prefix}-{group.pod_uid}-{group.index}"
+        return self._file(group, "")
 
     def is_ours(self, name: str) -> bool:
         """Whether a group of this name at the top is one of ours."""
@@ -100,7 +102,7 @@ class BudgetGroups:
     def members(self, group: Group) -> tuple[int, ...]:
         """TIDs inside; empty for a group that does not exist."""
         try:
-            return tuple(map(int, self._system.read(self.path(group) / "tasks").split()))
+            return tuple(map(int, self._system.read(self._file(group, _TASKS)).split()))
         except FileNotFoundError:
             return ()
 
@@ -118,8 +120,8 @@ class BudgetGroups:
             if has_period != period:
                 if self.is_live(group):
                     raise KernelError(f"{self.path(group).name}: the period of a live group stays")
-                self._set(group, "cpu.rt_runtime_us", 0)
-                self._set(group, "cpu.rt_period_us", period)
+                self._set(group, _RUNTIME, 0)
+                self._set(group, _PERIOD, period)
                 has_budget = 0
             if has_budget == budget or (has_budget > budget and self.is_live(group)):
                 return made
@@ -151,18 +153,21 @@ class BudgetGroups:
             try:
                 self._system.remove_directory(self.path(group))
             except FileNotFoundError:
-                return True
+                break
             except OSError as error:
                 if error.errno != errno.EBUSY:
                     raise KernelError(f"rmdir {self.path(group).name}: {error}") from error
             else:
-                return True
-        return False
+                break
+        else:
+            return False
+        self._files = {key: path for key, path in self._files.items() if key[0] != group}
+        return True
 
     def idle(self, group: Group) -> None:
         """Take the budget from a group that holds no real-time thread any more."""
         try:
-            self._set(group, "cpu.rt_runtime_us", 0)
+            self._set(group, _RUNTIME, 0)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -176,17 +181,25 @@ class BudgetGroups:
         return True
 
     def _figures(self, group: Group) -> tuple[int, int]:
-        path = self.path(group)
         return (
-            int(self._system.read(path / "cpu.rt_runtime_us")),
-            int(self._system.read(path / "cpu.rt_period_us")),
+            int(self._system.read(self._file(group, _RUNTIME))),
+            int(self._system.read(self._file(group, _PERIOD))),
         )
+
+    def _file(self, group: Group, file: str) -> Path:
+        """Made once for each group and file: a path costs as much as reading it."""
+        known = self._files.get((group, file))
+        if known is None:
+            owner = f"{group.pod_uid}-{group.index}" if isinstance(group, GroupName) else None
+            name = f"{self._prefix}-{owner or f'shared-{group}'}"
+            known = self._files[group, file] = Path(f"{self._root}/{name}/{file}")
+        return known
 
     def _set_runtime(self, group: Group, runtime: int, patience: float) -> None:
         waited = 0.0
         while True:
             try:
-                return self._set(group, "cpu.rt_runtime_us", runtime)
+                return self._set(group, _RUNTIME, runtime)
             except OSError as error:
                 if error.errno != errno.EINVAL or waited >= patience:
                     raise
@@ -194,7 +207,7 @@ class BudgetGroups:
             waited += _RETRY_SECONDS
 
     def _set(self, group: Group, file: str, value: int) -> None:
-        path = self.path(group) / file
+        path = self._file(group, file)
         if int(self._system.read(path)) == value:
             return
         self._system.write(path, str(value))

@@ -18,7 +18,11 @@ from k40s.errors import KernelError
 
 
 class RtCgroups:
-    """Implements ``BackEnd``."""
+    """Implements ``BackEnd``.
+
+    What groups give, who is in them and whose that is, is read once after each ``know``, and
+    again where this has changed it.
+    """
 
     def __init__(self, *, groups: BudgetGroups, threads: Threads, homes: Homes) -> None:
         self._groups = groups
@@ -26,10 +30,13 @@ class RtCgroups:
         self._homes = homes
         self._users: dict[Group, list[Held]] = {}
         self._containers: dict[GroupName, Path] = {}
+        self._servers: dict[Group, Server | None] = {}
+        self._inside: dict[Group, tuple[int, ...]] = {}
+        self._pods: dict[int, str | None] = {}
 
     def know(self, book: Sequence[Held]) -> None:
         """All reservations that are enforced by budget groups."""
-        self._users = {}
+        self._users, self._servers, self._inside, self._pods = {}, {}, {}, {}
         for held in book:
             self._users.setdefault(_group(held), []).append(held)
         names = {held.name for held in book}
@@ -42,7 +49,7 @@ class RtCgroups:
 
     def given(self, held: Held) -> Server | None:
         """What the group has."""
-        return self._groups.server(_group(held))
+        return self._given(_group(held))
 
     def provide(self, held: Held, *, grow: bool) -> None:
         """Make the group, renew it where it must not be changed, or let it grow."""
@@ -51,7 +58,7 @@ class RtCgroups:
     def members(self, held: Held) -> tuple[int, ...]:
         """The pod's threads in the group."""
         group = _group(held)
-        inside = self._groups.members(group)
+        inside = self._members(group)
         if not isinstance(group, int):
             return inside
         return tuple(tid for tid in inside if self._owner(tid, group) == held)
@@ -65,14 +72,14 @@ class RtCgroups:
         """
         tid, group, reservation = thread.tid, _group(held), held.reservation
         self._containers[held.name] = home.cgroup
-        inside = tid in self._groups.members(group)
+        inside = tid in self._members(group)
         if not inside:
             self._homes.note(thread, pod_uid=held.name.pod_uid, cgroup=home.cgroup)
             if self._groups.is_real_time(tid) and not self._make_ordinary(tid):
                 return False
         return (
             self._threads.pin(tid, frozenset({reservation.core}))
-            and (inside or self._groups.take_in(group, tid))
+            and (inside or self._take_in(group, tid))
             and self._threads.set_policy(tid, FIFO, reservation.priorities[position])
         )
 
@@ -122,7 +129,7 @@ class RtCgroups:
         for number in (group for group in self._users if isinstance(group, int)):
             strays += [
                 self._undo(f"thread {tid} in {self._groups.path(number).name}", number, tid)
-                for tid in self._groups.members(number)
+                for tid in self._members(number)
                 if self._owner(tid, number) is None
             ]
         return tuple(strays)
@@ -138,14 +145,16 @@ class RtCgroups:
 
     def _provide(self, held: Held, *, grow: bool, patient: bool) -> None:
         group, wanted = _group(held), held.reservation.server
-        has = self._groups.server(group)
+        has = self._given(group)
         if has is not None and has != wanted:
             live = self._groups.is_live(group)
             if has.period != wanted.period or (live and has.budget > wanted.budget):
                 self._dismantle(group)
             elif live and not grow:
                 return
-        self._groups.ensure(group, wanted, patient=patient)
+        if self._given(group) != wanted:
+            self._servers.pop(group, None)
+            self._groups.ensure(group, wanted, patient=patient)
 
     def _owner(self, tid: int, number: int) -> Held | None:
         """Whose reservation a thread in a shared group belongs to.
@@ -153,7 +162,9 @@ class RtCgroups:
         That is its pod's, of several the one on the core that it is pinned to. A thread whose
         pod cannot be told belongs to the reservation on its core.
         """
-        users, pod = self._users.get(number, []), self._homes.pod(tid)
+        if tid not in self._pods:
+            self._pods[tid] = self._homes.pod(tid)
+        users, pod = self._users.get(number, []), self._pods[tid]
         if len(users) == 1 and pod is None:
             return users[0]
         candidates = users if pod is None else [h for h in users if h.name.pod_uid == pod]
@@ -172,6 +183,7 @@ class RtCgroups:
         if core is None or self._threads.affinity(tid) == {core}:
             self._threads.pin(tid, self._homes.affinity(tid, pod_uid=pod_uid))
         home = self._homes.cgroup(tid) or usual
+        self._inside = {}
         return home is not None and self._groups.put_back(tid, home)
 
     def _dismantle(self, group: Group) -> bool:
@@ -181,12 +193,27 @@ class RtCgroups:
         """
         for tid in self._groups.members(group):
             self._send_home(tid, pod_uid=self._homes.pod(tid) or "", core=None)
+        self._servers.pop(group, None)
         if self._groups.remove(group):
             return True
         if self._groups.is_live(group):
             return False
         self._groups.idle(group)
         return True
+
+    def _given(self, group: Group) -> Server | None:
+        if group not in self._servers:
+            self._servers[group] = self._groups.server(group)
+        return self._servers[group]
+
+    def _members(self, group: Group) -> tuple[int, ...]:
+        if group not in self._inside:
+            self._inside[group] = self._groups.members(group)
+        return self._inside[group]
+
+    def _take_in(self, group: Group, tid: int) -> bool:
+        self._inside.clear()
+        return self._groups.take_in(group, tid)
 
     def _make_ordinary(self, tid: int) -> bool:
         return self._threads.set_policy(tid, os.SCHED_OTHER, 0)

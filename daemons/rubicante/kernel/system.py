@@ -10,6 +10,7 @@ from k40s.runtime.settings import parse_cpu_list
 
 log = logging.getLogger(__name__)
 
+_CHUNK = 65536
 _ONLINE = Path("/sys/devices/system/cpu/online")
 
 
@@ -68,7 +69,12 @@ class LinuxSystem:
 
     def read(self, path: Path) -> str:
         """The text of a small file; bytes that are not UTF-8 (thread names) are kept escaped."""
-        return path.read_bytes().decode(errors="backslashreplace")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            parts = list(iter(lambda: os.read(descriptor, _CHUNK), b""))
+        finally:
+            os.close(descriptor)
+        return b"".join(parts).decode(errors="backslashreplace")
 
     def write(self, path: Path, text: str) -> None:
         """One ``write(2)``; cgroup files take a value only whole."""

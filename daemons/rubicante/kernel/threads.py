@@ -126,6 +126,6 @@ class Threads:
 
     def _read(self, tid: int, file: str) -> str | None:
         try:
-            return self._system.read(self._proc / str(tid) / file)
+            return self._system.read(Path(f"{self._proc}/{tid}/{file}"))
         except (FileNotFoundError, ProcessLookupError):
             return None

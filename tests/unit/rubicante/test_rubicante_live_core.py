@@ -7,6 +7,7 @@ import pytest
 
 from daemons.rubicante.live_core import move_bands
 from k40s.criticality import Criticality
+from tests.fakes.rubicante_grants import HandMade, grant
 from tests.fakes.rubicante_kernel import FIFO
 from tests.fakes.rubicante_world import World, pod, task, uid
 
@@ -29,14 +30,25 @@ def grown(world: World, *numbers: int) -> list[bool]:
 
 def crowded() -> tuple[World, list[int]]:
     """Two pods run, the first in the lowest band; a more urgent one makes both grow."""
-    world = World()
+    one = {"core": 1, "group": None, "period_ms": 200, "highest": 90}
+    two = {"core": 1, "group": None, "period_ms": 100, "highest": 91}
+    admit = HandMade(
+        grant(1, "a", **one, budget_ms=20),
+        grant(2, "b", **two, budget_ms=10),
+        grant(3, "c", core=1, group=None, budget_ms=10, highest=92),
+    )
+    world = World(admit=admit)
     for number, name, period in ((1, "a", 200), (2, "b", 100)):
-        world.reserve(number, task(name, wcet_ms=2, period_ms=period))
+        world.reserve(number, task(name, period_ms=period))
         run(world, number, name)
         for _ in range(3):
             world.look()
             world.seconds += 1
-    world.reserve(3, task("c", wcet_ms=2), criticality=Criticality.HI)
+    admit.others = {
+        uid(1): grant(1, "a", **one, budget_ms=24),
+        uid(2): grant(2, "b", **two, budget_ms=12),
+    }
+    world.reserve(3, task("c"), criticality=Criticality.HI)
     newcomer = run(world, 3, "c")
     assert grown(world, 1, 2, 3) == [False, False, True]
     return world, [*world.system.threads.keys() - {newcomer}, newcomer]
