@@ -2,18 +2,19 @@
 
 A group that other cores use already costs nothing of the node's bandwidth, but its (Q, P) was made
 for somebody else. Both kinds are compared by what they cost the core, and a new one by its share
-of the node besides. Integers in microseconds.
+of the node besides. New budgets are not rounded up for the sake of sharing: that was tried, and
+gains nothing (docs/adr/0009-shared-budget-groups.md). Integers in microseconds.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import merge
 
-from k40s.cpu.bandwidth import SCALE_BITS, share_below
+from k40s.cpu.bandwidth import share_below
 from k40s.cpu.cores import CoreLoad
 from k40s.cpu.hierarchy import ServerFigures, TaskFigures, server_tasks_response
 from k40s.cpu.response import Interference
-from k40s.cpu.servers import largest_budget, server_response
+from k40s.cpu.servers import server_response
 from k40s.cpu.synthesis import cost, needed_share, servers_by_cost, shortest_period
 
 NEW_GROUP = 1
@@ -47,8 +48,7 @@ def choices_by_cost(
             alone if choice.group is not None else alone + NEW_GROUP * share_below(*choice.server)
         )
 
-    rounded = (Choice(_rounded(server, above, load, room), None) for server in new)
-    return merge(_existing(load, tasks, above), rounded, key=rank)
+    return merge(_existing(load, tasks, above), (Choice(server, None) for server in new), key=rank)
 
 
 def _existing(
@@ -66,14 +66,3 @@ def _existing(
             and server_tasks_response(tasks, server, above, load.tick) is not None
         ):
             yield Choice(server, number)
-
-
-def _rounded(
-    server: ServerFigures, above: Interference, load: CoreLoad, room: int
-) -> ServerFigures:
-    """A larger server of the same period that more containers can share, if there is room."""
-    budget, period = server
-    step = max(1, period // 32)
-    larger = -(-budget // step) * step
-    high = min(largest_budget(period, above, load.tick), room * period >> SCALE_BITS)
-    return (larger, period) if larger <= high else server
