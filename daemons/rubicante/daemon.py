@@ -68,7 +68,6 @@ class Daemon:
         self._settings = settings
         self.registry = CollectorRegistry()
         self.stop = threading.Event()
-        self._watch = DirectoryWatch()
         self._threads: list[threading.Thread] = []
         book_metrics = BookMetrics(self.registry)
         metrics = EnforcementMetrics(self.registry)
@@ -89,6 +88,7 @@ class Daemon:
         )
         self.capability = self.mechanisms.capability
         self.book.describe(self.mechanisms.node())
+        self._watch = DirectoryWatch()
         self.pods = NodePods(book=self.book, changed=self._watch.ring)
         self.enforcer = Enforcer(
             book=self.book,
