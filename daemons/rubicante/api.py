@@ -119,6 +119,6 @@ def _json(status: int, body: str | bytes) -> Response:
     return Response(body, status=status, mimetype="application/json")
 
 
-MAX_READ = 1 << 20
+MAX_READ = 2 << 20
 """Bytes of a body that are read at all; a longer one is 413."""
 _UID_FORM = "a UUID in lower case, as the API server gives pods"
