@@ -8,7 +8,7 @@ import click
 from cli.ending import BAD_INPUT, DOES_NOT_HOLD, HOLDS, NOT_JUDGED, one_line_errors
 from k40s.errors import InvalidInputError
 from workbench import asking
-from workbench.files import read_text
+from workbench.files import read_text, source_name
 from workbench.node_state import NodeState, read_node_state
 from workbench.plotting import check_path, plot_supply
 
@@ -54,7 +54,7 @@ def analyze(
         if plot is not None:
             check_path(plot)
         found = _node(node, state, kubeconfig)
-        question = asking.read_question(read_text(file), source=file, node=found)
+        question = asking.read_question(read_text(file), source=source_name(file), node=found)
         report = asking.answer(question, test)
         as_text, as_object = asking.text_and_json(report)
         click.echo(json.dumps(as_object(), indent=2) if as_json else as_text())
@@ -70,7 +70,7 @@ def _node(node: str | None, state: str | None, kubeconfig: str) -> NodeState | N
         click.echo("error: --node and --state exclude each other", err=True)
         raise SystemExit(BAD_INPUT)
     if state is not None:
-        return read_node_state(read_text(state), source=state)
+        return read_node_state(read_text(state), source=source_name(state))
     if node is None:
         return None
     path = Path(kubeconfig).expanduser()

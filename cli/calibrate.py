@@ -16,7 +16,7 @@ from workbench.calibration import (
     measure_machine,
 )
 from workbench.factor import compare
-from workbench.files import read_text
+from workbench.files import read_text, source_name
 from workbench.progress import Counter
 from workbench.speed_run import SpeedRun, check_comparable, read_run, run_json
 
@@ -86,6 +86,6 @@ def _core(wanted: int | None) -> int:
 def _reference(path: str | None) -> SpeedRun | None:
     if path is None:
         return None
-    there = read_run(read_text(path), source=path)
-    check_comparable(there, interpreter=interpreter(), source=path)
+    there = read_run(read_text(path), source=source_name(path))
+    check_comparable(there, interpreter=interpreter(), source=source_name(path))
     return there

@@ -7,7 +7,7 @@ import click
 
 from cli.ending import DOES_NOT_HOLD, HOLDS, one_line_errors
 from k40s.units import Nanoseconds, parse_duration
-from workbench.files import read_text
+from workbench.files import read_text, source_name
 from workbench.plotting import check_path, plot_gantt
 from workbench.problem import read_problem
 from workbench.progress import Counter
@@ -72,7 +72,7 @@ def simulate(
     with one_line_errors():
         if plot is not None:
             check_path(plot)
-        problem = read_problem(read_text(file), source=file)
+        problem = read_problem(read_text(file), source=source_name(file))
         run = run_problem(problem, behaviour, duration, tick=tick, progress=Counter("simulating"))
         if as_json:
             click.echo(json.dumps(report_json(run.report) | {"refused": run.refused}, indent=2))

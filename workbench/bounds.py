@@ -33,8 +33,8 @@ class TaskBound:
 class ServerBound:
     """``response`` bounds the time in which the server has its budget; None if that is too late.
 
-    ``contained`` tells that the tasks, as long as they keep their contract, never use the budget
-    up; then nothing but what ranks above makes them wait.
+    Bounds count with a budget that anything else in the container may use up. ``contained`` tells
+    that they hold only while the container keeps its contract, and thus never uses the budget up.
     """
 
     reservation: Reservation
@@ -66,21 +66,27 @@ def _bound(node: CpuNode, held: Reservation) -> ServerBound:
         (task,) = held.tasks
         promised = TaskBound(task=task, priority=None, response=task.deadline)
         return ServerBound(reservation=held, response=task.deadline, tasks=(promised,))
-    core = node.on_core(held.core)
-    groups = [_group(other) for other in core]
-    tick = tick_figure(node)
     above = interference_on(node, held)
-    found = group_responses(core.index(held), groups, tick, _always(node, held.core))
-    stopped = _responses(_group(held), above, tick)
-    responses = found or (None,) * len(held.tasks)
+    tick = tick_figure(node)
+    received = server_response(*server_figures(held.server), above, tick)
+    waiting = _waiting_responses(_group(held), above, tick)
+    responses = waiting
+    contained = received is None or None in waiting
+    if contained:
+        core = node.on_core(held.core)
+        groups = [_group(other) for other in core]
+        always = _always(node, held.core)
+        free = group_responses(core.index(held), groups, tick, always)
+        responses = free or (None,) * len(held.tasks)
+        contained = free is not None
     return ServerBound(
         reservation=held,
-        response=_nanos(server_response(*server_figures(held.server), above, tick)),
+        response=_nanos(received),
         tasks=tuple(
             TaskBound(task=task, priority=priority, response=_nanos(response))
             for task, priority, response in zip(held.tasks, held.priorities, responses, strict=True)
         ),
-        contained=found is not None and found != stopped,
+        contained=contained,
     )
 
 
@@ -98,7 +104,7 @@ def _group(held: Reservation) -> Group:
     )
 
 
-def _responses(group: Group, above: Interference, tick: int) -> tuple[int | None, ...]:
+def _waiting_responses(group: Group, above: Interference, tick: int) -> tuple[int | None, ...]:
     """Response times of tasks that wait for their server's budget (Davis & Burns, RTSS 2005)."""
     server, tasks, priorities = group
     return tuple(

@@ -31,7 +31,7 @@ class Calibration:
 def measure_machine(
     *, root: Path, repetitions: int, core: int, progress: speed.Progress
 ) -> SpeedRun:
-    """Measure this machine. Raises ``OSError``, ``SpeedError``, ``ValueError``."""
+    """Measure this machine. Raises ``OSError``, ``SpeedError``, ``MachineError``."""
     identity = machine.read_identity(root)
     stolen, total = machine.read_steal(root)
     times = speed.measure(repetitions=repetitions, core=core, progress=progress)

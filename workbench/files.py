@@ -8,6 +8,11 @@ from k40s.errors import InvalidInputError
 STANDARD_INPUT = "-"
 
 
+def source_name(path: str) -> str:
+    """What errors call the file."""
+    return "standard input" if path == STANDARD_INPUT else path
+
+
 def read_text(path: str) -> str:
     """The file's text, or standard input's for ``-``.
 

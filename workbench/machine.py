@@ -4,9 +4,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from k40s.errors import K40sError
+
 _LABEL_LENGTH = 63
 _KHZ_PER_MHZ = 1000
 _VENDORS = {"genuineintel": "intel", "authenticamd": "amd", "hygongenuine": "hygon"}
+
+
+class MachineError(K40sError):
+    """The machine tells something else than it should."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +70,13 @@ def read_identity(root: Path) -> Identity:
 def read_steal(root: Path) -> tuple[int, int]:
     """Time stolen from all CPUs, and all time, since start, in the kernel's clock ticks.
 
-    Raises ``OSError``; ``ValueError`` where /proc/stat reads otherwise.
+    Raises ``OSError``; ``MachineError`` where /proc/stat reads otherwise.
     """
     line = (root / "proc/stat").read_text(encoding="ascii").partition("\n")[0]
-    name, *figures = line.split()
-    times = [int(figure) for figure in figures]
-    if name != "cpu" or len(times) < _STEAL + 1:
-        raise ValueError("/proc/stat does not start with the times of all CPUs")
+    words = line.split()
+    times = [int(word) for word in words[1:] if word.isdigit()]
+    if words[:1] != ["cpu"] or len(times) < _STEAL + 1:
+        raise MachineError("/proc/stat does not start with the times of all CPUs")
     return times[_STEAL], sum(times[: _STEAL + 1])
 
 

@@ -106,9 +106,7 @@ def _core(
         core=core,
         unit=NS_PER_US,
         tick=tick,
-        servers=tuple(
-            _server(bound.reservation, title, behaviour, chance) for bound, title in mine
-        ),
+        servers=tuple(_server(bound, title, behaviour, chance) for bound, title in mine),
         subjects=tuple(
             _subject(bound.reservation, title, task, behaviour)
             for bound, title in mine
@@ -147,7 +145,9 @@ def _thread(held: Reservation, subject: Subject, behaviour: Behaviour, chance: R
     )
 
 
-def _server(held: Reservation, title: str, behaviour: Behaviour, chance: Random) -> SimServer:
+def _server(bound: ServerBound, title: str, behaviour: Behaviour, chance: Random) -> SimServer:
+    """A hog would break the contract that the bounds of a contained server rest on."""
+    held = bound.reservation
     budget, period = server_figures(held.server)
     tasks = [
         task_of(
@@ -161,7 +161,7 @@ def _server(held: Reservation, title: str, behaviour: Behaviour, chance: Random)
     rogue = _is_rogue(held, behaviour)
     if rogue:
         tasks.append(burner(ROGUE, max(held.priorities) + 0.5))
-    elif behaviour.hogs:
+    elif behaviour.hogs and not bound.contained:
         tasks.append(burner(HOG, min(held.priorities) - 0.5))
     return SimServer(
         name=title,

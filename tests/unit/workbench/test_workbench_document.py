@@ -53,7 +53,7 @@ def test_empty_documents_are_left_out() -> None:
         ("a: 0x_", "set.yaml at $.a: found 0x_, expected a number"),
         ("a: " + "9" * 5000, "set.yaml at $.a: found 999"),
         ("a: &x [*x]", "nested at most 40 deep"),
-        ("[" * 5000, "found more, expected at most 100000 values, nested at most 40 deep"),
+        ("[" * 200, "found more, expected at most 100000 values, nested at most 40 deep"),
         ("x" * (MAX_DOCUMENT + 1), "set.yaml: found 1048577 characters, expected at most 1048576"),
     ],
 )

@@ -116,22 +116,44 @@ def test_demand_meets_supply_where_the_analysis_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "test", "word"),
+    ("text", "test", "supply", "met"),
     [
-        (BARE, "fp", "demand: slow, met within 18 ms"),
-        (BARE, "edf", "demand: all tasks"),
-        (BARE + "server: {budget: 1ms, period: 7ms}", "ds", "what the server leaves"),
-        (BARE + "server: {budget: 6ms, period: 7ms}", "prm", "least supply"),
-        (BARE + "server: {budget: 6ms, period: 7ms}\nscheduling: edf", "prm", "least supply"),
-        (BARE + "server: {budget: 1ms, period: 7ms}", "hierarchical", "not met in time"),
+        (BARE, "fp", "the core", [3, 18]),
+        (BARE, "edf", "the core", [None]),
+        (BARE + "server: {budget: 1ms, period: 7ms}", "ds", "what the server leaves", [5, None]),
+        (BARE + "server: {budget: 6ms, period: 7ms}", "prm", "least supply", [5, None]),
+        (
+            BARE + "server: {budget: 6ms, period: 7ms}\nscheduling: edf",
+            "prm",
+            "least supply",
+            [None],
+        ),
+        (
+            BARE + "server: {budget: 6ms, period: 7ms}",
+            "hierarchical",
+            "least supply of the server",
+            [4, None],
+        ),
     ],
 )
-def test_every_analysis_has_a_picture(text: str, test: str, word: str, tmp_path: Path) -> None:
+def test_every_analysis_has_a_picture(
+    text: str, test: str, supply: str, met: list[int | None]
+) -> None:
+    picture = picture_of(text, test)
+
+    assert picture.supply_label == supply
+    found = [c.response if c.response is None else c.response // NS_PER_MS for c in picture.demands]
+    assert found == met
+    assert picture.supply == tuple(sorted(picture.supply))
+
+
+def test_a_demand_that_is_not_met_is_drawn_as_such(tmp_path: Path) -> None:
     path = tmp_path / "supply.svg"
 
-    plot_supply(picture_of(text, test), path)
+    plot_supply(picture_of(BARE.replace("9ms", "14ms")), path)
 
-    assert word in path.read_text()
+    assert "demand: slow, not met in time" in path.read_text()
+    assert "demand: fast, met within 3 ms" in path.read_text()
 
 
 def test_a_server_can_be_chosen() -> None:

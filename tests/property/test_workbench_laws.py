@@ -1,0 +1,139 @@
+"""Laws of what is told before a pod is deployed."""
+
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from random import Random
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k40s.cpu.admission import admit
+from k40s.cpu.model import CpuNode, DeadlineOffer, Domain, PodDemand
+from k40s.cpu.outcome import Admission
+from k40s.cpu.verification import node_holds
+from k40s.errors import InvalidInputError
+from k40s.units import NS_PER_S, Nanoseconds, format_duration
+from tests.oracles.pods import nodes, random_job
+from workbench.admitting import admit_in_order
+from workbench.node_scenario import plan_node
+from workbench.problem import PodSet, read_problem
+from workbench.scenario import Behaviour
+from workbench.simulating import simulate
+
+ONE_SECOND = Nanoseconds(NS_PER_S)
+
+YAML = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["pods", "node", "tasks", "name", "x"]), inner, max_size=3
+        )
+    ),
+    max_leaves=12,
+)
+
+
+def written(node: CpuNode, demands: list[PodDemand]) -> str:
+    """The task-set file that says the same."""
+    pods = [
+        {
+            "name": demand.pod_uid,
+            "criticality": demand.criticality.name,
+            "containers": [
+                {
+                    "name": container.container,
+                    "tasks": [
+                        {
+                            "name": task.name,
+                            "period": format_duration(task.period),
+                            "deadline": format_duration(task.deadline),
+                            "wcet": {"any": format_duration(task.wcet)},
+                        }
+                        | ({} if task.priority is None else {"priority": task.priority})
+                        | ({} if task.core is None else {"core": task.core})
+                        for task in container.tasks
+                    ],
+                }
+                for container in demand.containers
+            ],
+            **({} if demand.mechanism is None else {"enforcement": demand.mechanism.value}),
+        }
+        for demand in demands
+    ]
+    section: dict[str, object] = {
+        "cores": len(node.cores),
+        "tick": format_duration(node.tick),
+        "core_capacity": str(node.core_capacity),
+        "node_capacity": "1",
+        "platform": "any",
+        "groups": "shared" if node.shared_groups else "own",
+    }
+    if node.deadline is not None:
+        section["deadline"] = {
+            "tick": format_duration(node.deadline.tick),
+            "capacity": str(node.deadline.capacity),
+            "domain": node.deadline.domain.value,
+            "cpus": node.deadline.cpus,
+        }
+    return yaml.safe_dump({"node": section, "pods": pods})
+
+
+@st.composite
+def offering_nodes(draw: st.DrawFn) -> CpuNode:
+    """Nodes of one or two cores with and without SCHED_DEADLINE, in every kind of root domain."""
+    node = draw(nodes().filter(lambda node: len(node.cores) < 3))
+    domain = draw(st.sampled_from([None, *Domain]))
+    if domain is None:
+        return node
+    cpus = len(node.cores) if domain is Domain.SHARED else 1
+    offer = DeadlineOffer(tick=node.tick, capacity=Fraction(9, 10), domain=domain, cpus=cpus)
+    return replace(node, deadline=offer, shared_groups=draw(st.booleans()))
+
+
+@given(offering_nodes(), st.integers(0, 2**32), st.integers(1, 5))
+def test_the_verdict_on_a_file_is_that_of_admission(node: CpuNode, seed: int, count: int) -> None:
+    chance = Random(seed)
+    demands = [random_job(chance, f"p{number}", len(node.cores)) for number in range(count)]
+    problem = read_problem(written(node, demands), source="set.yaml")
+    assert isinstance(problem, PodSet)
+
+    report = admit_in_order(problem.node, problem.pods)
+
+    current = problem.node
+    for demand, step in zip(demands, report.steps, strict=True):
+        outcome = admit(current, demand)
+        assert isinstance(outcome, Admission) == (step.rejection is None)
+        if isinstance(outcome, Admission):
+            current = outcome.node
+            assert step.granted == outcome.granted
+    assert report.node == current
+
+
+@given(offering_nodes(), st.integers(0, 2**32))
+def test_bounds_are_within_deadlines_and_hold_in_simulation(node: CpuNode, seed: int) -> None:
+    chance = Random(seed)
+    demands = [random_job(chance, f"p{number}", len(node.cores)) for number in range(4)]
+    problem = read_problem(written(node, demands), source="set.yaml")
+    assert isinstance(problem, PodSet)
+
+    report = admit_in_order(problem.node, problem.pods)
+
+    assert node_holds(report.node)
+    for server in report.bounds:
+        for task in server.tasks:
+            assert task.response is not None
+            assert task.response <= task.task.deadline
+    behaviour = Behaviour(seed=seed % 1000, hogs=True)
+    plans = plan_node(report.node, report.bounds, behaviour, None)
+    seen = simulate(plans, ONE_SECOND, seed=seed, progress=lambda _done, _of: None)
+    assert seen.held
+    assert seen.bounded
+
+
+@given(YAML.map(yaml.safe_dump) | st.text(max_size=60))
+def test_whatever_a_file_holds_it_is_read_or_refused(text: str) -> None:
+    with suppress(InvalidInputError):
+        read_problem(text, source="set.yaml")
