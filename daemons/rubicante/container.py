@@ -131,8 +131,10 @@ class PodEnforcer:
             return False
         tasks = [task.name for held in mine for task in held.reservation.tasks]
         before = {task: thread for part in parts for task, thread in part.threads.items()}
-        main = self._stand_in(place, look) if len(tasks) == 1 else None
-        matched = match(tasks, place.threads, main=main, held=before)
+        matched = match(tasks, place.threads, main=None, held=before)
+        if len(tasks) == 1 and not matched:
+            main = self._stand_in(place, look)
+            matched = match(tasks, place.threads, main=main, held=before)
         for held in mine:
             if held.name not in look.failures:
                 with self._noting(held, look):

@@ -77,17 +77,21 @@ class Kernel:
         homes = {tid: self.homes.path(tid) for tids in members.values() for tid in tids}
         named = cgroups.get(ids.get(container, ""))
         cgroup = named or self._home_of({homes[tid] for tid in mine}, cgroups)
+        present: tuple[Thread, ...] | None = None
         if cgroup is None and len(entry.containers) == 1:
-            cgroup = self._only_program(cgroups, set(ids.values()))
+            cgroup, present = self._only_program(cgroups, set(ids.values()))
         if cgroup is None:
             return None
+        if present is None:
+            present = self._living(self.tree.tids(cgroup))
         away = [
             tid
             for tid, home in homes.items()
             if (tid in mine if home is None else home.is_relative_to(cgroup))
         ]
-        tids = dict.fromkeys((*away, *self.tree.tids(cgroup)))
-        return Place(cgroup=cgroup, certain=named is not None, threads=self._living(tuple(tids)))
+        known = {thread.tid for thread in present}
+        moved = self._living([tid for tid in away if tid not in known])
+        return Place(cgroup=cgroup, certain=named is not None, threads=moved + present)
 
     def main_thread(self, threads: Sequence[Thread]) -> Thread | None:
         """The first thread of the container's first process, once the program itself runs.
@@ -110,15 +114,19 @@ class Kernel:
         known = [home for home in homes if home is not None]
         return next((p for p in cgroups.values() if any(h.is_relative_to(p) for h in known)), None)
 
-    def _only_program(self, cgroups: Mapping[str, Path], gone: AbstractSet[str]) -> Path | None:
-        """The one cgroup that runs a program; ids in ``gone`` belong to former containers."""
-        running = [p for id_, p in cgroups.items() if id_ not in gone and self._runs_program(p)]
-        return running[0] if len(running) == 1 else None
+    def _only_program(
+        self, cgroups: Mapping[str, Path], gone: AbstractSet[str]
+    ) -> tuple[Path | None, tuple[Thread, ...]]:
+        """The one cgroup that runs something else than the sandbox or the runtime, and its threads.
 
-    def _runs_program(self, cgroup: Path) -> bool:
-        """Whether something else than the sandbox or the runtime runs in a cgroup."""
-        threads = self._living(self.tree.tids(cgroup))
-        return any(t.name != _SANDBOX and not _is_runtime(t) for t in threads)
+        Ids in ``gone`` belong to former containers.
+        """
+        running = []
+        for id_, cgroup in cgroups.items():
+            threads = () if id_ in gone else self._living(self.tree.tids(cgroup))
+            if any(t.name != _SANDBOX and not _is_runtime(t) for t in threads):
+                running.append((cgroup, threads))
+        return running[0] if len(running) == 1 else (None, ())
 
 
 def _is_runtime(thread: Thread) -> bool:
