@@ -63,6 +63,40 @@ def test_after_kill_9_the_book_the_pods_and_the_kernel_agree(
     assert policy(hog.tid) == os.SCHED_OTHER
 
 
+@pytest.mark.timeout(900)
+def test_killed_at_any_write_nothing_is_leaked_and_nothing_lost(
+    settings: Settings,
+    kubepods: Path,
+    groups: BudgetGroups,
+    start_hog: StartHog,
+    tmp_path: Path,
+) -> None:
+    assert kubepods.exists()
+    hogs = [start_hog("idle", "ctl", seconds=900) for _ in range(2)]
+    arguments = [settings.cgroup_root, settings.group_prefix, str(tmp_path)]
+
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.kernel.fault_points",
+            *arguments,
+            *(str(hog.tid) for hog in hogs),
+        ],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    lines = ended.stdout.splitlines()
+    print(*lines, sep="\n")  # noqa: T201  # which points there were
+    assert [line for line in lines if not line.endswith(": ok")] == []
+    assert ended.returncode == 0, ended.stderr
+    assert len(lines) > 30
+    assert groups.names() == groups.numbers() == ()
+
+
 def test_needs_no_more_than_two_capabilities(
     settings: Settings,
     kubepods: Path,
