@@ -11,9 +11,9 @@ import click
 from localcluster import deploy as deployment
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
+from localcluster.lookup import find_cluster
 from localcluster.processes import read_tail
 from localcluster.progress import Progress
-from localcluster.settings import ClusterSettings
 
 _Result = TypeVar("_Result")
 
@@ -33,9 +33,12 @@ def local() -> None:
 @local.command()
 @_NAME
 @_BINARIES
-def up(name: str, binaries: Path | None) -> None:
+@click.option(
+    "--guest", is_flag=True, help="With a third node: an emulated machine, PREEMPT_RT, cgroup v2."
+)
+def up(name: str, binaries: Path | None, *, guest: bool) -> None:
     """Bring a cluster up; what runs already is left alone."""
-    cluster = _cluster(name, binaries)
+    cluster = _cluster(name, binaries, guest=guest)
     _attempt(lambda: cluster.up(_progress()))
     click.echo(f"cluster {name} is up: export KUBECONFIG={cluster.kubeconfig}")
 
@@ -98,9 +101,9 @@ def kubectl(name: str, words: tuple[str, ...]) -> None:
     os.execv(program, [program, f"--kubeconfig={plane.kubeconfig}", *words])  # noqa: S606
 
 
-def _cluster(name: str, binaries: Path | None = None) -> Cluster:
+def _cluster(name: str, binaries: Path | None = None, *, guest: bool = False) -> Cluster:
     try:
-        return Cluster(ClusterSettings(name=name, binaries=binaries))
+        return find_cluster(name, binaries=binaries, guest=guest)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--name") from error
 

@@ -1,6 +1,6 @@
 """The steps that bring a cluster up, each of which does nothing when it is done already."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +13,7 @@ from localcluster.components import kube_proxy
 from localcluster.control_plane import ControlPlane
 from localcluster.errors import CommandError, LocalClusterError
 from localcluster.files import write_changed
+from localcluster.guest.node import GuestNode
 from localcluster.machine import memory_bytes, online_cpus
 from localcluster.network import connect_control_plane, connect_node
 from localcluster.node import Node
@@ -26,6 +27,7 @@ from localcluster.settings import ClusterSettings
 _CONTROL = "control"
 _CONTROL_PROXY = "control.kube-proxy"
 _READY_TIMEOUT = 120
+_GUEST_TIMEOUT = 400
 _MIB = 1 << 20
 
 
@@ -44,15 +46,16 @@ def open_control(settings: ClusterSettings, plan: AddressPlan, *, supervisor: Su
 def make_nodes(
     settings: ClusterSettings, claim: Claim, *, paths: ClusterPaths, plane: ControlPlane
 ) -> list[Node]:
-    """The cluster's nodes, each with its part of the machine; nothing is started yet."""
+    """The nodes that are no guests, each with its part of the machine; nothing is started yet."""
     hierarchies = read_hierarchies()
     nodes = []
-    for number, node in enumerate(settings.nodes, start=1):
+    own = [pair for pair in enumerate(settings.nodes, start=1) if not pair[1].guest]
+    for number, node in own:
         names = NodeNames(cluster=settings.name, node=node.name)
         cpus = claim.real_time_cpus if node.real_time else claim.general_cpus
         resources = NodeResources(
             cpus=cpus,
-            reserved=reserved(memory=memory_bytes(), nodes=len(settings.nodes)),
+            reserved=reserved(memory=memory_bytes(), nodes=len(own)),
             rt_capacity=claim.rt_capacity,
         )
         nodes.append(
@@ -71,17 +74,26 @@ def make_nodes(
 
 
 def start_nodes(
-    nodes: Sequence[Node], control: Place, *, plane: ControlPlane, pause: tuple[str, Path]
+    nodes: Sequence[Node],
+    control: Place,
+    *,
+    plane: ControlPlane,
+    pause: tuple[str, Path],
+    guests: Sequence[GuestNode] = (),
 ) -> None:
-    """Start every node and wait until all are Ready; ``pause`` is that image's name and archive."""
+    """Start every node and wait until all are Ready; ``pause`` is that image's name and archive.
+
+    ``guests`` have been started already: they take longest, and are only waited for.
+    """
     plugins = find_cni_plugins()
     if plugins is None:
         raise LocalClusterError("the CNI plugins are missing")
     image, archive = pause
+    total = len(nodes) + len(guests)
 
     def start(node: Node) -> Place:
         place = node.open()
-        connect_node(control, place, node.plan, number=node.number, nodes=len(nodes))
+        connect_node(control, place, node.plan, number=node.number, nodes=total)
         node.write_daemon_settings()
         node.start_containerd(place, pause_image=image, cni_plugins=plugins)
         node.load_image(place, archive)
@@ -93,11 +105,14 @@ def start_nodes(
     for node, place in zip(nodes, places, strict=True):
         _wait(plane, node, what="registered")
         node.start_proxy(place)
-        level = f"{HARDWARE_ASSURANCE_KEY}={node.settings.hardware_assurance}"
-        plane.kubectl("annotate", "--overwrite", "node", node.names.node, level)
+        _annotate(plane, node)
     _start_control_proxy(nodes[-1], control, plane)
     for node in nodes:
         _wait(plane, node, what="Ready")
+    for guest in guests:
+        _wait(plane, guest, what="registered", timeout=_GUEST_TIMEOUT)
+        _annotate(plane, guest)
+        _wait(plane, guest, what="Ready", timeout=_GUEST_TIMEOUT)
     plane.supervisor.wait_ready(
         "kube-controller-manager", lambda: _has_account(plane), timeout=_READY_TIMEOUT
     )
@@ -126,6 +141,30 @@ def ready_nodes(plane: ControlPlane) -> dict[str, bool]:
     }
 
 
+def boot_ids(plane: ControlPlane) -> dict[str, str]:
+    """Every registered node, and the boot of its kernel that kubelet has told of."""
+    return {
+        item["metadata"]["name"]: item["status"].get("nodeInfo", {}).get("bootID", "")
+        for item in plane.get("nodes")["items"]
+    }
+
+
+def wait_again(plane: ControlPlane, guests: Sequence[GuestNode], former: Mapping[str, str]) -> None:
+    """Wait until guests that were started anew are Ready; ``former`` are the boots before."""
+    for guest in guests:
+        name = guest.names.node
+
+        def is_back(name: str = name) -> bool:
+            with suppress(CommandError):
+                booted = boot_ids(plane).get(name) != former.get(name)
+                return booted and ready_nodes(plane).get(name, False)
+            return False
+
+        plane.supervisor.wait_ready(
+            guest.components[0], is_back, timeout=_GUEST_TIMEOUT, what="Ready again"
+        )
+
+
 def reserved(*, memory: int, nodes: int) -> dict[str, str]:
     """What a node has to leave to the others of the machine's memory (bytes)."""
     return {"memory": f"{memory * nodes // (nodes + 1) // _MIB}Mi"}
@@ -144,7 +183,14 @@ def _start_control_proxy(node: Node, control: Place, plane: ControlPlane) -> Non
     plane.supervisor.start(_CONTROL_PROXY, control.inside(command), adopt=control.adopt)
 
 
-def _wait(plane: ControlPlane, node: Node, *, what: str) -> None:
+def _annotate(plane: ControlPlane, node: Node | GuestNode) -> None:
+    level = f"{HARDWARE_ASSURANCE_KEY}={node.settings.hardware_assurance}"
+    plane.kubectl("annotate", "--overwrite", "node", node.names.node, level)
+
+
+def _wait(
+    plane: ControlPlane, node: Node | GuestNode, *, what: str, timeout: float = _READY_TIMEOUT
+) -> None:
     def holds() -> bool:
         with suppress(CommandError):
             found = ready_nodes(plane)
@@ -153,12 +199,9 @@ def _wait(plane: ControlPlane, node: Node, *, what: str) -> None:
             )
         return False
 
+    kubelet, *needs = node.components
     plane.supervisor.wait_ready(
-        node.names.component("kubelet"),
-        holds,
-        timeout=_READY_TIMEOUT,
-        what=what,
-        needs=(node.names.component("containerd"), "kube-apiserver"),
+        kubelet, holds, timeout=timeout, what=what, needs=(*needs, "kube-apiserver")
     )
 
 

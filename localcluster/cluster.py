@@ -9,12 +9,22 @@ from pathlib import Path
 
 from localcluster.addresses import AddressPlan
 from localcluster.binaries import Binaries, ensure_binaries
-from localcluster.bringup import load_images, make_nodes, open_control, ready_nodes, start_nodes
+from localcluster.bringup import (
+    boot_ids,
+    load_images,
+    make_nodes,
+    open_control,
+    ready_nodes,
+    start_nodes,
+    wait_again,
+)
 from localcluster.cgroups import find_trees, read_hierarchies
 from localcluster.claims import Claim, ClaimRefusal, choose_claim
 from localcluster.control_plane import ControlPlane, PlaneEndpoint
 from localcluster.errors import LocalClusterError
 from localcluster.files import locked, write_changed
+from localcluster.guest.bringup import first_images, make_guests, start_guests
+from localcluster.guest.node import GuestNode
 from localcluster.images import PAUSE_IMAGE, ImageStore
 from localcluster.machine import Machine, online_cpus, remove_empty
 from localcluster.network import used_indexes
@@ -128,15 +138,28 @@ class Cluster:
         return self.plane().kubectl(*words, stdin=stdin, timeout=timeout)
 
     def load_images(self, archives: Sequence[Path]) -> None:
-        """Import docker archives on every node; those that are there already cost nothing."""
+        """Import docker archives on every node; those that are there already cost nothing.
+
+        A guest that lacks one starts anew with it, and is Ready again when this returns.
+        """
         claim, plane = self._held_claim(), self.plane()
         nodes = make_nodes(self.settings, claim, paths=self.paths, plane=plane)
         load_images(nodes, archives)
+        guests = self._guests(claim, plane, Progress())
+        stale = [guest for guest in guests if guest.needs(archives)]
+        if stale:
+            former = boot_ids(plane)
+            control = open_control(
+                self.settings, AddressPlan(index=claim.index), supervisor=self.supervisor
+            )
+            start_guests(stale, control, nodes=len(self.settings.nodes), archives=archives)
+            wait_again(plane, stale, former)
 
     def _up(self, steps: Progress) -> None:
         claim = self._take_claim()
         binaries = ensure_binaries(self.settings.binaries, cache=self.cache, progress=steps)
         write_changed(self._used_binaries, str(binaries.directory.absolute()))
+        self._keep_nodes()
         pause = ImageStore(self.cache, progress=steps).pause()
         plan = AddressPlan(index=claim.index)
         with steps.step("starting etcd, API server, controller manager, scheduler"):
@@ -146,9 +169,29 @@ class Cluster:
             plane.start_controller_manager()
             plane.start_scheduler()
         nodes = make_nodes(self.settings, claim, paths=self.paths, plane=plane)
-        with steps.step(f"starting nodes {', '.join(node.names.node for node in nodes)}"):
-            start_nodes(nodes, control, plane=plane, pause=(PAUSE_IMAGE, pause))
+        guests = self._guests(claim, plane, steps)
+        if guests:
+            first = first_images(ImageStore(self.cache, progress=steps))
+            start_guests(guests, control, nodes=len(self.settings.nodes), archives=first)
+        with steps.step(f"starting nodes {', '.join(node.name for node in self.settings.nodes)}"):
+            start_nodes(nodes, control, plane=plane, pause=(PAUSE_IMAGE, pause), guests=guests)
             self.supervisor.check_running(state.name for state in self.supervisor.states())
+
+    def _keep_nodes(self) -> None:
+        """Note the nodes; another set of them would need other routes on each."""
+        names = "".join(f"{node.name}\n" for node in self.settings.nodes)
+        present = self.paths.nodes.read_text() if self.paths.nodes.exists() else names
+        if present != names:
+            raise LocalClusterError(
+                f"cluster {self.name!r} is up with other nodes; take it down first: "
+                f"`k40s local down --name {self.name}`"
+            )
+        self.paths.nodes.write_text(names, encoding="utf-8")
+
+    def _guests(self, claim: Claim, plane: ControlPlane, steps: Progress) -> list[GuestNode]:
+        return make_guests(
+            self.settings, claim, paths=self.paths, plane=plane, cache=self.cache, progress=steps
+        )
 
     def _end_processes(self) -> None:
         for state in reversed(self.supervisor.states()):

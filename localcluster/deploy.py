@@ -15,10 +15,12 @@ from localcluster.progress import Progress
 
 NAMESPACE = "k40s-system"
 _OVERLAY = Path("manifests/overlays/local")
+_GUEST_OVERLAY = Path("manifests/overlays/local-guest")
 _NAMESPACE_MANIFEST = Path("manifests/base/namespace.yaml")
 _LIFETIME = timedelta(days=90)
 _AUTHORITY_LIFETIME = timedelta(days=365)
 _ROLLOUT_TIMEOUT = 180
+_GUEST_ROLLOUT_TIMEOUT = 400
 _LOOK_EVERY = 15
 _HOPELESS_RESTARTS = 3
 _LOG_LINES = 12
@@ -39,10 +41,13 @@ def deploy(cluster: Cluster, *, progress: Progress | None = None, project: Path 
     with steps.step("loading images on the nodes"):
         cluster.load_images(archives)
     with steps.step("applying certificates and manifests"):
-        _apply(plane, cluster.paths.state / "certificates", project)
+        has_guest = any(node.guest for node in cluster.settings.nodes)
+        overlay = project / (_GUEST_OVERLAY if has_guest else _OVERLAY)
+        _apply(plane, cluster.paths.state / "certificates", project, overlay)
         _renew_pods(plane, cluster.paths.state / "deployed-image", own.name)
     with steps.step("waiting until k40s is ready"):
-        _wait_rolled_out(plane, since=started)
+        timeout = _GUEST_ROLLOUT_TIMEOUT if has_guest else _ROLLOUT_TIMEOUT
+        _wait_rolled_out(plane, since=started, timeout=timeout)
 
 
 def describe_pods(pods: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -79,13 +84,13 @@ def is_hopeless(pods: Iterable[Mapping[str, Any]], *, since: datetime) -> bool:
     )
 
 
-def _apply(plane: ControlPlane, certificates: Path, project: Path) -> None:
+def _apply(plane: ControlPlane, certificates: Path, project: Path, overlay: Path) -> None:
     plane.kubectl("apply", "--filename", str(project / _NAMESPACE_MANIFEST))
     CertificateDirectory(certificates, NAMESPACE).issue(
         lifetime=_LIFETIME, authority_lifetime=_AUTHORITY_LIFETIME, now=datetime.now(UTC)
     )
     plane.kubectl("apply", "--kustomize", str(certificates))
-    plane.kubectl("apply", "--kustomize", str(project / _OVERLAY), timeout=120)
+    plane.kubectl("apply", "--kustomize", str(overlay), timeout=120)
 
 
 def _renew_pods(plane: ControlPlane, marker: Path, image: str) -> None:
@@ -96,9 +101,9 @@ def _renew_pods(plane: ControlPlane, marker: Path, image: str) -> None:
     marker.write_text(image, encoding="utf-8")
 
 
-def _wait_rolled_out(plane: ControlPlane, *, since: datetime) -> None:
+def _wait_rolled_out(plane: ControlPlane, *, since: datetime, timeout: float) -> None:
     words = ("deployment,daemonset", f"--namespace={NAMESPACE}", "--output=name")
-    deadline = time.monotonic() + _ROLLOUT_TIMEOUT
+    deadline = time.monotonic() + timeout
     for workload in plane.kubectl("get", *words).split():
         while not _is_rolled_out(plane, workload):
             pods = _pods(plane)

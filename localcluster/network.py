@@ -52,6 +52,18 @@ def connect_node(
     configure(node, links=node_commands(plan, number=number, nodes=nodes), settings=_FORWARDING)
 
 
+def connect_tap(control: Place, *, number: int) -> str:
+    """Make a port of the bridge for a guest, if there is none, and return its name."""
+    port = f"node{number}"
+    if not has_link(control, port):
+        links = [
+            f"tuntap add dev {port} mode tap",
+            f"link set {port} master {_BRIDGE} up",
+        ]
+        configure(control, links=links, settings={})
+    return port
+
+
 def bridge_commands(plan: AddressPlan, *, nodes: int) -> list[str]:
     """``ip`` commands in the control plane's namespace."""
     return [

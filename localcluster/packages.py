@@ -1,6 +1,7 @@
 """What the machine must have before a cluster can run on it, and how to get it."""
 
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -23,10 +24,18 @@ COMMANDS: Mapping[str, str] = {
 }
 """Command to Debian package."""
 
+GUEST_COMMANDS: Mapping[str, str] = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "mke2fs": "e2fsprogs",
+    "dpkg-deb": "dpkg",
+}
+"""What guests need besides."""
+
 CNI_DIRECTORIES = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 _CNI_PACKAGE = "containernetworking-plugins"
 _CNI_PLUGINS = ("bridge", "host-local", "loopback")
 _SBIN = "/usr/sbin:/sbin"
+_GUEST_MACHINE = "x86_64"
 
 
 def find_command(name: str) -> str | None:
@@ -80,5 +89,23 @@ def unmet_requirements() -> list[str]:
 def require_machine() -> None:
     """Raise ``LocalClusterError`` with all unmet requirements at once."""
     unmet = unmet_requirements()
+    if unmet:
+        raise LocalClusterError("\n".join(unmet))
+
+
+def unmet_guest_requirements(
+    *, find: Callable[[str], str | None] = find_command, machine: str = platform.machine()
+) -> list[str]:
+    """Everything that keeps a guest from running here, besides ``unmet_requirements``."""
+    unmet = [] if machine == _GUEST_MACHINE else [f"guests are {_GUEST_MACHINE}, not {machine}"]
+    missing = sorted({name for command, name in GUEST_COMMANDS.items() if find(command) is None})
+    if missing:
+        unmet.append(f"Debian packages are missing: {install_command(missing)}")
+    return unmet
+
+
+def require_guest_machine() -> None:
+    """Raise ``LocalClusterError`` with all that guests lack here."""
+    unmet = unmet_guest_requirements()
     if unmet:
         raise LocalClusterError("\n".join(unmet))

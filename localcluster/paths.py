@@ -47,6 +47,11 @@ class ClusterPaths:
         return self.state / "logs"
 
     @property
+    def nodes(self) -> Path:
+        """The names of the nodes that the cluster was brought up with, one a line."""
+        return self.state / "nodes.txt"
+
+    @property
     def processes(self) -> Path:
         """One record for each process that was started."""
         return self.run / "processes"

@@ -15,12 +15,16 @@ _MAX_HARDWARE_ASSURANCE = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
-    """One node; ``hardware_assurance`` (0 to 5) is what its operator vouches for."""
+    """One node; ``hardware_assurance`` (0 to 5) is what its operator vouches for.
+
+    A ``guest`` is an emulated machine with another kernel; the others share this machine's.
+    """
 
     name: str
     real_time: bool
     platform: str
     hardware_assurance: int
+    guest: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.hardware_assurance <= _MAX_HARDWARE_ASSURANCE:
@@ -31,6 +35,11 @@ EDGE_NODES = (
     NodeSettings(name="edge-1", real_time=True, platform="edge", hardware_assurance=5),
     NodeSettings(name="edge-2", real_time=False, platform="edge", hardware_assurance=2),
 )
+
+GUEST_NODE = NodeSettings(
+    name="edge-3", real_time=True, platform="emulated", hardware_assurance=4, guest=True
+)
+"""An emulated CPU takes some ten times as long: WCETs measured on another do not hold on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +67,8 @@ class ClusterSettings:
             )
         if not 1 <= len(self.nodes) <= MAX_NODES:
             raise ValueError(f"a cluster has 1 to {MAX_NODES} nodes, not {len(self.nodes)}")
+        if all(node.guest for node in self.nodes):
+            raise ValueError("a cluster needs a node that is no guest")
         if self.real_time_cpus < 1:
             raise ValueError(f"real_time_cpus must be at least 1, not {self.real_time_cpus}")
         if not 0 < self.rt_capacity < 1:

@@ -35,7 +35,7 @@ class Emulation:
 def command(emulation: Emulation, *, program: str = PROGRAM) -> list[str]:
     """The command line; QEMU ends with the guest's power-off, panic or reboot."""
     return [
-        *(program, "-accel", "tcg,thread=multi", "-cpu", _CPU, "-smp", str(CPUS)),
+        *(program, "-accel", "tcg,thread=single", "-cpu", _CPU, "-smp", str(CPUS)),
         *("-m", str(emulation.memory), "-nodefaults", "-no-user-config", "-display", "none"),
         *("-no-reboot", "-monitor", "none"),
         *("-kernel", str(emulation.kernel), "-initrd", str(emulation.initrd)),

@@ -329,7 +329,8 @@ def kubectl() -> str | None:
 
 @pytest.mark.skipif(kubectl() is None, reason="kubectl has not been built yet")
 @pytest.mark.parametrize(
-    "overlay", ["base", "overlays/local", "examples", "overlays/local-examples"]
+    "overlay",
+    ["base", "overlays/local", "overlays/local-guest", "examples", "overlays/local-examples"],
 )
 def test_kustomize_builds(overlay: str) -> None:
     result = subprocess.run(

@@ -1,0 +1,119 @@
+"""The disks of a guest that is a node: what it runs on, and the images of its pods.
+
+Both are made on the machine, unpacked and all, since everything takes ten times as long in the
+guest. A guest changes neither: what it writes is kept aside and gone with it.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcluster.binaries import Binaries
+from localcluster.commands import run
+from localcluster.debian import bootstrap, recipe
+from localcluster.files import locked
+from localcluster.guest.boot import FIRST_PROGRAM, write_boot_archive
+from localcluster.guest.image_disk import unpack_images
+from localcluster.guest.kernels import GuestKernel
+from localcluster.guest.modules import MODULES, install_modules
+from localcluster.images import digest, file_digest
+from localcluster.progress import Progress
+
+PROGRAMS = ("kubelet", "kube-proxy")
+"""Taken from the cluster's binaries; they are in /usr/local/bin."""
+
+_PACKAGES = (
+    *("base-files", "dash", "coreutils", "util-linux", "mount", "libc-bin", "procps"),
+    *("busybox-static", "kmod", "iproute2", "nftables", "iptables", "conntrack"),
+    *("containerd", "runc", "containernetworking-plugins"),
+)
+_ROOM = 1 << 30
+"""What the guest may write to each, in bytes."""
+_BLOCK = 4096
+_TIMEOUT = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemDisk:
+    """The root file system, and the archive that the kernel starts from to find it."""
+
+    image: Path
+    boot: Path
+
+
+class DiskStore:
+    """File system images under ``<cache>/guests``; older ones of the same name are dropped."""
+
+    def __init__(self, cache: Path, *, progress: Progress) -> None:
+        self._directory = cache / "guests"
+        self._progress = progress
+
+    def system(self, kernel: GuestKernel, binaries: Binaries) -> SystemDisk:
+        """Debian's containerd and what it needs, kernel modules, kubelet and kube-proxy."""
+        programs = {name: binaries.path(name) for name in PROGRAMS}
+        key = digest(
+            [
+                kernel.release.encode(),
+                *(word.encode() for word in (*recipe(_PACKAGES), *MODULES, FIRST_PROGRAM)),
+                *(file_digest(path) for path in programs.values()),
+            ]
+        )
+
+        boot = self._directory / f"system-{key}.cpio"
+
+        def fill(root: Path) -> None:
+            _unpack(root)
+            install_modules(kernel, root)
+            write_boot_archive(boot, root=root, release=kernel.release)
+            own = root / "usr/local/bin"
+            own.mkdir(parents=True, exist_ok=True)
+            for name, path in programs.items():
+                shutil.copy(path, own / name)
+
+        return SystemDisk(image=self._ensure("system", key, fill), boot=boot)
+
+    def images(self, archives: Sequence[Path]) -> Path:
+        """Containerd's own directory, with these docker archives as it leaves them."""
+        key = digest(sorted(archive.name.encode() for archive in archives))
+        return self._ensure("images", key, lambda root: unpack_images(archives, root))
+
+    def _ensure(self, name: str, key: str, fill: Callable[[Path], None]) -> Path:
+        target = self._directory / f"{name}-{key}.img"
+        with locked(self._directory / f"{name}.lock"):
+            if not target.exists():
+                with self._progress.step(f"making the guest's {name} disk"):
+                    self._make(target, fill)
+                for old in self._directory.glob(f"{name}-*.*"):
+                    if old.stem != target.stem:  # a guest that runs keeps its own until it ends
+                        old.unlink()
+        return target
+
+    def _make(self, target: Path, fill: Callable[[Path], None]) -> None:
+        with tempfile.TemporaryDirectory(dir=self._directory, prefix="disk-") as scratch:
+            root, image = Path(scratch) / "root", Path(scratch) / "image"
+            root.mkdir(mode=0o755)
+            fill(root)
+            blocks = (_size(root) * 5 // 4 + _ROOM) // _BLOCK
+            words = ("mke2fs", "-q", "-t", "ext4", "-b", str(_BLOCK), "-O", "^has_journal")
+            run([*words, "-d", root, image, str(blocks)], timeout=_TIMEOUT)
+            image.replace(target)
+
+
+def _unpack(root: Path) -> None:
+    tar = root.with_suffix(".tar")
+    bootstrap(tar, _PACKAGES)
+    run(["tar", "--extract", f"--file={tar}", f"--directory={root}"], timeout=_TIMEOUT)
+    tar.unlink()
+    for name in ("var/lib/containerd", "var/lib/k40s", "etc/k40s-guest"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for name in ("iptables", "ip6tables", "iptables-save", "iptables-restore"):
+        link = root / "usr/sbin" / name  # no maintainer script has made it
+        if not link.exists():
+            link.symlink_to("xtables-nft-multi")
+
+
+def _size(root: Path) -> int:
+    used = run(["du", "--summarize", "--block-size=1", root], timeout=_TIMEOUT)
+    return int(used.split()[0])

@@ -1,0 +1,75 @@
+"""The kernel modules of a guest: the few that a node needs, uncompressed."""
+
+import lzma
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from localcluster.commands import run
+from localcluster.guest.kernels import GuestKernel
+
+BOOT_MODULES = ("crc32c_generic", "virtio_blk", "ext4")
+"""What it takes to find the root file system; a kernel may have some of them built in."""
+
+MODULES = (
+    *BOOT_MODULES,
+    *("virtio_net", "overlay", "veth", "bridge", "br_netfilter", "nf_conntrack", "nf_nat"),
+    *("nft_chain_nat", "nft_ct", "nft_nat", "nft_masq", "nft_numgen", "nft_hash", "nft_limit"),
+    *("nft_fib_inet", "nft_fib_ipv4", "nft_fib_ipv6", "nft_reject_ipv4", "nft_reject_ipv6"),
+    *("nft_reject_inet", "nft_compat", "xt_conntrack", "xt_comment", "xt_mark"),
+)
+"""For disks, pods' networks and file systems, and kube-proxy."""
+
+_COMPRESSED = ".xz"
+_DEPMOD_TIMEOUT = 120
+
+
+def parse_dependencies(text: str) -> dict[str, tuple[str, ...]]:
+    """Module file → the files it needs, out of ``modules.dep``; those needed first come last."""
+    pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
+    return {file: tuple(needed.split()) for file, _, needed in pairs}
+
+
+def load_order(names: Sequence[str], dependencies: Mapping[str, Sequence[str]]) -> list[str]:
+    """The files of these modules and of all that they need, each after what it needs.
+
+    A name without a file is built into the kernel.
+    """
+    files = {module_name(file): file for file in dependencies}
+    order: dict[str, None] = {}
+    for file in (files[name] for name in names if name in files):
+        for one in (*reversed(dependencies[file]), file):
+            order[one] = None
+    return list(order)
+
+
+def module_name(file: str) -> str:
+    """``virtio_net`` for ``kernel/drivers/net/virtio-net.ko.xz``."""
+    return file.rpartition("/")[2].partition(".")[0].replace("-", "_")
+
+
+def install_modules(kernel: GuestKernel, root: Path) -> None:
+    """Put ``MODULES`` into a root file system that has kmod."""
+    target = root / "lib/modules" / kernel.release
+    shutil.copytree(kernel.modules, target)
+    depmod = ("chroot", root, "depmod", kernel.release)
+    run(depmod, timeout=_DEPMOD_TIMEOUT)
+    wanted = load_order(MODULES, read_dependencies(target))
+    shutil.rmtree(target)
+    for file in wanted:
+        copy = target / file.removesuffix(_COMPRESSED)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(_content(kernel.modules / file))
+    for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        shutil.copy(kernel.modules / name, target)
+    run(depmod, timeout=_DEPMOD_TIMEOUT)
+
+
+def read_dependencies(modules: Path) -> dict[str, tuple[str, ...]]:
+    """What ``depmod`` found in a directory of modules."""
+    return parse_dependencies((modules / "modules.dep").read_text(encoding="utf-8"))
+
+
+def _content(file: Path) -> bytes:
+    data = file.read_bytes()
+    return lzma.decompress(data) if file.suffix == _COMPRESSED else data
