@@ -45,6 +45,8 @@ class Followed:
     """One pod on its way to enforcement.
 
     ``seen`` is when the pod's containers (``cgroups``, by id) last changed; None without any.
+    ``appeared`` is when the pod's cgroup came, None before, after all of its tasks were enforced
+    once, and for a pod that was there before this process.
     ``ids`` and ``reserved`` are what the last look went by, ``settled`` what it came to.
     SCHED_DEADLINE threads of the pod may have run until ``dropped``. ``failure`` is why the pod
     could not be released, since ``failed``.
@@ -55,6 +57,8 @@ class Followed:
     reserved: Sequence[Held] = ()
     settled: bool = False
     seen: float | None = None
+    absent: bool = False
+    appeared: float | None = None
     due: float = 0.0
     dropped: float | None = None
     parts: dict[GroupName, Part] = field(default_factory=dict)
@@ -64,6 +68,14 @@ class Followed:
     def part(self, name: GroupName) -> Part:
         """The part of a reservation."""
         return self.parts.setdefault(name, Part())
+
+    def is_new(
+        self, cgroups: Mapping[str, Path], ids: Mapping[str, str], reserved: Sequence[Held]
+    ) -> bool:
+        """Whether a pod that is not due by time has a reason to be looked at."""
+        if not self.settled and self.seen is not None:
+            return True
+        return (ids, reserved) != (self.ids, self.reserved) or cgroups.keys() != self.cgroups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +132,9 @@ class PodEnforcer:
         for held in reserved:
             followed.part(held.name).failure = look.failures.get(held.name, "")
         followed.settled = settled and not look.failures
+        if followed.appeared is not None and _is_complete(followed, reserved):
+            self._metrics.lag.observe(self._clock() - followed.appeared)
+            followed.appeared = None
 
     def _enforce(self, container: str, place: Place | None, look: _Look) -> bool:
         """One container: which thread is which task, and each where it belongs."""
@@ -210,6 +225,10 @@ class PodEnforcer:
                         "cause": cause,
                     },
                 )
+
+
+def _is_complete(followed: Followed, reserved: Sequence[Held]) -> bool:
+    return all(len(followed.part(h.name).threads) == len(h.reservation.tasks) for h in reserved)
 
 
 def _tell(held: Held, position: int, thread: Thread) -> None:

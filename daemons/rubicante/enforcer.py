@@ -12,6 +12,7 @@ from typing import Protocol
 from daemons.rubicante.book import Book
 from daemons.rubicante.conditions import Condition, judge
 from daemons.rubicante.container import Followed, PodEnforcer
+from daemons.rubicante.departures import Departures
 from daemons.rubicante.entry import Entry, Phase
 from daemons.rubicante.kernel.mechanism import Held, Stray
 from daemons.rubicante.kernel.threads import Thread
@@ -19,9 +20,7 @@ from daemons.rubicante.live_core import LiveCores, Permits, move_bands
 from daemons.rubicante.matching import SLOW_RESCAN, rescan_delay
 from daemons.rubicante.metrics import EnforcementMetrics
 from daemons.rubicante.placement import Kernel, held_by
-from k40s.cpu.model import Mechanism
-from k40s.errors import KernelError, UnavailableError
-from k40s.units import NS_PER_S
+from k40s.errors import KernelError
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +51,7 @@ class Enforcer:
         self._metrics = metrics
         self._clock = clock
         self._pods = PodEnforcer(kernel=kernel, metrics=metrics, clock=clock)
+        self._departures = Departures(book=book, kernel=kernel, metrics=metrics, clock=clock)
         self._cores = LiveCores(kernel=kernel, clock=clock, held=book.node().reservations)
         self._news = False
         self._strays: frozenset[str] = frozenset()
@@ -68,7 +68,7 @@ class Enforcer:
             for mechanism, back_end in self._kernel.all():
                 back_end.claim([h for h in held_by(entry) if h.reservation.mechanism is mechanism])
         except KernelError:
-            self._withdraw(entry.pod.uid)
+            self._kernel.release(entry.pod.uid)
             raise
 
     def look(self) -> float:
@@ -109,23 +109,8 @@ class Enforcer:
         their period has passed: the next look tries again.
         """
         with self._book.lock:
-            followed = self._following(pod_uid)
-            try:
-                self._kernel.know(held_by(*self._book.entries()))
-                gone = self._withdraw(pod_uid)
-                self._note_deadlines(self._book.find(pod_uid), followed)
-                followed.parts, followed.failure = {}, ""
-                gone = gone and not self._lag(pod_uid) and self._book.forget(pod_uid)
-            except (KernelError, UnavailableError) as error:
-                self._metrics.failures.inc()
-                if str(error) != followed.failure:
-                    followed.failed = self._clock()
-                    log.warning("not released", extra={"pod": pod_uid, "cause": str(error)})
-                followed.failure = str(error)
-                return False
-            if gone:
-                log.info("bandwidth given back", extra={"pod": pod_uid})
-            return gone
+            self._kernel.know(held_by(*self._book.entries()))
+            return self._departures.release(pod_uid, self._following(pod_uid))
 
     def sweep(self) -> tuple[Stray, ...]:
         """Undo what is ours in the kernel and the book does not know; returns what was found."""
@@ -200,54 +185,28 @@ class Enforcer:
     def _end(self, pod_uid: str) -> None:
         followed = self._following(pod_uid)
         if followed.due <= self._clock() and not self.release(pod_uid):
-            followed.due = self._clock() + (self._lag(pod_uid) or SLOW_RESCAN)
+            followed.due = self._clock() + (self._departures.lag(pod_uid, followed) or SLOW_RESCAN)
 
     def _look_at(self, entry: Entry, permits: Permits, pod: Path | None) -> None:
         followed, now = self._following(entry.pod.uid), self._clock()
+        if pod is not None and followed.absent:
+            followed.appeared = now
+        followed.absent = pod is None
         if followed.due > now and not self._news:
             return
         ids, reserved = self._statuses.container_ids(entry.pod.uid), held_by(entry)
         cgroups = {} if pod is None else self._kernel.tree.containers(pod)
-        if followed.due > now and not _is_new(followed, cgroups, ids, reserved):
+        if followed.due > now and not followed.is_new(cgroups, ids, reserved):
             return
-        self._note_deadlines(entry, followed)
+        self._departures.note(entry, followed)
         self._pods.bring_in_line(
             entry, followed, reserved=reserved, cgroups=cgroups, ids=ids, permits=permits
         )
-        self._note_deadlines(entry, followed)
+        self._departures.note(entry, followed)
         if followed.settled or followed.seen is None:
             followed.due = now + SLOW_RESCAN
         else:
             followed.due = now + rescan_delay(self._clock() - followed.seen)
-
-    def _note_deadlines(self, entry: Entry | None, followed: Followed) -> None:
-        """SCHED_DEADLINE threads of the pod may have run until this moment."""
-        if entry is not None and any(
-            followed.part(held.name).threads
-            for held in held_by(entry)
-            if held.reservation.mechanism is Mechanism.DEADLINE
-        ):
-            followed.dropped = self._clock()
-
-    def _lag(self, pod_uid: str) -> float:
-        """Seconds for which bandwidth of SCHED_DEADLINE threads is in use after they are gone.
-
-        A thread that used its budget at once has had the share of the core that it is entitled
-        to until its deadline, at most one period on (its 0-lag time is no later).
-        """
-        entry, followed = self._book.find(pod_uid), self._following(pod_uid)
-        periods = [
-            r.server.period
-            for r in (entry.reservations if entry is not None else ())
-            if r.mechanism is Mechanism.DEADLINE
-        ]
-        if followed.dropped is None or not periods:
-            return 0.0
-        return max(0.0, followed.dropped + max(periods) / NS_PER_S - self._clock())
-
-    def _withdraw(self, pod_uid: str) -> bool:
-        gone = [back_end.release(pod_uid) for _, back_end in self._kernel.all()]
-        return all(gone)
 
     def _following(self, pod_uid: str) -> Followed:
         return self._followed.setdefault(pod_uid, Followed())
@@ -258,15 +217,3 @@ class Enforcer:
         enforced = sum(len(part.threads) for part in parts)
         self._metrics.tasks.labels(state="enforced").set(enforced)
         self._metrics.tasks.labels(state="waiting").set(sum(map(len, tasks)) - enforced)
-
-
-def _is_new(
-    followed: Followed,
-    cgroups: Mapping[str, Path],
-    ids: Mapping[str, str],
-    reserved: Sequence[Held],
-) -> bool:
-    """Whether a pod that is not due by time has a reason to be looked at."""
-    waits = not followed.settled and followed.seen is not None
-    changed = (ids, reserved) != (followed.ids, followed.reserved)
-    return waits or changed or cgroups.keys() != followed.cgroups

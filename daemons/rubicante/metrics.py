@@ -30,6 +30,12 @@ class EnforcementMetrics:
             registry=registry,
             buckets=_DELAYS,
         )
+        self.lag = Histogram(
+            "k40s_rubicante_enforcement_lag_seconds",
+            "Time from a pod's cgroup being seen to the first moment all its tasks are enforced",
+            registry=registry,
+            buckets=_DELAYS,
+        )
         self.failures = Counter(
             "k40s_rubicante_enforcement_failures",
             "Attempts to enforce that the kernel refused",

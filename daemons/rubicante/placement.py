@@ -54,6 +54,11 @@ class Kernel:
         for mechanism, back_end in self.all():
             back_end.know(tuple(h for h in book if h.reservation.mechanism is mechanism))
 
+    def release(self, pod_uid: str) -> bool:
+        """Whether no mechanism holds bandwidth for a pod any more, its threads sent home."""
+        gone = [back_end.release(pod_uid) for _, back_end in self.all()]
+        return all(gone)
+
     def find(
         self,
         entry: Entry,

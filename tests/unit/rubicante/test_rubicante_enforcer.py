@@ -259,3 +259,53 @@ def test_finds_a_thread_in_a_group_below_the_containers(world: World) -> None:
     world.look()
 
     assert world.system.threads[tid].cgroup == world.group()
+
+
+def test_the_lag_is_counted_once_from_the_pods_cgroup_to_the_last_of_its_tasks(
+    world: World,
+) -> None:
+    world.reserve(1, task("a"), task("b"))
+    world.look()
+    cgroup = world.container()
+    world.look()
+    world.system.spawn(cgroup, "a")
+    world.seconds += 0.01
+    world.look()
+    world.system.spawn(cgroup, "b")
+    world.seconds += 0.01
+
+    world.look()
+    world.look()
+
+    assert world.metric("k40s_rubicante_enforcement_lag_seconds_count") == 1
+    assert world.metric("k40s_rubicante_enforcement_lag_seconds_sum") == pytest.approx(0.02)
+
+
+def test_news_of_one_pod_leaves_settled_ones_alone(world: World) -> None:
+    world.reserve(1)
+    world.system.spawn(world.container(1, id_=1), "ctl")
+    world.look()
+    world.reserve(2)
+    newcomer = world.system.spawn(world.container(2, id_=2), "ctl")
+    child = world.system.fork(world.enforcer.threads(uid(1))["main", "ctl"], "ctl")
+
+    world.enforcer.hear()
+    world.enforcer.look()
+
+    assert world.system.threads[newcomer].policy == FIFO
+    assert world.system.threads[child].cgroup == world.group(1)
+    world.seconds += 1.1
+    world.enforcer.look()
+    assert world.system.threads[child].cgroup == world.container(1, id_=1)
+
+
+def test_a_changed_status_is_news(world: World) -> None:
+    world.reserve(1, task(), containers=("main", "side"))
+    program = world.system.spawn(world.container(id_=5), "ctl", inner_pid=1)
+    world.look()
+
+    world.pods.upsert(pod(1, node="edge-1", container_ids={"main": container_id(5)}))
+    world.enforcer.hear()
+    world.enforcer.look()
+
+    assert world.system.threads[program].policy == FIFO

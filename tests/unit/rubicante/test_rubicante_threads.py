@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from daemons.rubicante.kernel.pod_tree import PodTree
+from daemons.rubicante.kernel.pod_tree import TASKS_V2, PodTree
 from daemons.rubicante.kernel.threads import FIFO, Threads
 from k40s.errors import KernelError
 from tests.fakes.rubicante_kernel import CPU, FakeKernel
@@ -83,6 +83,8 @@ def test_finds_pods_of_either_cgroup_driver(
     system.make_groups(CPU / directory / "other")
 
     assert tree.pod(uid(1)) == CPU / directory
+    assert tree.pods() == {uid(1): CPU / directory}
+    assert tree.owner(f"/{directory}/{container}") == uid(1)
     assert tree.containers(CPU / directory) == {container_id(1): CPU / directory / container}
     assert tree.pod(uid(2)) is None
     assert tree.containers(CPU / "absent") == {}
@@ -107,3 +109,15 @@ def test_a_home_outside_the_nodes_tree_is_none(system: FakeKernel) -> None:
     assert tree.home("/node-a/kubepods/x") == CPU / "node-a/kubepods/x"
     assert tree.home("/node-b/kubepods/x") is None
     assert tree.home("/node-a/kubepods/gone") is None
+
+
+def test_lists_the_threads_of_cgroup_v2(system: FakeKernel) -> None:
+    tree = PodTree(system=system, cpu_root=CPU, cgroup_root="/", tasks=TASKS_V2)
+    system.files[CPU / "cgroup.threads"] = "7\n8\n"
+
+    assert tree.tids(CPU) == (7, 8)
+
+
+def test_a_path_without_a_pod_has_no_owner() -> None:
+    assert PodTree.owner("/kubepods/burstable/podx/" + container_id(1)) is None
+    assert PodTree.owner("/") is None
