@@ -15,6 +15,7 @@ import pytest
 from daemons.rubicante.daemon import Daemon
 from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.system import LinuxSystem
+from daemons.rubicante.mechanisms import DeadlineAccess
 from daemons.rubicante.settings import Settings
 from k40s.runtime.records import PodRecord
 from k40s.runtime.store import Store
@@ -216,12 +217,19 @@ def start_node(settings: Settings, groups: BudgetGroups, undo: ExitStack) -> Cal
     assert groups.names() == groups.numbers() == ()
     server = FakeApiServer()
 
-    def start(*present: PodRecord) -> Node:
+    def start(*present: PodRecord, deadline: DeadlineAccess | None = None) -> Node:
         for record in present:
             server.add(record)
         pods = FakePodSource(server)
         store = Store(settings.store)
-        daemon = Daemon(settings, system=LinuxSystem(), gateway=server, pods=pods, store=store)
+        daemon = Daemon(
+            settings,
+            system=LinuxSystem(),
+            gateway=server,
+            pods=pods,
+            store=store,
+            deadline=deadline,
+        )
         node = Node(daemon=daemon, server=server, pods=pods, store=store)
         undo.callback(node.stop)
         daemon.start()
