@@ -17,8 +17,8 @@ from fractions import Fraction
 from math import ceil
 
 from k40s.cpu.bandwidth import SCALE_BITS, fits_capacity
+from k40s.cpu.edf import demand_bound, utilization
 from k40s.cpu.figures import server_figures
-from k40s.cpu.headroom import FAIR_SERVER, ROOT_PERIOD, leaves_headroom
 from k40s.cpu.hierarchy import ServerFigures, TaskFigures
 from k40s.cpu.model import DeadlineOffer, Domain, Reservation
 from k40s.cpu.response import Interference
@@ -27,8 +27,6 @@ from k40s.units import NS_PER_US
 ENDLESS = 1 << 60
 MAX_STEPS = 2_000
 """Intervals looked at; a set that needs more is refused, so that none can occupy a daemon."""
-FAIR_SERVER_TASK: TaskFigures = (FAIR_SERVER, ROOT_PERIOD, FAIR_SERVER)
-"""The kernel's fair server, which comes when it has no laxity left."""
 
 
 def interference(reservations: Sequence[ServerFigures], tick: int, penalty: int) -> Interference:
@@ -84,10 +82,9 @@ def deadlines_hold(own: Sequence[TaskFigures], others: Sequence[TaskFigures], ti
     """
     if any(wcet > deadline for wcet, _period, deadline in (*own, *others)):
         return False
-    kept = list(own) if _fair_server_idles([*own, *others], tick) else [*own, FAIR_SERVER_TASK]
-    tasks = (*kept, *others)
+    tasks = (*own, *others)
     blocking = tick * len(others)
-    load = sum((Fraction(c, t) for c, t, _ in tasks), Fraction(0))
+    load = utilization(tasks)
     if load >= 1:
         return False
     beyond = sum((Fraction(c * (t - d), t) for c, t, d in tasks), Fraction(blocking + len(others)))
@@ -95,19 +92,11 @@ def deadlines_hold(own: Sequence[TaskFigures], others: Sequence[TaskFigures], ti
     for _ in range(MAX_STEPS):
         if interval is None:
             return True
-        demand = blocking + _whole_jobs(kept, interval) + _any_part(others, interval)
+        demand = blocking + demand_bound(own, interval) + _any_part(others, interval)
         if demand > interval:
             return False
         interval = _last_deadline_before(own, demand)
     return False
-
-
-def _whole_jobs(tasks: Sequence[TaskFigures], interval: int) -> int:
-    demand = 0
-    for wcet, period, deadline in tasks:
-        if interval >= deadline:
-            demand += ((interval - deadline) // period + 1) * wcet
-    return demand
 
 
 def _any_part(tasks: Sequence[TaskFigures], interval: int) -> int:
@@ -117,11 +106,6 @@ def _any_part(tasks: Sequence[TaskFigures], interval: int) -> int:
         periods, rest = divmod(interval, period)
         demand += periods * budget + min(budget, -(-rest * budget // deadline))
     return demand
-
-
-def _fair_server_idles(tasks: Sequence[TaskFigures], tick: int) -> bool:
-    servers = [(budget, period) for budget, period, _ in tasks]
-    return leaves_headroom((), 0, interference(servers, tick, 0))
 
 
 def _last_deadline_before(tasks: Sequence[TaskFigures], instant: int) -> int | None:
