@@ -82,7 +82,7 @@ class Guarded:
         """Run it; an exception, or an answer that breaks the rules, is ``cpu.test-failed``."""
         try:
             outcome = self._test(node, demand)
-        except Exception as error:  # a foreign test raises whatever it likes
+        except (Exception, SystemExit) as error:  # a foreign test raises whatever it likes
             log.exception("admission test raised", extra={"test": self._name})
             return _failed(f"{self._name} raised {type(error).__name__}: {error}")
         breach = _fault_of(outcome, node, demand)
@@ -95,8 +95,9 @@ class Guarded:
 def _fault_of(outcome: object, node: CpuNode, demand: PodDemand) -> str | None:
     """What is wrong with an answer, if anything; its type is only what the test says it is."""
     match outcome:
-        case Rejection(reason=Reason(), detail=str()):
-            return None
+        case Rejection(reason=Reason() as reason, detail=str()):
+            ours = reason.value.startswith("cpu.")
+            return None if ours else f"it refuses with {reason.value}, which is not about CPUs"
         case Admission(node=CpuNode(), granted=tuple()):
             return find_breach(node, demand, outcome)
         case _:

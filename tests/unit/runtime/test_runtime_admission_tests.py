@@ -10,8 +10,11 @@ import pytest
 
 from k40s.cpu.admission import admit
 from k40s.cpu.model import (
+    ANY_CORE,
     ContainerDemand,
     CpuNode,
+    DeadlineOffer,
+    Domain,
     Mechanism,
     PodDemand,
     Reservation,
@@ -120,14 +123,22 @@ def test_what_is_no_answer_is_a_refusal(answer: object) -> None:
     assert outcome.reason is Reason.CPU_TEST_FAILED
 
 
-def test_an_exception_is_a_refusal_that_says_what_happened() -> None:
+def test_a_refusal_for_what_is_not_the_tests_business_is_overruled() -> None:
+    outcome = answering(Rejection(reason=Reason.POD_ELSEWHERE))(HELD, demand())
+
+    assert isinstance(outcome, Rejection)
+    assert outcome.reason is Reason.CPU_TEST_FAILED
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, RecursionError])
+def test_an_exception_is_a_refusal_that_says_what_happened(error: type[BaseException]) -> None:
     def fail(_node: CpuNode, _demand: PodDemand) -> Admission:
-        raise ZeroDivisionError("period 0")
+        raise error("period 0")
 
     outcome = Guarded("t", fail)(HELD, demand())
 
     assert outcome == Rejection(
-        reason=Reason.CPU_TEST_FAILED, detail="t raised ZeroDivisionError: period 0"
+        reason=Reason.CPU_TEST_FAILED, detail=f"t raised {error.__name__}: period 0"
     )
 
 
@@ -191,6 +202,43 @@ def test_the_node_itself_does_not_change() -> None:
     wider = replace(NODE, core_capacity=Fraction(1), reservations=(OLD, NEW))
 
     assert "offers something else" in verdict(wider, NEW)
+
+
+def by_deadline(wanted: PodDemand, *, core: int = 1, budget_ms: int = 30) -> Reservation:
+    return replace(
+        grant(wanted, budget_ms=budget_ms), core=core, mechanism=Mechanism.DEADLINE, priorities=()
+    )
+
+
+def offering(domain: Domain, cpus: int = 1) -> CpuNode:
+    offer = DeadlineOffer(tick=Nanoseconds(0), capacity=Fraction(9, 10), domain=domain, cpus=cpus)
+    return replace(NODE, deadline=offer)
+
+
+def on(node: CpuNode, before: Reservation, new: Reservation) -> str:
+    """Why a reservation beside another one is overruled on that node; empty where it stands."""
+    answer = Admission(node=node.holding((before, new)), granted=(new,))
+    outcome = answering(answer)(node.holding((before,)), demand())
+    return outcome.detail if isinstance(outcome, Rejection) else ""
+
+
+def test_an_exclusive_core_belongs_to_one_pod() -> None:
+    node, old = offering(Domain.EXCLUSIVE), by_deadline(demand("old"))
+
+    assert on(node, old, by_deadline(demand(), core=2)) == ""
+    assert "belongs to another pod" in on(node, old, by_deadline(demand()))
+    assert on(offering(Domain.PARTITIONED), old, by_deadline(demand())) == ""
+
+
+def test_threads_migrate_in_a_shared_domain_alone_and_within_all_its_cpus() -> None:
+    old = by_deadline(demand("old"), core=ANY_CORE, budget_ms=90)
+    node = offering(Domain.SHARED, cpus=2)
+
+    assert on(node, old, by_deadline(demand(), core=ANY_CORE, budget_ms=90)) == ""
+    assert "use 181/100 of 9/5" in on(node, old, by_deadline(demand(), core=ANY_CORE, budget_ms=91))
+    assert "core -1 is not one" in on(
+        offering(Domain.PARTITIONED), OLD, by_deadline(demand(), core=ANY_CORE)
+    )
 
 
 def test_a_task_gets_the_core_that_it_asks_for() -> None:
