@@ -33,7 +33,7 @@ from k40s.cpu.model import ANY_CORE, Mechanism, Reservation, Server, Task
 from k40s.criticality import Criticality
 from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.rubicante_world import container_id, uid
-from tests.kernel.conftest import CPU, Hog
+from tests.kernel.conftest import CPU, Hog, eventually
 
 CPUSETS = Path("/sys/fs/cgroup/cpuset")
 PROC = Path("/proc")
@@ -161,12 +161,26 @@ def start_machine(
     return Machine(back_end, support, threads, partitions, kubepods)
 
 
-def core_partitions(prefix: str, memory: Path) -> CorePartitions:
-    """Cpusets alone, without a back end."""
-    return CorePartitions(
+def put_back(memory: Path) -> None:
+    """As a process does that starts without the operator's leave, after another one crashed."""
+    partitions = CorePartitions(
         system=_SYSTEM,
         root=CPUSETS,
-        prefix=prefix,
+        prefix=PREFIX,
         remembered=Remembered(system=_SYSTEM, proc=PROC, file=memory),
         park=LinuxPark(ATTRIBUTES),
     )
+    eventually(partitions.put_back)
+
+
+@contextmanager
+def balance_kept() -> Iterator[None]:
+    """Whatever happens inside, load balancing is as before, and no cpuset of ours is left."""
+    balance = CPUSETS / "cpuset.sched_load_balance"
+    before = balance.read_text()
+    try:
+        yield
+        assert balance.read_text() == before
+        assert not [path for path in CPUSETS.iterdir() if path.name.startswith(PREFIX)]
+    finally:
+        balance.write_text(before)

@@ -6,7 +6,7 @@ Load balancing of the whole machine is off meanwhile, and is put back.
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,9 @@ from tests.kernel.deadline_scene import (
     Machine,
     alone,
     attr,
-    core_partitions,
+    balance_kept,
     held,
+    put_back,
     start_machine,
 )
 from tests.kernel.scene import make_container, policy
@@ -33,16 +34,12 @@ pytestmark = pytest.mark.skipif(
     reason="needs root and the cpuset controller of cgroup v1",
 )
 StartHog = Callable[..., Hog]
-BALANCE = CPUSETS / "cpuset.sched_load_balance"
 
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    with alone():
-        before = BALANCE.read_text()
+    with alone(), balance_kept():
         yield
-        assert BALANCE.read_text() == before
-        assert not [path for path in CPUSETS.iterdir() if path.name.startswith(PREFIX)]
 
 
 @pytest.fixture
@@ -62,10 +59,15 @@ def partitions(machine: Machine) -> CorePartitions:
     return machine.partitions
 
 
-def put_back(memory: Path) -> None:
-    """As a process does that starts without the operator's leave, after another one crashed."""
-    partitions = core_partitions(PREFIX, memory)
-    eventually(partitions.put_back)
+@contextmanager
+def confined_to(core: int) -> Iterator[None]:
+    """What is started inside begins on that core."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, mine)
 
 
 def cpuset(tid: int) -> str:
@@ -85,10 +87,9 @@ def test_a_core_takes_nine_tenths_and_no_more(
     partitions: CorePartitions, start_hog: StartHog
 ) -> None:
     answers = []
-    hogs = [start_hog("idle") for _ in range(4)]
+    with confined_to(CORE):
+        hogs = [start_hog("idle") for _ in range(4)]
     for hog, share in zip(hogs, (3000, 3000, 3000, 100), strict=True):
-        os.sched_setaffinity(hog.tid, {CORE})
-        eventually(lambda hog=hog: _has_run_there(hog))
         partitions.take_in(CORE, hog.tid)
         partitions.keep()
         try:
@@ -131,12 +132,8 @@ def test_a_thread_is_held_on_its_core_and_comes_home(
 def test_a_sleeping_thread_is_taken_when_it_has_run_on_its_new_core(
     machine: Machine, start_hog: StartHog, container: Path
 ) -> None:
-    mine = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {0})
-    try:
+    with confined_to(0):
         hog = start_hog("late", "ctl", cgroup=container)
-    finally:
-        os.sched_setaffinity(0, mine)
     reservation = held(30, 100, core=CORE)
     machine.back_end.know([reservation])
 
@@ -191,11 +188,3 @@ def test_threads_of_pods_that_the_book_does_not_know_are_put_out(
         (f"thread {hog.tid}", True, "")
     ]
     assert (cpuset(hog.tid), policy(hog.tid)) == ("/", os.SCHED_OTHER)
-
-
-def _has_run_there(hog: Hog) -> bool:
-    """A sleeping process runs when it is asked for something; here its affinity moved it."""
-    stat = Path(f"/proc/{hog.tid}/stat").read_text().rpartition(")")[2].split()
-    if int(stat[36]) != CORE:
-        os.kill(hog.tid, 18)
-    return int(stat[36]) == CORE
