@@ -52,6 +52,7 @@ class ClassicReport:
     """``strength`` says whether a no is a proof (exact) or may be too careful (sufficient).
 
     ``facts`` are further figures, each with its name; ``detail`` says why the answer is no.
+    ``by_deadline`` tells that tasks are ordered by EDF, whose tests give no response times.
     """
 
     test: Analysis
@@ -63,6 +64,7 @@ class ClassicReport:
     facts: tuple[tuple[str, str], ...] = ()
     detail: str = ""
     information: tuple[Information, ...] = ()
+    by_deadline: bool = False
 
 
 def utilization(tasks: Sequence[PlainTask]) -> Fraction:

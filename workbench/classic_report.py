@@ -16,7 +16,7 @@ def format_report(report: ClassicReport) -> str:
         f"test {report.test}: {report.model}\n{report.source}; {report.strength}",
         format_table(
             ("task", "priority", "wcet", "period", "deadline", "response", "of deadline"),
-            [_row(result) for result in report.tasks],
+            [_row(result, by_deadline=report.by_deadline) for result in report.tasks],
         ),
         "\n".join(f"{name}: {value}" for name, value in report.facts),
     ]
@@ -58,15 +58,16 @@ def _no(strength: str) -> str:
     return "not schedulable" if strength == "exact" else "not shown to be schedulable"
 
 
-def _row(result: TaskResult) -> tuple[str, ...]:
+def _row(result: TaskResult, *, by_deadline: bool) -> tuple[str, ...]:
     task = result.task
+    response = or_dash(result.response)
     return (
         task.name,
-        str(task.priority),
+        "-" if by_deadline else str(task.priority),
         format_duration(task.wcet),
         format_duration(task.period),
         format_duration(task.deadline),
-        or_dash(result.response),
+        "in time" if by_deadline and result.holds else response,
         "-" if result.response is None else as_percent(result.response, task.deadline),
     )
 

@@ -32,6 +32,7 @@ def judge_edf(given: PlainSet) -> ClassicReport:
         tasks=tuple(TaskResult(task=task, response=None, holds=holds) for task in given.tasks),
         facts=(("utilization", as_share(utilization(given.tasks))),),
         detail="" if holds else _why_not(given, blocking),
+        by_deadline=True,
     )
 
 

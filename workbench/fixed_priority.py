@@ -137,6 +137,7 @@ def _edf_on(supply: Supply, given: PlainSet, server: PlainServer) -> ClassicRepo
         tasks=tuple(TaskResult(task=task, response=None, holds=holds) for task in given.tasks),
         facts=_supply_facts(given, server, supply),
         detail="" if holds else "some interval can have more demand than the resource supplies",
+        by_deadline=True,
     )
 
 

@@ -15,6 +15,7 @@ DEFAULT_NODE = CpuNode(
     core_capacity=Fraction(9, 10),
     platform="",
     platform_factor=Fraction(1),
+    shared_groups=True,
 )
 """One core at HZ = 250, rt-cgroups of the usual capacities, no SCHED_DEADLINE."""
 DEFAULT_OFFER = DeadlineOffer(

@@ -22,8 +22,8 @@ def as_share(value: Fraction) -> str:
 
 
 def as_percent(part: int, whole: int) -> str:
-    """A quotient in per cent, rounded up so that 100 % means no slack at all."""
-    return f"{-(-100 * part // whole)} %"
+    """A quotient in per cent with one decimal, rounded up: what is below 100.0 % has slack."""
+    return f"{-(-1000 * part // whole) / 10:.1f} %"
 
 
 def or_dash(value: int | None) -> str:

@@ -81,7 +81,7 @@ def test_a_report_is_a_table_of_servers_tasks_and_cores() -> None:
         "arm/control  0     rt-cgroup  0      10ms    100ms   0.100  10ms\n"
         "\n"
         "task               core  priority  wcet    period  deadline  response  of deadline\n"
-        "arm/control/servo  0     98        9.88ms  100ms   80ms      10ms      13 %\n"
+        "arm/control/servo  0     98        9.88ms  100ms   80ms      10ms      12.5 %\n"
         "\n"
         "core  utilization  capacity\n"
         "0     0.100        0.900\n"

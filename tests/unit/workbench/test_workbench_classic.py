@@ -259,7 +259,7 @@ def test_a_report_names_its_source_and_what_a_no_means() -> None:
         "Joseph & Pandya 1986; Audsley et al. 1993; exact\n"
         "\n"
         "task  priority  wcet  period  deadline  response  of deadline\n"
-        "t1    2         3ms   4ms     4ms       3ms       75 %\n"
+        "t1    2         3ms   4ms     4ms       3ms       75.0 %\n"
         "t2    1         2ms   5ms     5ms       -         -\n"
         "\n"
         "utilization: 1.150\n"
