@@ -14,13 +14,20 @@ from daemons.rubicante.book import Book, BookStore
 from daemons.rubicante.enforcer import Enforcer
 from daemons.rubicante.feedback import Feedback
 from daemons.rubicante.keeper import EnforcementLoop, Keeper
+from daemons.rubicante.kernel.strangers import Strangers
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.usage import KernelUsage
 from daemons.rubicante.kernel.watch import DirectoryWatch
 from daemons.rubicante.mechanisms import DeadlineAccess, Mechanisms, bare_node
-from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics, FeedbackMetrics
+from daemons.rubicante.metrics import (
+    BookMetrics,
+    EnforcementMetrics,
+    FeedbackMetrics,
+    ReconciliationMetrics,
+)
 from daemons.rubicante.notices import EventWriter, Notices
 from daemons.rubicante.pods import NodePods, PodSource
+from daemons.rubicante.reconciler import Reconciler
 from daemons.rubicante.reservations import Reservations
 from daemons.rubicante.settings import Settings
 from daemons.rubicante.state import NodeState
@@ -125,12 +132,26 @@ class Daemon:
             tick=self.capability.tick,
             clock=clock,
         )
+        self.reconciler = Reconciler(
+            book=self.book,
+            pods=self.pods.records,
+            threads=self.enforcer.threads,
+            strays=lambda: self.keeper.strays,
+            foreign=self.mechanisms.foreign,
+            strangers=Strangers(
+                system=system, proc=settings.proc_path, cores=frozenset(settings.cpus)
+            ),
+            notices=self.notices,
+            metrics=ReconciliationMetrics(self.registry),
+            clock=clock,
+        )
         self.state = NodeState(
             book=self.book,
             capability=self.capability,
             endpoint=settings.endpoint,
             lease=settings.lease,
             threads=self.enforcer.threads,
+            warnings=self.reconciler.warnings,
             test=settings.admission_test,
         )
         self.informer = Informer(
@@ -183,7 +204,7 @@ class Daemon:
         loops = {"keep": (_KEEP, self.keeper.keep), "publish": (_PUBLISH, self.keeper.publish)}
         if not self.capability.problems:
             loops["enforce"] = (_LOOK, self.loop.tick)
-            loops["feedback"] = (_FEEDBACK, self.feedback.look)
+            loops["feedback"] = (_FEEDBACK, self._look_at_tasks)
             loops["notices"] = (_FEEDBACK, self.notices.send)
         loops["beat"] = (_KEEP, self.keeper.beat)
         for name, (period, tick) in loops.items():
@@ -201,6 +222,11 @@ class Daemon:
     def healthy(self) -> str | None:
         """Why the process should be restarted, if it should."""
         return None if self.capability.problems else self.loop.trouble()
+
+    def _look_at_tasks(self) -> None:
+        self.feedback.look()
+        if self.reservations.is_open:
+            self.reconciler.look()
 
     def _run(self, name: str, period: Nanoseconds, tick: Callable[[], None]) -> None:
         def loop() -> None:

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from daemons.rubicante.book import Book
 from daemons.rubicante.enforcer import Enforcer
@@ -14,6 +15,9 @@ from daemons.rubicante.state import NodeState, describe_node
 from k40s.cpu.model import CpuNode
 from k40s.errors import InvalidAnnotationError, UnavailableError
 from k40s.runtime.publisher import NodeWriter, Publisher
+
+if TYPE_CHECKING:
+    from daemons.rubicante.kernel.mechanism import Stray
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +103,7 @@ class Keeper:
         self._beat_due = clock()
         self._pause_end = clock()
         self._refused: dict[str, float] = {}
+        self.strays: tuple[Stray, ...] = ()
 
     def keep(self) -> None:
         """Open the book once node and pods are known; then expire, adopt and sweep."""
@@ -112,18 +117,18 @@ class Keeper:
             return
         self._metrics.unreserved.set(unreserved)
         if not self._reservations.is_open:
-            orphans = self._enforcer.sweep()
+            self.strays = self._enforcer.sweep()
             self._reservations.open()
             log.info(
                 "reconciled",
                 extra={
                     "reservations": len(self._book.entries()),
                     "unreserved": unreserved,
-                    "orphans": len(orphans),
+                    "orphans": len(self.strays),
                 },
             )
         else:
-            self._enforcer.sweep()
+            self.strays = self._enforcer.sweep()
 
     def _adopt(self) -> int:
         """Reserve for pods that the book lost; how many of them hold nothing even so."""

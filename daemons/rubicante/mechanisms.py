@@ -110,6 +110,10 @@ class Mechanisms:
             packing=settings.packing,
         )
 
+    def foreign(self) -> Mapping[str, Fraction]:
+        """Real-time bandwidth of groups that are not ours, by name, as ``node`` last saw it."""
+        return self._foreign
+
     def close(self) -> None:
         """End what this process keeps open; what is enforced stays enforced."""
         for back_end in self.kernel.back_ends.values():

@@ -124,3 +124,15 @@ class FeedbackMetrics:
             "Events that were not written: too many, or their pod is gone",
             registry=registry,
         )
+
+
+class ReconciliationMetrics:
+    """Where book, pods and kernel differ."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.differences = Gauge(
+            "k40s_rubicante_differences",
+            "Differences between book, pods and kernel, by kind",
+            ["kind"],
+            registry=registry,
+        )

@@ -1,6 +1,6 @@
 """What the node shows of its CPUs: the published state, and the full one of ``GET /v1/state``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from daemons.rubicante.book import Book
@@ -26,8 +26,8 @@ from k40s.units import Nanoseconds, format_duration
 class NodeState:
     """Writes both.
 
-    ``threads`` tells the TID of each (container, task) that is enforced, ``test`` is the name of
-    the schedulability test that admission runs.
+    ``threads`` tells the TID of each (container, task) that is enforced, ``warnings`` what is
+    worth knowing at present, ``test`` is the name of the schedulability test that admission runs.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class NodeState:
         endpoint: str,
         lease: Nanoseconds,
         threads: Callable[[str], Mapping[tuple[str, str], int]],
+        warnings: Callable[[], Sequence[str]] = tuple,
         test: str = ADMISSION_TEST,
     ) -> None:
         self._book = book
@@ -46,6 +47,7 @@ class NodeState:
         self._lease = lease
         self._threads = threads
         self._test = test
+        self._warnings = warnings
 
     def cpu_state(self) -> CpuState:
         """The state at this moment.
@@ -86,7 +88,7 @@ class NodeState:
                 "test": state.test,
                 "mechanism": state.mechanism,
                 "problems": list(self._capability.problems),
-                "warnings": list(self._capability.warnings),
+                "warnings": list(dict.fromkeys((*self._capability.warnings, *self._warnings()))),
                 "tick": format_duration(node.tick),
                 "platform": node.platform,
                 "platform_factor": str(node.platform_factor),

@@ -8,8 +8,14 @@ from prometheus_client import CollectorRegistry
 from daemons.malacoda.metrics import MonitorMetrics, ReportMetrics
 from daemons.malacoda.sampler import SOURCES
 from daemons.rubicante.conditions import Trouble
-from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics, FeedbackMetrics
+from daemons.rubicante.metrics import (
+    BookMetrics,
+    EnforcementMetrics,
+    FeedbackMetrics,
+    ReconciliationMetrics,
+)
 from daemons.rubicante.notices import Notice
+from daemons.rubicante.reconciler import Difference
 from k40s import annotations
 from k40s.annotations import (
     CRITICALITY_KEY,
@@ -83,7 +89,8 @@ def test_malacodas_metrics_are_listed() -> None:
 
 def test_rubicantes_metrics_are_listed_with_their_labels() -> None:
     registry = CollectorRegistry()
-    made = [BookMetrics(registry), EnforcementMetrics(registry), FeedbackMetrics(registry)]
+    for metrics in (BookMetrics, EnforcementMetrics, FeedbackMetrics, ReconciliationMetrics):
+        metrics(registry)
     exported = {
         family.name + ("_total" if family.type == "counter" else ""): family.type
         for family in registry.collect()
@@ -94,6 +101,5 @@ def test_rubicantes_metrics_are_listed_with_their_labels() -> None:
         if (match := re.match(r"`(k40s_rubicante_\w+)", row[0]))
     }
 
-    assert len(made) == 3
     assert listed == exported
-    assert all(f"`{value}`" in text("metrics.md") for value in (*Notice, *Trouble))
+    assert all(f"`{value}`" in text("metrics.md") for value in (*Notice, *Trouble, *Difference))
