@@ -79,7 +79,7 @@ class RtCgroups:
                 return False
         return (
             self._threads.pin(tid, frozenset({reservation.core}))
-            and (inside or self._take_in(group, tid))
+            and (inside or self._take_in(held, tid))
             and self._threads.set_policy(tid, FIFO, reservation.priorities[position])
         )
 
@@ -211,8 +211,10 @@ class RtCgroups:
             self._inside[group] = self._groups.members(group)
         return self._inside[group]
 
-    def _take_in(self, group: Group, tid: int) -> bool:
-        self._inside.clear()
+    def _take_in(self, held: Held, tid: int) -> bool:
+        group = _group(held)
+        self._inside[group] = (*self._members(group), tid)
+        self._pods[tid] = held.name.pod_uid
         return self._groups.take_in(group, tid)
 
     def _make_ordinary(self, tid: int) -> bool:
