@@ -1,25 +1,33 @@
-"""CPU time of an admission, and of one response-time analysis beside an independent package.
+"""CPU time of an admission, of a least budget, and of one analysis beside an independent package.
 
     python -m bench.cpu_admission [--nodes 60]
 
 Nodes are random and partly filled, pods have one to three tasks with periods of 20 ms to 1 s; the
-tick is 4 ms. Process CPU time, so that a busy machine disturbs less; the best of three rounds.
+tick is 4 ms. "own" is rt-cgroups with a group for each reservation, "shared" with groups that cores
+share, "both" with SCHED_DEADLINE besides. The least budget is that of one server, three tasks, to
+the microsecond, on each of eight cores with up to four servers above. Process CPU time, so that a
+busy machine disturbs less; the best of three rounds.
 """
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from functools import partial
+from itertools import product
 from random import Random
-from statistics import mean
+from statistics import mean, median, quantiles
 from time import process_time
 
 from response_time_analysis import fp, model
 
 from k40s.cpu.admission import admit
+from k40s.cpu.budget import least_budget
 from k40s.cpu.hierarchy import TaskFigures
-from k40s.cpu.model import CpuNode, PodDemand
+from k40s.cpu.model import CpuNode, DeadlineOffer, Domain, PodDemand
 from k40s.cpu.outcome import Admission
 from k40s.cpu.response import response_time
+from k40s.cpu.servers import deferrable, largest_budget
 from tests.oracles.pods import empty_node, random_pod
 
 Analysis = Callable[[tuple[TaskFigures, ...]], list[int | None]]
@@ -38,11 +46,21 @@ def best_of(work: Callable[[], object]) -> float:
     return min(times)
 
 
-def random_nodes(count: int, cores: int) -> list[CpuNode]:
+def empty(kind: str, cores: int) -> CpuNode:
+    node = empty_node(TICK_MS, cores)
+    if kind != "own":
+        node = replace(node, shared_groups=True, node_capacity=Fraction(95, 100))
+    if kind == "both":
+        offer = DeadlineOffer(tick=node.tick, capacity=Fraction(9, 10), domain=Domain.PARTITIONED)
+        node = replace(node, deadline=offer)
+    return node
+
+
+def random_nodes(count: int, kind: str, cores: int) -> list[CpuNode]:
     nodes = []
     for seed in range(count):
         chance = Random(seed)  # noqa: S311  # a benchmark repeats itself
-        node = empty_node(TICK_MS, cores)
+        node = empty(kind, cores)
         for number in range(chance.randrange(3 * cores + 1)):
             outcome = admit(node, random_pod(chance, f"p{number}"))
             node = outcome.node if isinstance(outcome, Admission) else node
@@ -50,11 +68,39 @@ def random_nodes(count: int, cores: int) -> list[CpuNode]:
     return nodes
 
 
-def admissions(nodes: list[CpuNode], pods: list[PodDemand]) -> tuple[float, float]:
-    """Microseconds per admission, share of pods admitted."""
-    taken = [isinstance(admit(node, pod), Admission) for pod in pods for node in nodes]
-    seconds = best_of(lambda: [admit(node, pod) for pod in pods for node in nodes])
-    return seconds / len(taken) * 1e6, mean(taken)
+def admissions(nodes: list[CpuNode], pods: list[PodDemand]) -> tuple[float, float, float]:
+    """Median and 99th percentile in milliseconds, share of pods admitted."""
+    times = []
+    taken = []
+    for pod in pods:
+        for node in nodes:
+            taken.append(isinstance(admit(node, pod), Admission))
+            times.append(best_of(partial(admit, node, pod)) * 1e3)
+    return median(times), quantiles(times, n=100)[-1], mean(taken)
+
+
+def least_budgets() -> float:
+    """Milliseconds for eight cores."""
+    chance = Random(8)  # noqa: S311  # the same
+    cores = []
+    while len(cores) < 8:
+        above = tuple(
+            deferrable(chance.randrange(1_000, 6_000), chance.randrange(50_000, 200_000))
+            for _ in range(chance.randrange(5))
+        )
+        tasks = tuple(
+            (period // chance.randrange(20, 60), period, period)
+            for period in sorted(chance.randrange(100_000, 1_000_000) for _ in range(3))
+        )
+        period = tasks[0][1] // 2
+        high = largest_budget(period, above, TICK_MS * 1_000)
+        cores.append((tasks, (1, high), period, above))
+
+    def work() -> None:
+        for tasks, among, period, above in cores:
+            assert least_budget(tasks, among, period, above, TICK_MS * 1_000) is not None
+
+    return best_of(work) * 1e3
 
 
 def task_sets(count: int, size: int) -> list[tuple[TaskFigures, ...]]:
@@ -104,12 +150,14 @@ def main() -> None:
     count = parser.parse_args().nodes
     chance = Random(9_000)  # noqa: S311  # the same
     pods = [random_pod(chance, "new") for _ in range(5)]
-    print("cores  reservations/node  admitted  us/admission")
-    for cores in (1, 2, 4, 8):
-        nodes = random_nodes(count, cores)
+    print("kind    cores  reservations/node  admitted  p50 ms  p99 ms")
+    for kind, cores in product(("own", "shared", "both"), (1, 8, 64)):
+        nodes = random_nodes(max(2, count // cores), kind, cores)
         held = mean(len(node.reservations) for node in nodes)
-        microseconds, admitted = admissions(nodes, pods)
-        print(f"{cores:5}  {held:17.1f}  {admitted:8.2f}  {microseconds:12.0f}")
+        middle, late, admitted = admissions(nodes, pods)
+        print(f"{kind:6}  {cores:5}  {held:17.1f}  {admitted:8.2f}  {middle:6.2f}  {late:6.2f}")
+    print()
+    print(f"least budgets on 8 cores: {least_budgets():.2f} ms")
     print()
     print("tasks  us/set  response-time-analysis us/set  ratio")
     for size in (4, 8, 16):
