@@ -3,7 +3,7 @@
 A group that other cores use already costs nothing of the node's bandwidth, but its (Q, P) was made
 for somebody else. Both kinds are compared by what they cost the core, and a new one by its share
 of the node besides. New budgets are not rounded up for the sake of sharing: that was tried, and
-gains nothing (docs/adr/0009-shared-budget-groups.md). Integers in microseconds.
+gains nothing (docs/adr/0010-packing-shared-groups.md). Integers in microseconds.
 """
 
 from collections.abc import Iterator

@@ -44,7 +44,7 @@ def cost(server: ServerFigures, shortest: int, tick: int) -> int:
     Bandwidth with the overhead o of a switch and a timer is not all: a server of long period sends
     long bursts to those below, compared with the ``shortest`` period T of the container, and one
     of short period bears no bursts from above and few ticks. The weights are measured
-    (docs/adr/0008-which-mechanism.md).
+    (docs/adr/0009-which-mechanism.md).
     """
     budget, period = server
     bandwidth = ((budget + _overhead(tick)) << SCALE_BITS) // period
