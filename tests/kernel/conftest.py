@@ -166,6 +166,10 @@ def groups(prefix: str, undo: ExitStack) -> BudgetGroups:
 
 @pytest.fixture
 def kubepods(prefix: str, undo: ExitStack) -> Path:
+    return make_kubepods(prefix, undo)
+
+
+def make_kubepods(prefix: str, undo: ExitStack) -> Path:
     """A made-up tree as kubelet makes it, in two of the real hierarchies."""
     roots = [hierarchy / f"{prefix}-node" for hierarchy in (CPU, OTHER)]
 

@@ -15,6 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+CPU = Path("/sys/fs/cgroup/cpu")
+OTHER = Path("/sys/fs/cgroup/freezer")
+
 _PR_SET_PDEATHSIG = 1
 _KILL = 9
 _LOCK_ALL = 3
@@ -26,8 +29,8 @@ def main() -> None:
     libc.prctl(_PR_SET_PDEATHSIG, _KILL)
     libc.mlockall(_LOCK_ALL)
     gc.disable()
-    if cgroup:
-        Path(cgroup, "cgroup.procs").write_text(str(os.getpid()))
+    for path in (Path(cgroup), OTHER / Path(cgroup).relative_to(CPU)):
+        (path / "cgroup.procs").write_text(str(os.getpid()))
     Path("/proc/self/comm").write_text(name)
     tell(str(os.getpid()))
     for line in sys.stdin:
