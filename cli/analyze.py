@@ -78,4 +78,7 @@ def _node(node: str | None, state: str | None, kubeconfig: str) -> NodeState | N
         raise InvalidInputError(
             source="--kubeconfig", path="$", found=kubeconfig, expected="a kubeconfig file"
         )
-    return asking.fetch_node(node, kubeconfig=str(path))
+    # The Kubernetes client takes longer to import than all the rest, and most questions need none.
+    from workbench.cluster import fetch_node  # noqa: PLC0415
+
+    return fetch_node(node, kubeconfig=str(path))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from k40s.errors import InvalidInputError
 from k40s.runtime.admission_tests import AdmissionTestError, load_admission_test
-from k40s.runtime.kube import connect
 from workbench import admission_json, admission_text, classic_report, fit_report
 from workbench.admitting import BUILT_IN, AdmissionReport, AdmissionTest, admit_in_order
 from workbench.bounds import ServerBound
@@ -15,7 +14,7 @@ from workbench.document import read_documents
 from workbench.fitting import Answer, FitReport, find_fit
 from workbench.judging import judge
 from workbench.manifests import is_manifest, read_manifest_pods
-from workbench.node_state import NodeState, node_state
+from workbench.node_state import NodeState
 from workbench.plain_set import PlainSet
 from workbench.problem import PodSet, problem_of
 from workbench.server_curves import curves_of_server, tightest
@@ -56,18 +55,6 @@ def read_question(text: str, *, source: str, node: NodeState | None) -> Question
             found="tasks" if isinstance(problem, PlainSet) else "a node",
         )
     return Question(problem=problem, node=node)
-
-
-def fetch_node(name: str, *, kubeconfig: str) -> NodeState:
-    """A node's published state from the API server. ``UnavailableError``, ``InvalidInputError``."""
-    found = connect(kubeconfig=kubeconfig).get_node(name)
-    if found is None:
-        raise InvalidInputError(
-            source="--node", path="$", found=name, expected="the name of a node of the cluster"
-        )
-    return node_state(
-        found.name, labels=found.labels, annotations=found.annotations, source=f"node {name}"
-    )
 
 
 def answer(question: Question, test: str | None) -> Report:
