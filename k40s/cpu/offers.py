@@ -27,7 +27,7 @@ def mechanisms_for(
 ) -> tuple[Mechanism, ...]:
     """The mechanisms to try for a container, in order.
 
-    Ticks cost a server of SCHED_FIFO threads most where periods are short (docs/adr/0009-which-mechanism.md).
+    Ticks cost servers most where periods are short (docs/adr/0009-which-mechanism.md).
     """
     shortest = min(task.period for task in container.tasks)
     first = Mechanism.DEADLINE if shortest < SHORT_PERIODS * node.tick else Mechanism.RT_CGROUP
