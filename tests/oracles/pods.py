@@ -134,7 +134,7 @@ def random_job(chance: Random, uid: str, cores: int) -> PodDemand:
         pod_uid=uid,
         criticality=chance.choice((Criticality.LOW, Criticality.HI)),
         containers=tuple(containers),
-        mechanism=chance.choice((None, None, None, *Mechanism)),
+        mechanism=chance.choice((None, None, *Mechanism)),
     )
 
 
