@@ -20,6 +20,7 @@ def draw(picture: SupplyPicture, path: Path) -> None:
         highest = max(curve.points[-1][1] for curve in picture.demands)
         for curve, colour in zip(picture.demands, colours(len(picture.demands)), strict=True):
             _demand(axes, curve, colour, (unit, scale))
+        _deadlines(axes, picture, scale)
         axes.set_xlim(0, end / scale)
         # Room for the names of deadlines, which hang from the top.
         room = 1.5 if picture.demands[0].deadline is not None else 1.1
@@ -67,17 +68,21 @@ def _demand(axes: Axes, curve: DemandCurve, colour: str, axis: tuple[str, int]) 
             markeredgecolor="white",
             zorder=5,
         )
-    if curve.deadline is not None:
-        late = curve.response is None
-        axes.axvline(
-            curve.deadline / scale,
-            color=ALARM if late else colour,
-            linewidth=1.0,
-            linestyle=":",
-        )
+
+
+def _deadlines(axes: Axes, picture: SupplyPicture, scale: int) -> None:
+    """A line at each deadline, with the names of all tasks that have it."""
+    named: dict[int, list[str]] = {}
+    for curve in picture.demands:
+        if curve.deadline is not None:
+            named.setdefault(curve.deadline, []).append(curve.label)
+    late = {curve.deadline for curve in picture.demands if curve.response is None}
+    for deadline, names in named.items():
+        colour = ALARM if deadline in late else QUIET
+        axes.axvline(deadline / scale, color=colour, linewidth=1.1, linestyle=":")
         axes.annotate(
-            f"deadline of {curve.label}",
-            xy=(curve.deadline / scale, 1),
+            f"deadline of {', '.join(names)}",
+            xy=(deadline / scale, 1),
             xycoords=("data", "axes fraction"),
             xytext=(-3, -4),
             textcoords="offset points",
