@@ -11,6 +11,7 @@ what it made. The bar: at most 70 MB, and no growth.
 
 import argparse
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--rate", type=float, default=2.0, help="rounds per second")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with ExitStack() as undo:
         churn = Churn(undo)
         churn.run(options.minutes * 60, options.rate)
