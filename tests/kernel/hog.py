@@ -9,9 +9,11 @@ its parent, or when told. Roles:
 - ``nobody``: the same, without any privilege
 - ``late``: the thread waits for a line on stdin before it takes its name
 - ``fork``: each line on stdin forks a child, which sleeps
+- ``escape``: the main thread, without any privilege, tries what each line on stdin says
 """
 
 import ctypes
+import errno
 import os
 import sys
 import threading
@@ -21,6 +23,8 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _KILL = 9
 _NOBODY = 65534
+_FIFO = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+_OTHER = os.SCHED_OTHER | os.SCHED_RESET_ON_FORK
 CPU = Path("/sys/fs/cgroup/cpu")
 OTHER = Path("/sys/fs/cgroup/freezer")
 """A container runtime puts a container's processes into all hierarchies; here it is two."""
@@ -31,8 +35,8 @@ def main() -> None:
     end = time.monotonic() + float(seconds)
     if cgroup:
         enter(Path(cgroup))
-    if role == "nobody":
-        role = "thread"
+    if role in ("nobody", "escape"):
+        role = "thread" if role == "nobody" else role
         os.setgroups([])
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
@@ -43,6 +47,10 @@ def main() -> None:
         name_thread(names[0])
         print(os.getpid(), flush=True)
         fork_when_told(end)
+    elif role == "escape":
+        name_thread(names[0])
+        print(os.getpid(), flush=True)
+        escape(end)
     else:
         if names:
             name_thread(names[0])
@@ -79,15 +87,38 @@ def start_thread(end: float, name: str, *, late: bool) -> None:
 
 
 def fork_when_told(end: float) -> None:
-    children = []
+    children, parent = [], os.getpid()
     while time.monotonic() < end and sys.stdin.readline():
         child = os.fork()
         if child == 0:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _KILL)
+            if os.getppid() != parent:  # which died before it could take the child with it
+                os._exit(0)
             time.sleep(max(0, end - time.monotonic()))
             os._exit(0)
         children.append(child)
         print(child, flush=True)
+
+
+def escape(end: float) -> None:
+    """Try to get more than was given; answers "done", or the name of the error."""
+    priority = os.sched_getparam(0).sched_priority
+    ways = {
+        "raise": lambda: os.sched_setscheduler(0, _FIFO, os.sched_param(priority + 1)),
+        "lower": lambda: os.sched_setscheduler(0, _FIFO, os.sched_param(1)),
+        "inherit": lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)),
+        "leave": lambda: os.sched_setscheduler(0, _OTHER, os.sched_param(0)),
+        "narrow": lambda: os.sched_setaffinity(0, {0}),
+        "wander": lambda: os.sched_setaffinity(0, range(os.cpu_count() or 1)),
+    }
+    while time.monotonic() < end and (line := sys.stdin.readline()):
+        priority = os.sched_getparam(0).sched_priority
+        try:
+            ways[line.strip()]()
+        except OSError as error:
+            print(errno.errorcode[error.errno or 0], flush=True)
+        else:
+            print("done", flush=True)
 
 
 def name_thread(name: str) -> None:

@@ -97,3 +97,17 @@ def test_a_deadline_threads_child_is_an_ordinary_one(
 
     assert policy(child) == os.SCHED_OTHER
     assert is_deadline(hog.pid)
+
+
+def test_a_program_without_privilege_can_only_give_its_reservation_up_for_a_moment(
+    start_node: StartNode, kubepods: Path, start_hog: StartHog
+) -> None:
+    node = start_node(deadline=ACCESS)
+    reserve_deadline(node)
+    hog = start_hog("escape", "ctl", cgroup=make_container(kubepods))
+    eventually(lambda: is_deadline(hog.pid))
+
+    answers = {way: hog.tell(way) for way in ("raise", "narrow", "leave")}
+
+    assert answers == {"raise": "EPERM", "narrow": "EBUSY", "leave": "done"}
+    eventually(lambda: is_deadline(hog.pid))

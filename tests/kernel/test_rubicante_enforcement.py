@@ -105,6 +105,29 @@ def test_a_forked_child_is_ordinary_and_goes_home(
     assert os.sched_getaffinity(child) == os.sched_getaffinity(0)
 
 
+def test_a_program_without_privilege_can_give_up_what_it_has_but_get_no_more(
+    start_node: StartNode, kubepods: Path, groups: BudgetGroups, start_hog: StartHog
+) -> None:
+    node = start_node()
+    reserve(node)
+    hog = start_hog("escape", "ctl", cgroup=make_container(kubepods))
+    eventually(lambda: is_enforced(groups, hog.pid))
+    granted = os.sched_getparam(hog.pid).sched_priority
+
+    answers = {way: hog.tell(way) for way in ("raise", "inherit", "lower", "wander", "leave")}
+
+    assert answers == {
+        "raise": "EPERM",
+        "inherit": "EPERM",
+        "lower": "done",
+        "wander": "done",
+        "leave": "done",
+    }
+    eventually(lambda: is_enforced(groups, hog.pid))
+    eventually(lambda: os.sched_getaffinity(hog.pid) == {CORE})
+    eventually(lambda: os.sched_getparam(hog.pid).sched_priority == granted)
+
+
 def test_deleting_the_pod_gives_back_every_microsecond(
     start_node: StartNode, kubepods: Path, groups: BudgetGroups, start_hog: StartHog
 ) -> None:
