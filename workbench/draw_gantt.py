@@ -106,7 +106,7 @@ def _draw_lane(axes: Axes, lane: Lane, lines: list[_Line], view: _Window) -> Non
         )
         if not row.burner:
             _job_marks(axes, lane, line, view)
-    for name in {line.row.server for line in lines} - {WHOLE_CORE}:
+    for name in dict.fromkeys(line.row.server for line in lines if line.row.server != WHOLE_CORE):
         _server_marks(axes, lane, [line for line in lines if line.row.server == name], view)
     names = [full_name(line.row.server, line.row.task) for line in lines]
     axes.set_yticks([line.height for line in lines], names)
