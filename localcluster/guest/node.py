@@ -169,7 +169,9 @@ class GuestNode:
             for path in sorted((self._directory / own).rglob("*")):
                 if path.is_file():
                     target = seen / path.relative_to(self._directory / own)
-                    files[str(target).lstrip("/")] = (path.read_bytes(), 0o600)
+                    # Keys are root's alone; k40s's settings are read by processes of any user.
+                    mode = 0o600 if seen == ETC else 0o644
+                    files[str(target).lstrip("/")] = (path.read_bytes(), mode)
         return node_archive(files)
 
 
