@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from k40s.allocation import core_name
 from k40s.cpu.model import CpuNode, PodDemand
 from k40s.cpu.outcome import Admission, Rejection
 from k40s.criticality import Criticality
@@ -87,9 +88,9 @@ class BookMetrics:
         return observed
 
     def show(self, node: CpuNode) -> None:
-        """Set the utilization of every core."""
-        for core in node.cores:
-            self.utilization.labels(core=str(core)).set(float(node.utilization(core)))
+        """Set the utilization of every core, and of the root domain that they share, if any."""
+        for core, used in node.utilizations().items():
+            self.utilization.labels(core=str(core_name(core))).set(float(used))
 
 
 class FeedbackMetrics:

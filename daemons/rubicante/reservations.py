@@ -8,6 +8,7 @@ from daemons.rubicante.book import Book, Reserved
 from daemons.rubicante.entry import Entry, Phase
 from daemons.rubicante.metrics import BookMetrics
 from daemons.rubicante.pods import PodSource
+from k40s.allocation import core_name
 from k40s.annotations import ALLOCATION_KEY, read_workload
 from k40s.cpu.model import Reservation
 from k40s.cpu.outcome import Admission, Rejection
@@ -199,7 +200,8 @@ class Reservations:
 def _brief(reservation: Reservation) -> str:
     budget = format_duration(reservation.server.budget)
     period = format_duration(reservation.server.period)
-    return f"{reservation.container}: {budget} in {period} on core {reservation.core}"
+    core = core_name(reservation.core)
+    return f"{reservation.container}: {budget} in {period} on core {core}"
 
 
 def _granted(outcome: Reserved | Admission | Rejection) -> tuple[Reservation, ...]:

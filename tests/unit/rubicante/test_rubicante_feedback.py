@@ -1,19 +1,22 @@
 """Overruns and throttling, from the kernel's figures to metric and event."""
 
 import errno
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from daemons.rubicante.feedback import Feedback
 from daemons.rubicante.kernel.usage import KernelUsage, parse_throttled
-from daemons.rubicante.metrics import FeedbackMetrics
+from daemons.rubicante.metrics import BookMetrics, FeedbackMetrics
 from daemons.rubicante.notices import Notices
-from k40s.cpu.model import ANY_CORE
+from k40s.cpu.model import ANY_CORE, DeadlineOffer, Domain
 from k40s.criticality import Criticality
 from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.rubicante_kernel import PROC
-from tests.fakes.rubicante_world import PREFIX, World, task, uid
+from tests.fakes.rubicante_world import PREFIX, World, node, task, uid
 
 DEBUG = Path("/debug")
 STEAL = "cpu  1 1 1 1 1 1 1 30 0 0\ncpu0 1 1 1 1 1 1 1 10 0 0\ncpu1 1 1 1 1 1 1 1 20 0 0\n"
@@ -183,3 +186,18 @@ def test_what_cannot_be_read_is_no_error() -> None:
     world.system.refuse["read"] = [PermissionError(errno.EACCES, "no")] * 3
 
     assert (usage.cpu_time(1), usage.stolen(0), usage.throttled()) == (None, 0, None)
+
+
+def test_the_utilization_of_a_shared_root_domain_has_a_name_of_its_own() -> None:
+    registry = CollectorRegistry()
+    offer = DeadlineOffer(
+        tick=Nanoseconds(0), capacity=Fraction(9, 10), domain=Domain.SHARED, cpus=2
+    )
+
+    BookMetrics(registry).show(replace(node(), deadline=offer))
+
+    shown = [
+        registry.get_sample_value("k40s_rubicante_core_utilization", {"core": core})
+        for core in ("1", "any", "-1")
+    ]
+    assert shown == [0, 0, None]
