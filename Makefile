@@ -12,7 +12,7 @@ PACKAGES := buildah ca-certificates catatonit conntrack containerd containernetw
             runc skopeo socat stress-ng
 
 BENCHES := cpu_admission extender_calls rubicante_enforce malacoda_sampler malacoda_stress \
-           scheduler_throughput
+           scheduler_throughput isolation kernel_soundness
 
 .PHONY: help
 help: ## Show this help

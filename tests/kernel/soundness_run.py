@@ -53,6 +53,7 @@ _WORKER = Path(__file__).with_name("worker.py")
 _PERIODS = (40, 50, 80, 100, 160, 200, 250)
 _CAPACITY = Fraction(85, 100)
 _TRIES = 3
+_DISTURBING = 2 * NS_PER_MS
 
 
 class Kind(Enum):
@@ -93,7 +94,7 @@ class Job:
 
 def random_node(chance: Random, kind: Kind) -> CpuNode:
     """A core with two to four pods that admission has taken, one task or two each."""
-    node = _empty(kind)
+    node = empty_node(kind)
     for number in range(1, 5):
         outcome = admit(node, _pod(chance, kind, number))
         if isinstance(outcome, Admission):
@@ -105,7 +106,8 @@ def random_node(chance: Random, kind: Kind) -> CpuNode:
     return node
 
 
-def _empty(kind: Kind) -> CpuNode:
+def empty_node(kind: Kind) -> CpuNode:
+    """A node that offers what a kind needs, on CPU 1 or both."""
     shared = kind is Kind.SHARED
     return CpuNode(
         cores=(0, CORE) if shared else (CORE,),
@@ -154,13 +156,14 @@ def _pod(chance: Random, kind: Kind, number: int) -> PodDemand:
 class StealLog:
     """The hypervisor's steal of the CPUs in question, sampled while it is open.
 
-    ``rivals`` are real-time groups of other programs that had threads meanwhile: what happens
+    ``rivals`` are real-time groups of other programs whose threads ran meanwhile: what happens
     beside them says nothing.
     """
 
     def __init__(self, cpus: Sequence[int], prefix: str) -> None:
         self.rivals: set[str] = set()
         self._prefix = prefix
+        self._ran: dict[tuple[str, str], int] = {}
         self._names = {f"cpu{cpu}" for cpu in cpus}
         self._times: list[int] = []
         self._steal: list[float] = []
@@ -198,12 +201,16 @@ class StealLog:
                 self._steal.append(stolen * STEAL_UNIT)
 
     def _look_for_rivals(self) -> None:
+        """Threads in others' real-time groups that have run for a while since they were seen."""
         for path in CPU.glob("*/cpu.rt_runtime_us"):
+            group = path.parent
             with suppress(OSError):
-                group = path.parent
-                is_ours = group.name.startswith(self._prefix)
-                if not is_ours and int(path.read_text()) and (group / "tasks").read_text():
-                    self.rivals.add(group.name)
+                if group.name.startswith(self._prefix) or not int(path.read_text()):
+                    continue
+                for tid in (group / "tasks").read_text().split():
+                    ran = int((PROC / tid / "schedstat").read_text().split()[0])
+                    if ran - self._ran.setdefault((group.name, tid), ran) > _DISTURBING:
+                        self.rivals.add(group.name)
 
 
 class Worker:

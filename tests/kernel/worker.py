@@ -56,7 +56,7 @@ def obey(
     clock, used = time.monotonic_ns, time.thread_time_ns
     jobs = []
     release = start + chance.randrange(period)
-    while release < end:
+    while release < end and clock() < end:
         while (left := release - clock()) > 0:
             time.sleep(left / 1e9)
         began = used()
