@@ -116,7 +116,7 @@ def random_job(chance: Random, uid: str, cores: int) -> PodDemand:
     containers = []
     for number in range(chance.choice((1, 1, 2))):
         drawn = []
-        heaviest = chance.choice((80, 150, 300))
+        heaviest = chance.choice((30, 60, 150, 300))
         for index in range(chance.choice((1, 1, 2, 3, 4))):
             period = chance.choice((5, 8, 10, 12, *PERIODS)) * NS_PER_MS
             wcet = period * chance.randrange(10, heaviest) // 1_000_000 * 1_000

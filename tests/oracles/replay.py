@@ -76,13 +76,26 @@ class Replay:
             (ANY_CORE, m.server, m.task) for domain in self.domains for m in domain.misses
         ]
 
+    def exceeding(self, bounds: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
+        """Tasks of servers present, rogues left out, that took longer than these bounds.
+
+        By names of server and task, in microseconds.
+        """
+        return [
+            (name, task.name)
+            for core in self.cores.values()
+            for name, server in core.servers.items()
+            for task in _judged_tasks(server)
+            if server.judged and core.longest.get((name, task.name), 0) > bounds[name, task.name]
+        ]
+
     def follow(self, node: CpuNode) -> None:
         """Make the cores hold what the node holds: some go, some grow, then some come.
 
         All bands move at one instant, which keeps their order. Servers grow from the lowest band
         upwards, each when all jobs of before are due.
         """
-        held = {_name(r): r for r in node.reservations}
+        held = {name_of(r): r for r in node.reservations}
         self._drop(held)
         patience = self._patience()
         self._grow(node, patience)
@@ -111,7 +124,7 @@ class Replay:
 
     def _grow(self, node: CpuNode, patience: int) -> None:
         for number, core in self.cores.items():
-            bands = {_name(r): r for r in node.on_core(number)}
+            bands = {name_of(r): r for r in node.on_core(number)}
             for name in reversed([name for name in bands if name in core.servers]):
                 budget, _ = server_figures(bands[name].server)
                 if budget != core.servers[name].budget:
@@ -168,7 +181,7 @@ class Replay:
             gaps=gaps,
         )
         return SimThread(
-            name=_name(reservation),
+            name=name_of(reservation),
             budget=budget,
             deadline=deadline,
             period=period,
@@ -214,7 +227,7 @@ class Replay:
         hog = self._hog(reservation, start, budget, period)
         rogue = hog is not None and hog.priority > max(reservation.priorities)
         return SimServer(
-            name=_name(reservation),
+            name=name_of(reservation),
             budget=budget,
             period=period,
             refill=refill,
@@ -243,7 +256,8 @@ class Replay:
         )
 
 
-def _name(reservation: Reservation) -> str:
+def name_of(reservation: Reservation) -> str:
+    """The name of a reservation's server or thread in the simulation."""
     container, tasks = reservation.key
     return f"{reservation.pod_uid}/{container}/{','.join(tasks)}"
 
