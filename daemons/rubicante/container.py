@@ -48,7 +48,8 @@ class Followed:
     ``appeared`` is when the pod's cgroup came, None before, after all of its tasks were enforced
     once, and for a pod that was there before this process.
     ``ids`` and ``reserved`` are what the last look went by, ``settled`` what it came to.
-    SCHED_DEADLINE threads of the pod may have run until ``dropped``. ``failure`` is why the pod
+    A pod that is ``leaving`` has been looked at as such. SCHED_DEADLINE threads of the pod may
+    have run until ``dropped``. ``failure`` is why the pod
     could not be released, since ``failed``.
     """
 
@@ -60,6 +61,7 @@ class Followed:
     absent: bool = False
     appeared: float | None = None
     due: float = 0.0
+    leaving: bool = False
     dropped: float | None = None
     parts: dict[GroupName, Part] = field(default_factory=dict)
     failure: str = ""

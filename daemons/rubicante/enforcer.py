@@ -184,14 +184,17 @@ class Enforcer:
 
     def _end(self, pod_uid: str) -> None:
         followed = self._following(pod_uid)
-        if followed.due <= self._clock() and not self.release(pod_uid):
+        if followed.leaving and followed.due > self._clock():
+            return
+        followed.leaving = True
+        if not self.release(pod_uid):
             followed.due = self._clock() + (self._departures.lag(pod_uid, followed) or SLOW_RESCAN)
 
     def _look_at(self, entry: Entry, permits: Permits, pod: Path | None) -> None:
         followed, now = self._following(entry.pod.uid), self._clock()
         if pod is not None and followed.absent:
             followed.appeared = now
-        followed.absent = pod is None
+        followed.absent, followed.leaving = pod is None, False
         if followed.due > now and not self._news:
             return
         ids, reserved = self._statuses.container_ids(entry.pod.uid), held_by(entry)

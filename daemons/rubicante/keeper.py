@@ -42,12 +42,13 @@ class EnforcementLoop:
 
     def tick(self) -> None:
         """One look, then wait for the next reason to look."""
+        delay = self._enforcer.look()
+        self.looked = self._clock()
         if self._clock() >= self._follow_due:
             self._follow_due = self._clock() + _FOLLOW_SECONDS
             if self._watch.follow(self._enforcer.watched()):
-                self._enforcer.hear()
-        delay = self._enforcer.look()
-        self.looked = self._clock()
+                self._enforcer.hear()  # of what appeared before the watch did
+                return
         if self._watch.wait(delay):
             self._follow_due = self._clock()
             self._enforcer.hear()

@@ -309,3 +309,15 @@ def test_a_changed_status_is_news(world: World) -> None:
     world.enforcer.look()
 
     assert world.system.threads[program].policy == FIFO
+
+
+def test_a_pod_that_is_gone_is_let_go_with_the_next_look(world: World) -> None:
+    world.reserve(1)
+    world.system.spawn(world.container(1, id_=1), "ctl")
+    world.look()
+
+    world.pods.delete(uid(1))
+    world.enforcer.hear()
+    world.enforcer.look()
+
+    assert world.book.entries() == ()
