@@ -29,6 +29,7 @@ from tests.fakes.rubicante_world import uid
 from tests.kernel.conftest import CORE, CPU, make_kubepods
 from tests.kernel.deadline_scene import PREFIX, alone, balance_kept, put_back
 from tests.kernel.soundness_run import (
+    LEAD,
     MARGIN,
     STEAL_UNIT,
     Kind,
@@ -161,7 +162,7 @@ def _measure(workers: Mapping[str, Worker], factor: int, seconds: float) -> Poin
 
 
 def _run(workers: Mapping[str, Worker], factor: int, seconds: float) -> tuple[Point, set[str]]:
-    start = time.monotonic_ns() + 50 * NS_PER_MS
+    start = time.monotonic_ns() + LEAD
     end = start + round(seconds * NS_PER_S)
     plans = {
         _VICTIM.name: ("obey", _VICTIM.wcet - MARGIN),

@@ -53,7 +53,7 @@ _WORKER = Path(__file__).with_name("worker.py")
 _PERIODS = (40, 50, 80, 100, 160, 200, 250)
 _CAPACITY = Fraction(85, 100)
 _TRIES = 3
-_LEAD = 600 * NS_PER_MS
+LEAD = 600 * NS_PER_MS
 """A worker has read its plan, and what that took of its budget is back, before the first job."""
 _DISTURBING = 2 * NS_PER_MS
 
@@ -344,7 +344,7 @@ def _act(
     chance = Random(seed)
     with ExitStack() as undo:
         workers = stage.hold(node, undo)
-        start = time.monotonic_ns() + _LEAD
+        start = time.monotonic_ns() + LEAD
         end = start + round(seconds * NS_PER_S)
         with StealLog(node.cores, PREFIX) as steal:
             for (held, task), worker in workers.items():
