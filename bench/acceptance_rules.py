@@ -31,7 +31,7 @@ from k40s.cpu.outcome import Admission
 from k40s.cpu.response import Interference, response_time
 from k40s.cpu.servers import deferrable, largest_budget, server_response
 from k40s.cpu.supply import Supply, periodic_resource, response_on
-from k40s.cpu.synthesis import PERIOD_DIVISORS, SHORTEST_PERIOD
+from k40s.cpu.synthesis import PERIOD_DIVISORS, SHORTEST_PERIOD, cost
 from k40s.criticality import Criticality
 from k40s.simulation.core import CoreSimulation, SimServer, SimTask
 from k40s.units import NS_PER_US, Nanoseconds
@@ -102,11 +102,12 @@ def by_servers(
     *,
     budgeting: Sequence[Budgeting],
     divisors: Sequence[int],
-    burst: int = 0,
+    burst: int | None = None,
 ) -> bool:
     """Deferrable servers, each with the cheapest of the budgets that the tests and periods give.
 
-    Cost is bandwidth, and ``burst`` times Q/T, T being the container's shortest period.
+    Cost is admission's own, or else bandwidth and ``burst`` times Q/T, T being the container's
+    shortest period.
     """
     servers: list[ServerFigures] = []
     for tasks in sorted(map(figures, containers), key=shortest):
@@ -119,8 +120,7 @@ def by_servers(
         ]
         if not found:
             return False
-        least = shortest(tasks)
-        servers.append(min(found, key=lambda s: _cost(s) + Fraction(burst * s[0], least)))
+        servers.append(min(found, key=_costs(shortest(tasks), tick, burst)))
     return fits_capacity(servers, CAPACITY) and leaves_headroom(servers, tick)
 
 
@@ -215,6 +215,12 @@ def _periods(tasks: Tasks, divisors: Sequence[int]) -> Iterator[int]:
 
 def _cost(server: ServerFigures) -> Fraction:
     return Fraction(server[0] + SERVER_OVERHEAD, server[1])
+
+
+def _costs(least: int, tick: int, burst: int | None) -> Callable[[ServerFigures], Fraction]:
+    if burst is None:
+        return lambda server: Fraction(cost(server, least, tick))
+    return lambda server: _cost(server) + Fraction(burst * server[0], least)
 
 
 def _periodic_budget(tasks: Tasks, period: int, tick: int) -> int | None:
