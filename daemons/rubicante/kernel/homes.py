@@ -29,9 +29,9 @@ class Homes:
         self._origins: dict[int, _Origin] = {}
 
     def note(self, thread: Thread, *, pod_uid: str, cgroup: Path) -> None:
-        """A thread that is about to be enforced for the first time; a repeat changes nothing."""
+        """A thread that is about to be enforced for a pod; a repeat changes nothing."""
         known = self._origins.get(thread.tid)
-        if known is None or known.started != thread.started:
+        if known is None or (known.started, known.pod_uid) != (thread.started, pod_uid):
             self._origins[thread.tid] = _Origin(
                 started=thread.started,
                 pod_uid=pod_uid,

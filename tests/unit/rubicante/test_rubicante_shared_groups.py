@@ -291,3 +291,22 @@ def test_what_stays_missing_is_told(
     world.look()
 
     assert [(c.trouble, c.tasks) for c in world.enforcer.conditions()] == expected
+
+
+def test_a_process_that_becomes_another_pods_is_that_pods() -> None:
+    world = World(admit=HandMade(grant(1), grant(2)))
+    world.reserve(1)
+    tid = world.system.spawn(world.container(1, id_=1), "ctl")
+    world.look()
+    world.pods.delete(uid(1))
+    world.look()
+    world.reserve(2)
+    cgroup = world.container(2, id_=2)
+    world.system.write(cgroup / "tasks", str(tid))
+    world.look()
+
+    world.pods.delete(uid(2))
+    world.look()
+
+    assert world.system.threads[tid].cgroup == cgroup
+    assert shared() not in world.system.groups
