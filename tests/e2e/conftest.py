@@ -17,13 +17,15 @@ from localcluster.progress import Progress
 from localcluster.settings import ClusterSettings
 from tests.conftest import SKIP_CLUSTER
 
+_OWN_CLUSTERS = ("test_local_cluster", "test_guest")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The local cluster's own tests first: they need its CPUs before the session's cluster does.
+    """Tests with clusters of their own first: they need the CPUs before the session's cluster does.
 
     A test's timeout is about the test: bringing clusters up has bounds of its own.
     """
-    items.sort(key=lambda item: not Path(item.path).name.startswith("test_local_cluster"))
+    items.sort(key=lambda item: not Path(item.path).name.startswith(_OWN_CLUSTERS))
     here = Path(__file__).parent
     for item in (item for item in items if here in item.path.parents):
         for marker in list(item.iter_markers("timeout"))[:1]:
