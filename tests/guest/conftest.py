@@ -18,6 +18,13 @@ BOOT_SECONDS = 120
 PROBE_SECONDS = 60
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test waits for the guest, which has bounds of its own."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture(scope="session")
 def kernel(progress: Progress) -> GuestKernel:
     """Debian's kernel for virtual machines: cgroup v2, no real-time groups."""

@@ -4,8 +4,6 @@ import pytest
 
 from localcluster.guest.kernels import REMOTE_PARTITIONS, GuestKernel
 
-pytestmark = pytest.mark.timeout(400)
-
 
 @pytest.fixture
 def remote(kernel: GuestKernel) -> None:
