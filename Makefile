@@ -11,8 +11,9 @@ PACKAGES := buildah ca-certificates catatonit conntrack containerd containernetw
             e2fsprogs ethtool iproute2 iptables mmdebstrap nftables procps qemu-system-x86 rt-app \
             runc skopeo socat stress-ng
 
-BENCHES := cpu_admission extender_calls rubicante_enforce malacoda_sampler malacoda_stress \
-           scheduler_throughput isolation kernel_soundness
+BENCHES := cpu_admission acceptance mechanisms shared_groups soundness extender_calls extender_asking \
+           rubicante_enforce rubicante_burst rubicante_fuzz rubicante_footprint isolation \
+           kernel_soundness malacoda_sampler malacoda_stress scheduler_throughput
 
 .PHONY: help
 help: ## Show this help

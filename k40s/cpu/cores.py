@@ -83,10 +83,9 @@ class NodeLoad:
         return self._groups
 
     def on(self, core: int) -> CoreLoad:
-        """What is on a core. Bands are ranked afresh; equals keep the order in force."""
+        """What is on a core, its bands in the order in force."""
         node = self.node
-        mine = self._ranked(core)
-        positions = [position for _, _, _, position in mine]
+        positions = self._by_urgency(core)
         servers = tuple(self._figures[position] for position in positions)
         deadline = self.deadline_servers(core)
         tick = tick_figure(node)
@@ -100,7 +99,7 @@ class NodeLoad:
             core_room=room_above((*servers, *deadline), node.core_capacity),
             node_room=self._node_room,
             positions=tuple(positions),
-            bands=tuple(band for _, _, band, _ in mine),
+            bands=tuple(Band.of_reservation(node.reservations[p]) for p in positions),
             servers=servers,
             growable=tuple(group is None or group in changing for group in used),
             elsewhere=(
@@ -130,10 +129,9 @@ class NodeLoad:
         positions = (*self._bands.get(core, ()), *self._deadline.get(core, ()))
         return sum(share_below(*self._figures[position]) for position in positions)
 
-    def _ranked(self, core: int) -> list[tuple[tuple[int, int], int, Band, int]]:
-        mine = []
-        for position in self._bands.get(core, ()):
-            held = self.node.reservations[position]
-            band = Band.of_reservation(held)
-            mine.append((band.rank, -max(held.priorities), band, position))
-        return sorted(mine, key=lambda entry: (entry[0], entry[1], entry[3]))
+    def _by_urgency(self, core: int) -> list[int]:
+        held = self.node.reservations
+        return sorted(
+            self._bands.get(core, ()),
+            key=lambda position: (-max(held[position].priorities), position),
+        )

@@ -1,6 +1,6 @@
 """One more container on a core: its band, its server, and what becomes of the bands below it."""
 
-from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from k40s.cpu.bands import Band
@@ -16,6 +16,9 @@ from k40s.cpu.response import Interference
 from k40s.cpu.servers import deferrable, largest_budget, server_response
 from k40s.cpu.synthesis import room_is_missing
 from k40s.reasons import Reason
+
+MOST_DISTANT = 4
+"""How many bands a newcomer may be away from the place of its rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,41 @@ class Placement:
 def place(load: CoreLoad, newcomer: Band) -> Placement | Rejection:
     """Find the newcomer's band and the cheapest server that leaves everyone below schedulable.
 
-    Servers above are untouched. Servers below keep their period and may grow, in order. Among
-    equal ranks those that are there rank above.
+    The band's place is by rank, and by criticality alone where its rank finds none. Servers above
+    are untouched. Servers below keep their period and may grow, in order. Among equal ranks those
+    that are there rank above.
     """
     refusal = _refuse_at_once(load, newcomer)
     if refusal is not None:
         return refusal
-    position = bisect_right(load.bands, newcomer.rank, key=lambda band: band.rank)
+    outcomes = []
+    for position in _positions(load.bands, newcomer):
+        outcome = _place_at(load, newcomer, position)
+        if isinstance(outcome, Placement):
+            return outcome
+        outcomes.append(outcome)
+    return outcomes[0]
+
+
+def _positions(bands: Sequence[Band], newcomer: Band) -> Iterator[int]:
+    """Where the newcomer may go: first by rank, then elsewhere in its criticality, nearest first.
+
+    HI stays above LOW wherever that is so.
+    """
+    criticality = newcomer.rank[0]
+    first = max((at + 1 for at, band in enumerate(bands) if band.rank[0] < criticality), default=0)
+    last = first
+    while last < len(bands) and bands[last].rank[0] == criticality:
+        last += 1
+    ranked = next((at for at in range(first, last) if bands[at].rank > newcomer.rank), last)
+    yield ranked
+    for distance in range(1, MOST_DISTANT + 1):
+        for position in (ranked + distance, ranked - distance):
+            if first <= position <= last:
+                yield position
+
+
+def _place_at(load: CoreLoad, newcomer: Band, position: int) -> Placement | Rejection:
     above = (*load.deadline, *(deferrable(*server) for server in load.servers[:position]))
     outcome: Rejection | None = None
     for choice in choices_by_cost(load, newcomer.tasks, above):
