@@ -39,8 +39,8 @@ def interference(reservations: Sequence[ServerFigures], tick: int, penalty: int)
     if not reservations:
         return ()
     found = tuple((budget, period, 2 * (period - budget)) for budget, period in reservations)
-    rest = len(found) * (2 * tick - penalty) - penalty
-    return (*found, (rest, ENDLESS, 0)) if rest > 0 else found
+    uncovered = len(found) * (2 * tick - penalty)
+    return (*found, (max(0, uncovered - penalty), ENDLESS, 0)) if uncovered > 0 else found
 
 
 def domain_holds(reservations: Sequence[Reservation], offer: DeadlineOffer) -> bool:
@@ -76,9 +76,10 @@ def reservation_figures(held: Reservation) -> TaskFigures:
 def deadlines_hold(own: Sequence[TaskFigures], others: Sequence[TaskFigures], tick: int) -> bool:
     """Whether ``own`` threads meet their deadlines under EDF on one core, whatever others do.
 
-    Processor demand (Baruah, Mok & Rosier, RTSS 1990) at the deadlines of ``own``, visited
-    downwards as in QPA (Zhang & Burns, IEEE TC 2009). Sufficient; exact for ``own`` alone, except
-    that a full core (U = 1) counts as too much.
+    Processor demand (Baruah, Mok & Rosier, RTSS 1990) at all deadlines from the first of ``own``
+    on, visited downwards as in QPA (Zhang & Burns, IEEE TC 2009): those of ``others`` as well,
+    because before them their demand may grow faster than time. Sufficient; exact for ``own``
+    alone, except that a full core (U = 1) counts as too much.
     """
     if any(wcet > deadline for wcet, _period, deadline in (*own, *others)):
         return False
@@ -88,14 +89,15 @@ def deadlines_hold(own: Sequence[TaskFigures], others: Sequence[TaskFigures], ti
     if load >= 1:
         return False
     beyond = sum((Fraction(c * (t - d), t) for c, t, d in tasks), Fraction(blocking + len(others)))
-    interval = _last_deadline_before(own, ceil(beyond / (1 - load)) + 1)
+    first = min((deadline for _wcet, _period, deadline in own), default=ENDLESS)
+    interval = _last_deadline_before(tasks, ceil(beyond / (1 - load)) + 1)
     for _ in range(MAX_STEPS):
-        if interval is None:
+        if interval is None or interval < first:
             return True
         demand = blocking + demand_bound(own, interval) + _any_part(others, interval)
         if demand > interval:
             return False
-        interval = _last_deadline_before(own, demand)
+        interval = _last_deadline_before(tasks, demand)
     return False
 
 

@@ -27,7 +27,9 @@ def offer(domain: Domain = Domain.PARTITIONED, cpus: int = 1, tick: float = 4) -
 
 
 def test_what_deadline_takes_is_two_budgets_and_two_overruns_more_than_its_share() -> None:
-    assert interference([(1_000, 10_000)], 4_000, 4_000) == ((1_000, 10_000, 18_000),)
+    alone = interference([(1_000, 10_000)], 4_000, 4_000)
+    assert alone[0] == (1_000, 10_000, 18_000)
+    assert sum(extra for extra, _period, _jitter in alone[1:]) + len(alone) * 4_000 == 8_000
     two = interference([(1_000, 10_000), (2_000, 20_000)], 4_000, 4_000)
     assert two[2][0] == 4_000
     exact = interference([(1_000, 10_000)], 4_000, 0)
@@ -55,6 +57,22 @@ def test_another_pod_may_overrun_once_by_a_tick() -> None:
     assert deadlines_hold([(6_000, 10_000, 10_000)], [], 4_000)
     assert deadlines_hold([(5_000, 10_000, 10_000)], [(1_000, 100_000, 100_000)], 4_000 - 101)
     assert not deadlines_hold([(5_000, 10_000, 10_000)], [(1_000, 100_000, 100_000)], 4_901)
+
+
+def test_one_thread_alone_may_overrun_by_two_ticks_in_a_row() -> None:
+    # From just after a tick a thread of (500, 1000) runs for 4000, gets the budgets of the periods
+    # that it ran through at once, runs for 4000 more, sleeps until 9000 and runs until 12000.
+    taken = interference([(500, 1_000)], 4_000, 4_000)
+
+    assert sum(-(-(12_000 + j) // t) * c + 4_000 for c, t, j in taken) >= 11_000
+
+
+def test_others_with_short_deadlines_may_demand_more_than_time_passes() -> None:
+    # The deadline at 17000 holds. But 3000 later the others, released then, want 4000 more.
+    own = [(3_000, 17_000, 17_000)]
+    others = [(4_700, 14_000, 6_000), (5_600, 14_000, 14_000)]
+
+    assert not deadlines_hold(own, others, 0)
 
 
 def test_a_thread_of_another_pod_may_wake_with_a_part_of_its_budget() -> None:
