@@ -33,7 +33,7 @@ def main() -> None:
     print(f"seed {seed}, {sets} sets of each kind, {seconds:g} s for each pod of a set")
     columns = ("sets", "jobs", "late", "missed", "unexplained", "worst/bound", "stolen, s")
     print(f"{'':24}" + "".join(f"{name:>13}" for name in columns))
-    for kind in (Kind if len(sys.argv) < 5 else [Kind[sys.argv[4]]]):
+    for kind in Kind if len(sys.argv) < 5 else [Kind[sys.argv[4]]]:
         jobs, stolen = _run(kind, sets, seconds, seed)
         _show(kind, sets, jobs, stolen)
 
