@@ -51,9 +51,12 @@ class BandwidthWatch:
         self._threads = threads
         self._proc = proc
         self._debug = debug
-        self._domains = (
-            [frozenset(cores)] if domain is Domain.SHARED else [frozenset({c}) for c in cores]
-        )
+        self._domains = {
+            Domain.SHARED: [frozenset(cores)],
+            Domain.PARTITIONED: [frozenset({core}) for core in cores],
+            # A core that no pod has for itself lies in the domain of all others.
+            Domain.EXCLUSIVE: [],
+        }[domain]
         self._rebuild = rebuild
         self._clock = clock
         self._due = 0.0

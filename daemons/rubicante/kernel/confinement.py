@@ -181,18 +181,20 @@ class CpusetCores(_Borderless):
         return tuple(tid for core in self._partitions.cores() for tid in self.inside(core))
 
     def repair(self) -> None:
-        """Switch balancing off in cpusets that have appeared."""
+        """Switch balancing off in cpusets that have appeared, and forget threads that died."""
+        self._former = {t: f for t, f in self._former.items() if self._former_home(t)}
         self._partitions.keep()
 
     def _start(self, core: int) -> Parked:
         return self._park({core}, enter=lambda tid: self._partitions.take_in(core, tid))
 
     def _home(self, tid: int) -> str | None:
+        return self._former_home(tid) or self._threads.kubepods_path(tid)
+
+    def _former_home(self, tid: int) -> str:
         started, former = self._former.get(tid, (0, ""))
         found = self._threads.find(tid)
-        if former and found is not None and found.started == started:
-            return former
-        return self._threads.kubepods_path(tid)
+        return former if found is not None and found.started == started else ""
 
 
 class PodCores(_Borderless):

@@ -76,7 +76,7 @@ class CorePartitions:
             self.keep()
             for core in sorted(cores):
                 self._verify(core)
-        except OSError as error:
+        except (OSError, KernelError) as error:
             self.put_back()
             raise KernelError(f"partitions by cpusets: {error}") from error
 
@@ -101,13 +101,19 @@ class CorePartitions:
             return ()
 
     def keep(self) -> int:
-        """Switch balancing off in every cpuset of others that has one of our cores; how many."""
-        switched = 0
+        """Switch balancing off in every cpuset of others that has one of our cores; how many.
+
+        Cpusets that are gone, as those of former containers, are forgotten.
+        """
+        switched, present = 0, set()
         for cpuset, cpus in self._foreign(self._root):
+            name = str(cpuset.relative_to(self._root))
+            present.add(name)
             if cpus & self._cores and self._read(cpuset / _BALANCE) == "1":
-                self._remembered.note(str(cpuset.relative_to(self._root)), "1")
+                self._remembered.note(name, "1")
                 self._write(cpuset / _BALANCE, "0")
                 switched += 1
+        self._remembered.forget(*(self._remembered.values().keys() - present))
         return switched
 
     def take_in(self, core: int, tid: int) -> bool:

@@ -48,6 +48,9 @@ class PodPartitions:
         """See whether the kernel makes a partition of a core that no pod has at present."""
         if not self._system.online() - cores:
             raise KernelError("exclusive partitions need a CPU besides those of K40S_CPUS")
+        if self._exists(self._probe):  # of a process that died just here, with its core
+            self.undo(self._probe)
+            self._remove_probe()
         free = sorted(cores - self.held(self._pods))
         if not free:
             return

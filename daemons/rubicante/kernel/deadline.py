@@ -115,7 +115,8 @@ class DeadlineThreads:
         """Bring the thread to its CPUs and set its attributes; False when it died or must run."""
         reservation = held.reservation
         wanted = deadline_attr(reservation.server, reservation.tasks[0].deadline)
-        self._homes.note(thread, pod_uid=held.name.pod_uid, cgroup=home.cgroup)
+        if thread.tid not in self._members.of_pod(held.name.pod_uid):
+            self._homes.note(thread, pod_uid=held.name.pod_uid, cgroup=home.cgroup)
         if not self._confinement.confine(thread, reservation.core, home.pod):
             return False
         if not self._set(thread.tid, wanted, reservation.core):

@@ -9,13 +9,17 @@ import os
 from pathlib import Path
 
 from daemons.rubicante.kernel.system import System
-from k40s.errors import UnavailableError
+from k40s.errors import KernelError, UnavailableError
 
 _BOOT_ID = "sys/kernel/random/boot_id"
 
 
 class Remembered:
-    """Name → former value, in one small JSON file. Raises ``UnavailableError`` if it cannot be."""
+    """Name → former value, in one small JSON file.
+
+    Raises ``UnavailableError`` when it cannot be read, and ``KernelError`` when it cannot be
+    written: the kernel then stays as it is.
+    """
 
     def __init__(self, *, system: System, proc: Path, file: Path) -> None:
         self._file = file
@@ -58,5 +62,5 @@ class Remembered:
                 os.fsync(stream.fileno())
             draft.replace(self._file)
         except OSError as error:
-            raise UnavailableError(f"{self._file}: {error}") from error
+            raise KernelError(f"{self._file}: {error}") from error
         self._values = values
