@@ -18,9 +18,7 @@ from k40s.errors import KernelError
 log = logging.getLogger(__name__)
 
 _STAND_IN_AFTER = 1.0
-"""Seconds in which a starting program may name a thread before its main thread is taken.
-
-Its start would take long within the budget."""
+"""Seconds in which a program may name a thread; in a budget, its start would take long."""
 SETTLED_AFTER = 10.0
 """Seconds in which a main thread may still turn out not to be the task's thread."""
 
@@ -44,13 +42,12 @@ class Part:
 class Followed:
     """One pod on its way to enforcement.
 
-    ``seen`` is when the pod's containers (``cgroups``, by id) last changed; None without any.
-    ``appeared`` is when the pod's cgroup came, None before, after all of its tasks were enforced
-    once, and for a pod that was there before this process.
-    ``ids`` and ``reserved`` are what the last look went by, ``settled`` what it came to.
-    A pod that is ``leaving`` has been looked at as such. SCHED_DEADLINE threads of the pod may
-    have run until ``dropped``. ``failure`` is why the pod
-    could not be released, since ``failed``.
+    ``seen`` is when its containers (``cgroups``, by id) last changed, None without any.
+    ``appeared`` is when its cgroup came; None before, after all of its tasks were enforced once,
+    and for a pod that was there before this process. ``ids`` and ``reserved`` are what the last
+    look went by, ``settled`` what it came to. A pod that is ``leaving`` has been looked at as such.
+    SCHED_DEADLINE threads of the pod may have run until ``dropped``. ``failure`` is why it could
+    not be released, since ``failed``.
     """
 
     cgroups: frozenset[str] = frozenset()
@@ -90,6 +87,11 @@ class _Look:
     permits: Permits
     members: dict[GroupName, tuple[int, ...]] = field(default_factory=dict)
     failures: dict[GroupName, str] = field(default_factory=dict)
+
+    def inside(self, held: Held) -> set[int]:
+        """TIDs that run by this reservation already, or by its like for another container."""
+        alike = (h.name for h in self.reserved if h.is_like(held))
+        return {tid for name in alike for tid in self.members.get(name, ())}
 
 
 class PodEnforcer:
@@ -166,7 +168,7 @@ class PodEnforcer:
         self, held: Held, matched: Mapping[str, Thread], place: Place, look: _Look
     ) -> None:
         part, back_end = look.followed.part(held.name), self._kernel.of(held)
-        inside, home = look.members[held.name], Home(pod=place.cgroup.parent, cgroup=place.cgroup)
+        inside, home = look.inside(held), Home(pod=place.cgroup.parent, cgroup=place.cgroup)
         given, tasks = back_end.given(held), held.reservation.tasks
         enough = given is not None and given.budget >= held.reservation.server.budget
         ready = enough and look.permits.may_enter(held.reservation)

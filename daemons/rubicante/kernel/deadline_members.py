@@ -96,15 +96,17 @@ class DeadlineMembers:
             return name
         return max(held, key=lambda h: self._likeness(tid, h)).name
 
-    def _likeness(self, tid: int, held: Held) -> tuple[bool, bool]:
+    def _likeness(self, tid: int, held: Held) -> tuple[bool, bool, bool]:
+        """Where a DEADLINE thread may run is certain, its name and attributes may be another's."""
         reservation, found = held.reservation, self._threads.find(tid)
+        there = self._threads.affinity(tid) == self._confinement.cpus(reservation.core)
         task = reservation.tasks[0]
         named = found is not None and found.name == task.name[:NAME_BYTES]
         try:
             attr = self._attributes.get(tid)
         except OSError:
-            return named, False
-        return named, attr == deadline_attr(reservation.server, task.deadline)
+            return there, named, False
+        return there, named, attr == deadline_attr(reservation.server, task.deadline)
 
     def _is_deadline(self, tid: int) -> bool:
         policy = self._threads.policy(tid)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from daemons.rubicante.kernel.threads import Thread
-from k40s.cpu.model import Reservation, Server
+from k40s.cpu.model import Mechanism, Reservation, Server
 
 UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -35,6 +35,16 @@ class Held:
 
     name: GroupName
     reservation: Reservation
+
+    def is_like(self, other: "Held") -> bool:
+        """Whether a thread of one takes from its core just what a thread of the other does.
+
+        After a restart, the kernel does not tell threads of such SCHED_DEADLINE reservations apart.
+        """
+        return self.name == other.name or (
+            self.reservation.mechanism is other.reservation.mechanism is Mechanism.DEADLINE
+            and _figures(self.reservation) == _figures(other.reservation)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,3 +155,7 @@ class BackEnd(Protocol):
         does not keep the others.
         """
         ...
+
+
+def _figures(reservation: Reservation) -> tuple[int, Server, list[int]]:
+    return reservation.core, reservation.server, [task.deadline for task in reservation.tasks]
