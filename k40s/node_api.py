@@ -42,6 +42,8 @@ MAX_BODY = 128 * 1024
 MAX_GENERATION = 10**18 - 1
 
 MAX_DETAIL = 2000
+MAX_CPUS = 1024
+"""Of a node; what its cores use, one by one or together, is no more."""
 MAX_GRANTED = 64
 _UID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
 NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -207,13 +209,19 @@ def _read_reason(place: Json) -> Reason | None:
 
 def _read_utilization(place: Json) -> dict[int, Fraction]:
     used: dict[int, Fraction] = {}
-    for name, member in place.members().items():
+    members = place.members()
+    if len(members) > MAX_CPUS + 1:
+        raise place.invalid(f'at most {MAX_CPUS} cores and "any"')
+    for name, member in members.items():
         if name == core_name(ANY_CORE):
-            used[ANY_CORE] = member.fraction()
+            core = ANY_CORE
         elif _CORE.fullmatch(name):
-            used[int(name)] = member.fraction()
+            core = int(name)
         else:
             raise member.invalid(f'under a core\'s number from 0 to {HIGHEST_CORE}, or "any"')
+        used[core] = member.fraction()
+        if used[core] > MAX_CPUS:
+            raise member.invalid(f"at most {MAX_CPUS}")
     return used
 
 
