@@ -18,10 +18,14 @@ from k40s.cpu.model import (
     Mechanism,
     PodDemand,
     Reservation,
+    Server,
+    Task,
     total_bandwidth,
 )
 from k40s.cpu.outcome import Admission
 from k40s.cpu.priorities import LOWEST_PRIORITY
+from k40s.cpu.seats import LONGEST_DEADLINE_PERIOD
+from k40s.criticality import Criticality
 from k40s.units import NS_PER_US
 
 
@@ -31,6 +35,8 @@ def find_breach(node: CpuNode, demand: PodDemand, admission: Admission) -> str |
     A limit that was exceeded before (a capacity was lowered) may stay so, but not get worse.
     """
     after = admission.node
+    if not _is_plain(after, admission.granted):
+        return "a reservation, or something in it, is of another kind"
     if after.holding(()) != node.holding(()):
         return "the node offers something else than before"
     own = [held for held in after.reservations if held.pod_uid == demand.pod_uid]
@@ -41,9 +47,30 @@ def find_breach(node: CpuNode, demand: PodDemand, admission: Admission) -> str |
         *_of_others(node, after, demand),
         *_of_capacities(node, after),
         *_of_groups(after),
+        *_of_deadline(after),
         *_of_cores(after),
     )
     return next(iter(breaches), None)
+
+
+def _is_plain(after: CpuNode, granted: tuple[Reservation, ...]) -> bool:
+    """Whether all is of the very kinds that the model names: ``True`` and 1.0 equal 1."""
+    held = after.reservations
+    return type(held) is tuple and all(_is_reservation(one) for one in (*held, *granted))
+
+
+def _is_reservation(held: Reservation) -> bool:
+    if type(held) is not Reservation:
+        return False
+    parts = (held.server, held.tasks, held.priorities, held.mechanism, held.criticality)
+    if tuple(map(type, parts)) != (Server, tuple, tuple, Mechanism, Criticality):
+        return False
+    if any(type(task) is not Task for task in held.tasks):
+        return False
+    times = [time for task in held.tasks for time in (task.wcet, task.period, task.deadline)]
+    group = () if held.group is None else (held.group,)
+    numbers = (held.core, held.server.budget, held.server.period, *held.priorities, *group, *times)
+    return all(type(number) is int for number in numbers)
 
 
 def _of_the_pod(node: CpuNode, demand: PodDemand, own: Iterable[Reservation]) -> Iterator[str]:
@@ -132,6 +159,15 @@ def _of_groups(after: CpuNode) -> Iterator[str]:
             if (held.group, held.core) in seats:
                 yield f"budget group {held.group} serves two reservations on core {held.core}"
             seats.add((held.group, held.core))
+
+
+def _of_deadline(after: CpuNode) -> Iterator[str]:
+    for held in after.reservations:
+        if held.mechanism is Mechanism.DEADLINE:
+            budget, period = held.server.budget, held.server.period
+            longest = LONGEST_DEADLINE_PERIOD * NS_PER_US
+            if not budget <= held.tasks[0].deadline <= period <= longest:
+                yield "SCHED_DEADLINE needs budget <= deadline <= period, of 4.194304s at most"
 
 
 def _of_cores(after: CpuNode) -> Iterator[str]:

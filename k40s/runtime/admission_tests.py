@@ -82,10 +82,12 @@ class Guarded:
         """Run it; an exception, or an answer that breaks the rules, is ``cpu.test-failed``."""
         try:
             outcome = self._test(node, demand)
-        except (Exception, SystemExit) as error:  # a foreign test raises whatever it likes
+            breach = _fault_of(outcome, node, demand)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a foreign test raises, and answers, whatever it likes
             log.exception("admission test raised", extra={"test": self._name})
             return _failed(f"{self._name} raised {type(error).__name__}: {error}")
-        breach = _fault_of(outcome, node, demand)
         if breach is None:
             return outcome
         log.error("admission test overruled", extra={"test": self._name, "cause": breach})
@@ -107,7 +109,7 @@ def _fault_of(outcome: object, node: CpuNode, demand: PodDemand) -> str | None:
 def _imported(point: EntryPoint) -> Admit:
     try:
         test: Admit = point.load()
-    except Exception as error:  # importing runs foreign code, which may raise anything
+    except (Exception, SystemExit) as error:  # importing runs foreign code, which may do anything
         text = f"{type(error).__name__}: {error}"
         raise _unusable(point.name, f"{point.value} to be importable ({text})") from error
     return test

@@ -130,7 +130,11 @@ def test_a_refusal_for_what_is_not_the_tests_business_is_overruled() -> None:
     assert outcome.reason is Reason.CPU_TEST_FAILED
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, RecursionError])
+class Cancelled(BaseException):
+    """What asynchronous libraries raise; ``except Exception`` does not see it."""
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, RecursionError, Cancelled])
 def test_an_exception_is_a_refusal_that_says_what_happened(error: type[BaseException]) -> None:
     def fail(_node: CpuNode, _demand: PodDemand) -> Admission:
         raise error("period 0")
@@ -192,6 +196,29 @@ def test_what_is_granted_keeps_the_rules(granted: tuple[Reservation, ...], compl
     assert complaint in holding(*granted)
 
 
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        None,
+        [],
+        replace(NEW, core=True),
+        replace(NEW, priorities=(60.5,)),  # type: ignore[arg-type]
+        replace(NEW, mechanism="rt-cgroup"),  # type: ignore[arg-type]
+        replace(NEW, server=Server(budget=30e6, period=NEW.server.period)),  # type: ignore[arg-type]
+        replace(NEW, tasks=(replace(NEW.tasks[0], wcet=20e6),)),  # type: ignore[arg-type]
+        replace(NEW, server=None),  # type: ignore[arg-type]
+    ],
+)
+def test_what_only_looks_like_a_reservation_is_none(spoilt: Reservation) -> None:
+    assert "of another kind" in holding(spoilt)
+
+
+def test_reservations_of_a_node_are_a_tuple() -> None:
+    listed = [OLD, NEW]
+
+    assert "of another kind" in verdict(NODE.holding(listed), NEW)  # type: ignore[arg-type]
+
+
 def test_what_is_granted_is_what_the_node_holds() -> None:
     assert "not what the node holds" in verdict(HELD, NEW)
     assert "not what the node holds" in verdict(NODE.holding((OLD, NEW)))
@@ -238,6 +265,16 @@ def test_threads_migrate_in_a_shared_domain_alone_and_within_all_its_cpus() -> N
     assert "use 181/100 of 9/5" in on(node, old, by_deadline(demand(), core=ANY_CORE, budget_ms=91))
     assert "core -1 is not one" in on(
         offering(Domain.PARTITIONED), OLD, by_deadline(demand(), core=ANY_CORE)
+    )
+
+
+@pytest.mark.parametrize(("budget_ms", "period_ms"), [(101, 200), (30, 99), (30, 4_195)])
+def test_the_kernel_takes_a_deadline_reservation(budget_ms: int, period_ms: int) -> None:
+    server = Server(budget=Nanoseconds(budget_ms * MS), period=Nanoseconds(period_ms * MS))
+    new = replace(by_deadline(demand()), server=server)
+
+    assert "SCHED_DEADLINE" in on(
+        offering(Domain.PARTITIONED), by_deadline(demand("old"), core=2), new
     )
 
 
