@@ -24,7 +24,8 @@ CALLS_AT_ONCE = 32
 CALL_TIMEOUT = Nanoseconds(NS_PER_S)
 """Ends a call for whose answer nobody waits any more."""
 REST = Nanoseconds(5 * NS_PER_S)
-"""A node that gave no answer is not asked for so long."""
+"""A node that gave no answer is not asked for so long, nor while it still owes one: a node whose
+answers never end could otherwise occupy all threads, one after the other."""
 
 Answers = Mapping[str, AdmissionAnswer]
 """By the node's name; one that gave no valid answer in time is missing."""
@@ -59,6 +60,7 @@ class Inquiry:
         self._pool = ThreadPoolExecutor(calls, thread_name_prefix="inquiry")
         self._lock = threading.Lock()
         self._resting: dict[str, int] = {}
+        self._owing: set[str] = set()
 
     def ask(
         self,
@@ -70,27 +72,28 @@ class Inquiry:
         """Begin to ask the nodes, by name and endpoint; the result waits until the deadline."""
         now = self._clock()
         asked = {
-            name: self._pool.submit(self._call, endpoint, request)
+            name: self._pool.submit(self._call, name, endpoint, request)
             for name, endpoint in endpoints.items()
-            if now < deadline and not self._rests(endpoint, now)
+            if now < deadline and not self._rests(name, now)
         }
-        return lambda: self._collect(endpoints, asked, deadline, late)
+        return lambda: self._collect(asked, deadline, late)
 
     def close(self) -> None:
         """Ask nobody any more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _call(self, endpoint: str, request: ReservationRequest) -> AdmissionAnswer | None:
+    def _call(
+        self, name: str, endpoint: str, request: ReservationRequest
+    ) -> AdmissionAnswer | None:
         try:
             return self._nodes.judge(endpoint, request, timeout=CALL_TIMEOUT)
         except UnavailableError as error:
             _log.warning("node gave no answer", extra={"url": endpoint, "cause": str(error)})
-            self._let_rest(endpoint)
+            self._let_rest(name)
             return None
 
     def _collect(
         self,
-        endpoints: Mapping[str, str],
         asked: Mapping[str, Future[AdmissionAnswer | None]],
         deadline: int,
         late: Late,
@@ -100,27 +103,29 @@ class Inquiry:
         for name, future in asked.items():
             if not future.done():
                 if not future.cancel():  # it is the node that is slow: its turn had come
-                    self._let_rest(endpoints[name])
-                    future.add_done_callback(partial(self._arrive, name, endpoints[name], late))
+                    self._let_rest(name)
+                    with self._lock:
+                        self._owing.add(name)
+                    future.add_done_callback(partial(self._arrive, name, late))
                 continue
             answer = future.result()
             if answer is not None:
                 answers[name] = answer
         return answers
 
-    def _arrive(
-        self, name: str, endpoint: str, late: Late, future: Future[AdmissionAnswer | None]
-    ) -> None:
+    def _arrive(self, name: str, late: Late, future: Future[AdmissionAnswer | None]) -> None:
+        with self._lock:
+            self._owing.discard(name)
         answer = None if future.cancelled() else future.result()
         if answer is not None:
             with self._lock:
-                self._resting.pop(endpoint, None)
+                self._resting.pop(name, None)
             late(name, answer)
 
-    def _rests(self, endpoint: str, now: int) -> bool:
+    def _rests(self, name: str, now: int) -> bool:
         with self._lock:
-            return self._resting.get(endpoint, now) > now
+            return name in self._owing or self._resting.get(name, now) > now
 
-    def _let_rest(self, endpoint: str) -> None:
+    def _let_rest(self, name: str) -> None:
         with self._lock:
-            self._resting[endpoint] = self._clock() + self._rest
+            self._resting[name] = self._clock() + self._rest

@@ -160,6 +160,56 @@ def test_a_node_whose_turn_did_not_come_is_asked_the_next_time() -> None:
     assert again == {"second": REFUSED}
 
 
+def test_a_node_that_never_ends_its_answer_occupies_one_call() -> None:
+    let_go, started, clock = threading.Event(), threading.Event(), Clock()
+
+    def trickle() -> AdmissionAnswer:
+        started.set()
+        let_go.wait(30)
+        return REFUSED
+
+    nodes = Nodes(a=trickle, b=trickle)
+    inquiry = Inquiry(nodes=nodes, clock=clock, calls=2, rest=Nanoseconds(NS_PER_S))
+    collect = inquiry.ask({"slow": "a"}, REQUEST, 1, accept)
+    started.wait(10)
+    clock.now = 1
+    collect()
+    clock.now = NS_PER_S * 3600
+
+    moved = inquiry.ask({"slow": "b"}, REQUEST, clock.now + PATIENCE, ignore)()
+    let_go.set()
+
+    assert moved == {}
+    assert nodes.asked == ["a"]
+
+
+def test_a_node_that_fails_late_is_asked_again_after_its_rest() -> None:
+    let_go, started, clock = threading.Event(), threading.Event(), Clock()
+
+    def fail_late() -> AdmissionAnswer:
+        started.set()
+        let_go.wait(30)
+        raise UnavailableError("reset")
+
+    nodes = Nodes(a=fail_late)
+    inquiry = Inquiry(nodes=nodes, clock=clock, calls=1, rest=Nanoseconds(NS_PER_S))
+    collect = inquiry.ask({"n": "a"}, REQUEST, 1, ignore)
+    started.wait(10)
+    clock.now = 1
+    collect()
+    nodes.behaviour["a"] = answer
+    let_go.set()
+
+    found = {}
+    for _ in range(1000):
+        clock.now += NS_PER_S
+        found = dict(inquiry.ask({"n": "a"}, REQUEST, clock.now + PATIENCE, ignore)())
+        if found:
+            break
+        threading.Event().wait(0.01)
+    assert found == {"n": REFUSED}
+
+
 def test_nobody_is_asked_after_the_deadline() -> None:
     nodes = Nodes(a=answer)
     inquiry = Inquiry(nodes=nodes, clock=lambda: 7)
