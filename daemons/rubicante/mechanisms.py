@@ -5,7 +5,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
 from daemons.rubicante.kernel.capability import (
     Capability,
@@ -16,12 +15,12 @@ from daemons.rubicante.kernel.capability import (
 )
 from daemons.rubicante.kernel.deadline import DeadlineThreads
 from daemons.rubicante.kernel.deadline_setup import (
-    DeadlinePlaces,
     ask_for_deadline,
     deadline_back_end,
+    withdraw,
 )
 from daemons.rubicante.kernel.homes import Homes
-from daemons.rubicante.kernel.parking import Park
+from daemons.rubicante.kernel.parking import LinuxPark, Park
 from daemons.rubicante.kernel.pod_tree import TASKS_V1, TASKS_V2, PodTree
 from daemons.rubicante.kernel.root_domain import DeadlineSupport, Partitions
 from daemons.rubicante.kernel.rt_bandwidth import RtBandwidth
@@ -31,14 +30,12 @@ from daemons.rubicante.kernel.sched_attr import Attributes
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.threads import Threads
 from daemons.rubicante.placement import Kernel
+from daemons.rubicante.places import exists, find_places, reads
 from daemons.rubicante.settings import Groups, Settings
 from k40s.cpu.model import CpuNode, Mechanism, Reservation
 from k40s.units import Nanoseconds
 
 log = logging.getLogger(__name__)
-
-_MEMORY = "cpusets.json"
-_KUBEPODS = ("kubepods", "kubepods.slice")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +155,12 @@ class Mechanisms:
     def _ask_for_deadline(
         self, access: DeadlineAccess | None, held: Sequence[Reservation]
     ) -> tuple[DeadlineSupport | None, Partitions | None]:
-        if access is None or not self._uses(Mechanism.DEADLINE):
+        if access is None:
             return None, None
         settings = self._settings
+        if not self._uses(Mechanism.DEADLINE):
+            self._withdraw_deadline(access)
+            return None, None
         by_core: dict[int, Fraction] = {}
         for reservation in held:
             if reservation.mechanism is Mechanism.DEADLINE:
@@ -169,7 +169,7 @@ class Mechanisms:
         return ask_for_deadline(
             system=self._system,
             attributes=access.attributes,
-            places=self._places(),
+            places=find_places(settings, self._system),
             prefix=settings.group_prefix,
             cores=frozenset(settings.cpus),
             tick=self._tick,
@@ -178,27 +178,21 @@ class Mechanisms:
             park=access.park,
         )
 
-    def _places(self) -> DeadlinePlaces:
-        settings = self._settings
-        cpusets, unified = settings.cpuset_cgroup_path, settings.unified_cgroup_path
-        top = unified / settings.cgroup_root.strip("/")
-        pods = next((top / n for n in _KUBEPODS if self._exists(top / n)), None)
-        has_v1 = self._reads(cpusets / "cpuset.cpus")
-        has_v2 = self._reads(unified / "cgroup.controllers")
-        return DeadlinePlaces(
-            proc=settings.proc_path,
-            debug=settings.scheduler_debug_path,
-            memory=settings.store.with_name(_MEMORY),
-            cpusets=cpusets if has_v1 else None,
-            unified=unified if has_v2 else None,
-            pods=pods if has_v2 else None,
+    def _withdraw_deadline(self, access: DeadlineAccess) -> None:
+        cause = withdraw(
+            system=self._system,
+            places=find_places(self._settings, self._system),
+            prefix=self._settings.group_prefix,
+            park=access.park or LinuxPark(access.attributes),
         )
+        if cause:
+            log.warning("SCHED_DEADLINE not withdrawn", extra={"cause": cause})
 
     def _kernel(
         self, access: DeadlineAccess | None, partitions: Partitions | None, stop: threading.Event
     ) -> Kernel:
         settings, cores = self._settings, self.capability.cores
-        v1 = self._exists(settings.cpu_cgroup_path)
+        v1 = exists(self._system, settings.cpu_cgroup_path)
         tree = PodTree(
             system=self._system,
             cpu_root=settings.cpu_cgroup_path if v1 else settings.unified_cgroup_path,
@@ -207,7 +201,7 @@ class Mechanisms:
         )
         homes = Homes(threads=self._threads, tree=tree, cores=cores)
         kernel = Kernel(back_ends={}, threads=self._threads, tree=tree, homes=homes)
-        if self._reads(settings.cpu_cgroup_path / "cpu.rt_runtime_us"):
+        if reads(self._system, settings.cpu_cgroup_path / "cpu.rt_runtime_us"):
             kernel.back_ends[Mechanism.RT_CGROUP] = RtCgroups(
                 groups=self._groups, threads=self._threads, homes=homes
             )
@@ -217,7 +211,7 @@ class Mechanisms:
                 partitions,
                 system=self._system,
                 attributes=access.attributes,
-                places=self._places(),
+                places=find_places(settings, self._system),
                 prefix=settings.group_prefix,
                 threads=self._threads,
                 homes=homes,
@@ -230,17 +224,3 @@ class Mechanisms:
 
     def _uses(self, mechanism: Mechanism) -> bool:
         return mechanism.value in self._settings.mechanisms
-
-    def _exists(self, path: Path) -> bool:
-        try:
-            self._system.directories(path)
-        except OSError:
-            return False
-        return True
-
-    def _reads(self, path: Path) -> bool:
-        try:
-            self._system.read(path)
-        except OSError:
-            return False
-        return True

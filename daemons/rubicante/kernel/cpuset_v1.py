@@ -140,7 +140,8 @@ class CorePartitions:
         for name, value in self._remembered.values().items():
             if self._read(self._root / name / _BALANCE) not in {None, value}:
                 self._write(self._root / name / _BALANCE, value)
-            self._remembered.forget(name)
+            if self._read(self._root / name / _BALANCE) in {None, value}:
+                self._remembered.forget(name)
         return True
 
     def _make(self, path: Path, memory: str, cpus: AbstractSet[int]) -> None:

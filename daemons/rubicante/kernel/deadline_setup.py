@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -66,14 +66,12 @@ def ask_for_deadline(
     ``load_balance_off`` is the operator's leave to switch off load balancing in cpusets of cgroup
     v1. Without it, what an earlier process switched off is put back. See ``find_deadline``.
     """
-    park = park or LinuxPark(attributes)
+    park, told = park or LinuxPark(attributes), ""
     try:
-        remembered = Remembered(system=system, proc=places.proc, file=places.memory)
-        partitions = _partitions(system, places, prefix, remembered, park)
+        partitions = _partitions(system, places, prefix, park)
         if isinstance(partitions, CorePartitions) and not load_balance_off:
-            partitions.put_back()
-            partitions = None
-    except K40sError as error:
+            told, partitions = _put_back(partitions), None
+    except (K40sError, OSError) as error:
         return DeadlineSupport(offer=None, problems=(str(error),)), None
     support = find_deadline(
         system=system,
@@ -85,7 +83,25 @@ def ask_for_deadline(
         held=held,
         partitions=partitions,
     )
+    if told:
+        support = replace(support, warnings=(*support.warnings, told))
     return support, partitions if support.partitions else None
+
+
+def withdraw(*, system: System, places: DeadlinePlaces, prefix: str, park: Park) -> str:
+    """Put back what an earlier process changed for SCHED_DEADLINE, which is not used any more.
+
+    Returns why that was not possible. What pods' threads stand in stays as it is.
+    """
+    try:
+        partitions = _partitions(system, places, prefix, park)
+        if isinstance(partitions, CorePartitions):
+            return _put_back(partitions)
+        if partitions is not None:
+            partitions.tidy()
+    except (K40sError, OSError) as error:
+        return str(error)
+    return ""
 
 
 def deadline_back_end(
@@ -141,9 +157,16 @@ def deadline_back_end(
     )
 
 
+def _put_back(partitions: CorePartitions) -> str:
+    if partitions.put_back():
+        return ""
+    return "load balancing stays off until the next start: threads are inside cpusets of ours"
+
+
 def _partitions(
-    system: System, places: DeadlinePlaces, prefix: str, remembered: Remembered, park: Park
+    system: System, places: DeadlinePlaces, prefix: str, park: Park
 ) -> CorePartitions | PodPartitions | None:
+    remembered = Remembered(system=system, proc=places.proc, file=places.memory)
     if places.cpusets is not None:
         return CorePartitions(
             system=system, root=places.cpusets, prefix=prefix, remembered=remembered, park=park

@@ -6,14 +6,19 @@ import pytest
 
 from daemons.rubicante.kernel.bandwidth_watch import BandwidthWatch
 from daemons.rubicante.kernel.confinement import CpusetCores
+from daemons.rubicante.kernel.deadline_setup import DeadlinePlaces, withdraw
 from daemons.rubicante.kernel.remembered import Remembered
 from k40s.cpu.model import Domain
 from k40s.errors import KernelError
 from tests.fakes.rubicante_deadline_scene import PODS, UID, Scene, held
-from tests.fakes.rubicante_domains import PROC, V1
+from tests.fakes.rubicante_domains import PROC, V1, DomainKernel
 
 DEBUG = Path("/debug/sched")
 PROBE = PODS / "k40s-rt-probe"
+
+
+def places(memory: Path) -> DeadlinePlaces:
+    return DeadlinePlaces(proc=PROC, debug=DEBUG, memory=memory, cpusets=V1)
 
 
 @pytest.fixture
@@ -55,6 +60,46 @@ def test_partitions_that_cannot_be_remembered_are_not_made(memory: Path) -> None
 
     assert scene.cores.cores() == ()
     assert scene.kernel.files[V1 / "cpuset.sched_load_balance"] == "1"
+
+
+class DryKernel(DomainKernel):
+    """Writes nothing, as in a dry run."""
+
+    def write(self, path: Path, text: str) -> None:
+        self.writes.append((path, text))
+
+    def remove_directory(self, path: Path) -> None:
+        """It stays."""
+
+
+def test_a_dry_run_keeps_in_mind_what_has_to_be_put_back(memory: Path) -> None:
+    scene = Scene(memory, "v1")
+    dry = DryKernel()
+    dry.files, dry.folders = scene.kernel.files, scene.kernel.folders
+
+    withdraw(system=dry, places=places(memory), prefix="k40s-rt", park=dry)
+
+    kept = Remembered(system=scene.kernel, proc=PROC, file=memory).values()
+    assert kept == {".": "1"}
+
+
+def test_balancing_comes_back_when_the_mechanism_is_withdrawn(memory: Path) -> None:
+    scene = Scene(memory, "v1")
+
+    withdraw(system=scene.kernel, places=places(memory), prefix="k40s-rt", park=scene.kernel)
+
+    assert scene.kernel.files[V1 / "cpuset.sched_load_balance"] == "1"
+    assert scene.kernel.domain(1) == {0, 1}
+
+
+def test_cpusets_with_threads_inside_stay_and_that_is_told(memory: Path) -> None:
+    scene = Scene(memory, "v1")
+    scene.spawn(50)
+    assert scene.cores.take_in(1, 50)
+
+    told = withdraw(system=scene.kernel, places=places(memory), prefix="k40s-rt", park=scene.kernel)
+
+    assert "threads are inside" in told
 
 
 def test_threads_that_died_are_not_remembered(memory: Path) -> None:
