@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from k40s.cpu.model import Task
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 
+_STEAL_LAG = 10 * NS_PER_MS
+"""By how much stolen time may be more than what is told: it comes in whole hundredths of seconds,
+and is read a moment before the CPU time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
@@ -72,7 +76,8 @@ class Meter:
         if self._level <= 0:
             self._start(reading)
             return None
-        if self._level <= (2 * self._task.wcet + self._error) * self._task.period:
+        error = self._error + (_STEAL_LAG if reading.stolen else 0)
+        if self._level <= (2 * self._task.wcet + error) * self._task.period:
             return None
         window = reading.before - began.after
         overrun = Overrun(

@@ -76,6 +76,14 @@ def test_what_the_hypervisor_took_is_not_held_against_the_task() -> None:
     assert watched.read(at(1000, 301, stolen_ms=100)) is None
 
 
+def test_stolen_time_that_is_not_told_yet_is_not_held_against_the_task_either() -> None:
+    watched = meter()
+    watched.read(at(0, 0, stolen_ms=100))
+
+    assert watched.read(at(1000, 240 + 19, stolen_ms=110)) is None
+    assert watched.read(at(1100, 240 + 19 + 41, stolen_ms=110)) is not None
+
+
 def test_a_reading_may_lag_by_its_error() -> None:
     exact, lagging = meter(), meter(error=MS * 4)
     for watched in (exact, lagging):
