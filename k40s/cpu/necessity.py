@@ -43,17 +43,19 @@ def may_fit(
 
 
 def _limits(node: CpuNode, offered: tuple[Mechanism, ...]) -> list[tuple[int, Fraction]]:
-    """How much ΣQ/P each core can have at most, and a shared root domain."""
-    limit = Fraction(0)
-    if Mechanism.RT_CGROUP in offered:
-        limit = node.core_capacity
+    """How much ΣQ/P each core can have at most, and a shared root domain.
+
+    A core that serves SCHED_DEADLINE beside rt-cgroups may be used up to its own capacity, though
+    SCHED_DEADLINE alone may have less.
+    """
     offer = node.deadline
     if offer is None or Mechanism.DEADLINE not in offered:
-        return [(core, limit) for core in node.cores]
+        return [(core, node.core_capacity) for core in node.cores]
     if offer.domain is Domain.SHARED:
+        limit = node.core_capacity if Mechanism.RT_CGROUP in offered else Fraction(0)
         cores = [(core, limit) for core in node.cores]
         return [*cores, (ANY_CORE, offer.capacity * offer.cpus)]
-    return [(core, max(limit, offer.capacity)) for core in node.cores]
+    return [(core, max(node.core_capacity, offer.capacity)) for core in node.cores]
 
 
 def _utilization(task: Task) -> Fraction:

@@ -123,6 +123,17 @@ def test_deadline_takes_a_core_up_to_its_capacity() -> None:
     assert fits(full, pod("b", [task(0.1, 100)])) is Reason.CPU_NO_BANDWIDTH
 
 
+def test_deadline_beside_servers_has_the_room_of_the_core() -> None:
+    both = offering(node(tick=0), tick=0)
+    assert both.deadline is not None
+    little = replace(both, deadline=replace(both.deadline, capacity=Fraction(46, 100)))
+    beside = admitted(little, asking(pod("a", [task(5, 100)]), RT)).node
+    demand = asking(pod("b", [task(4.4, 10)]), DL)
+
+    assert admitted(beside, demand).granted
+    assert fits(beside, demand) is None
+
+
 def test_threads_of_other_pods_count_with_their_overruns() -> None:
     exact, ticking = (offering(node(node_capacity=Fraction(0)), tick=t) for t in (0, 4))
     first, second = pod("a", [task(3, 10)]), pod("b", [task(3, 10)])
