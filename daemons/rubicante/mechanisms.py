@@ -203,7 +203,10 @@ class Mechanisms:
         kernel = Kernel(back_ends={}, threads=self._threads, tree=tree, homes=homes)
         if reads(self._system, settings.cpu_cgroup_path / "cpu.rt_runtime_us"):
             kernel.back_ends[Mechanism.RT_CGROUP] = RtCgroups(
-                groups=self._groups, threads=self._threads, homes=homes
+                groups=self._groups,
+                threads=self._threads,
+                homes=homes,
+                attributes=None if access is None else access.attributes,
             )
         if access is not None and self.capability.deadline is not None:
             kernel.back_ends[Mechanism.DEADLINE] = deadline_back_end(

@@ -15,6 +15,7 @@ from daemons.rubicante.kernel.mechanism import BackEnd
 from daemons.rubicante.kernel.pod_tree import PodTree
 from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.rt_groups import RtCgroups
+from daemons.rubicante.kernel.sched_attr import Attributes
 from daemons.rubicante.kernel.threads import Threads
 from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics
 from daemons.rubicante.placement import Kernel
@@ -114,6 +115,7 @@ class World:
     cgroup_root: str = "/k8s"
     admit: Admit = admit
     back_ends: Mapping[Mechanism, BackEnd] = field(default_factory=dict)
+    attributes: Attributes | None = None
     base: CpuNode = field(default_factory=node)
     enforceable: bool = True
     opened: bool = True
@@ -132,7 +134,9 @@ class World:
         threads = Threads(system=self.system, proc=PROC)
         tree = PodTree(system=self.system, cpu_root=CPU, cgroup_root=self.cgroup_root)
         homes = Homes(threads=threads, tree=tree, cores=self.system.cores)
-        back_end = RtCgroups(groups=self.groups, threads=threads, homes=homes)
+        back_end = RtCgroups(
+            groups=self.groups, threads=threads, homes=homes, attributes=self.attributes
+        )
         self.kernel = Kernel(
             back_ends={Mechanism.RT_CGROUP: back_end, **self.back_ends},
             threads=threads,

@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from daemons.rubicante.kernel.root_domain import FAIR_SERVER, read_bandwidths
-from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, Attributes
+from daemons.rubicante.kernel.sched_attr import Attributes, is_deadline
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.threads import Threads
 from k40s.cpu.model import Domain
@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 
 _SECONDS = 10.0
 """Between two looks: the file takes milliseconds to read."""
-_POLICY = 0xFFFF
 _TOLERANCE = Fraction(1, 1000)
 """The kernel rounds each thread's share down to 2^-20."""
 
@@ -118,7 +117,7 @@ class BandwidthWatch:
         """Last CPU and share of every DEADLINE thread of the machine."""
         for tid in self._tids():
             policy = self._threads.policy(tid)
-            if policy is None or policy[0] & _POLICY != SCHED_DEADLINE:
+            if policy is None or not is_deadline(policy[0]):
                 continue
             try:
                 attr = self._attributes.get(tid)

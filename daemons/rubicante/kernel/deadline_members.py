@@ -10,11 +10,8 @@ from daemons.rubicante.kernel.confinement import Confinement
 from daemons.rubicante.kernel.homes import Homes
 from daemons.rubicante.kernel.mechanism import GroupName, Held
 from daemons.rubicante.kernel.pod_tree import PodTree
-from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, Attributes, deadline_attr
+from daemons.rubicante.kernel.sched_attr import Attributes, deadline_attr, is_deadline
 from daemons.rubicante.kernel.threads import NAME_BYTES, Thread, Threads
-
-_POLICY = 0xFFFF
-"""The rest of what ``sched_getscheduler`` answers are flags."""
 
 
 class DeadlineMembers:
@@ -110,7 +107,7 @@ class DeadlineMembers:
 
     def _is_deadline(self, tid: int) -> bool:
         policy = self._threads.policy(tid)
-        return policy is not None and policy[0] & _POLICY == SCHED_DEADLINE
+        return policy is not None and is_deadline(policy[0])
 
     def _lives(self, tid: int, started: int) -> bool:
         found = self._threads.find(tid)

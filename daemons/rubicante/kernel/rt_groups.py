@@ -12,6 +12,7 @@ from pathlib import Path
 from daemons.rubicante.kernel.homes import Homes
 from daemons.rubicante.kernel.mechanism import GroupName, Held, Home, Stray
 from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, Group
+from daemons.rubicante.kernel.sched_attr import Attributes, drop, is_deadline
 from daemons.rubicante.kernel.threads import FIFO, Thread, Threads
 from k40s.cpu.model import Server
 from k40s.errors import KernelError
@@ -21,11 +22,20 @@ class RtCgroups:
     """Implements ``BackEnd``.
 
     What groups give, who is in them and whose that is, is read once after each ``know``, and
-    again where this has changed it.
+    again where this has changed it. ``attributes`` are the way to SCHED_DEADLINE, which a thread
+    may have from a former contract of its pod.
     """
 
-    def __init__(self, *, groups: BudgetGroups, threads: Threads, homes: Homes) -> None:
+    def __init__(
+        self,
+        *,
+        groups: BudgetGroups,
+        threads: Threads,
+        homes: Homes,
+        attributes: Attributes | None = None,
+    ) -> None:
         self._groups = groups
+        self._attributes = attributes
         self._threads = threads
         self._homes = homes
         self._users: dict[Group, list[Held]] = {}
@@ -75,7 +85,7 @@ class RtCgroups:
         inside = tid in self._members(group)
         if not inside:
             self._homes.note(thread, pod_uid=held.name.pod_uid, cgroup=home.cgroup)
-            if self._groups.is_real_time(tid) and not self._make_ordinary(tid):
+            if not self._make_ordinary(tid):
                 return False
         return (
             self._threads.pin(tid, frozenset({reservation.core}))
@@ -218,7 +228,19 @@ class RtCgroups:
         return self._groups.take_in(group, tid)
 
     def _make_ordinary(self, tid: int) -> bool:
-        return self._threads.set_policy(tid, os.SCHED_OTHER, 0)
+        """False when it died. One that is ordinary, of whatever kind, stays what it is."""
+        policy = self._threads.policy(tid)
+        if policy is not None and is_deadline(policy[0]):
+            return self._shed(tid)
+        if policy is None or policy[1] > 0:
+            return self._threads.set_policy(tid, os.SCHED_OTHER, 0)
+        return True
+
+    def _shed(self, tid: int) -> bool:
+        try:
+            return self._attributes is None or drop(self._attributes, tid)
+        except OSError as error:
+            raise KernelError(f"sched_setattr({tid}): {error}") from error
 
 
 def _group(held: Held) -> Group:

@@ -84,6 +84,11 @@ def deadline_attr(server: Server, deadline: Nanoseconds) -> SchedAttr:
     )
 
 
+def is_deadline(policy: int) -> bool:
+    """Whether what ``sched_getscheduler`` answers, with its flags, is SCHED_DEADLINE."""
+    return policy & 0xFFFF == SCHED_DEADLINE
+
+
 class Attributes(Protocol):
     """Reads and sets a thread's attributes; TID 0 is the caller. Raises ``OSError`` as Linux."""
 
