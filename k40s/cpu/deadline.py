@@ -17,7 +17,7 @@ from fractions import Fraction
 from math import ceil
 
 from k40s.cpu.bandwidth import SCALE_BITS, fits_capacity
-from k40s.cpu.edf import demand_bound, utilization
+from k40s.cpu.edf import demand_bound, last_deadline_before, utilization
 from k40s.cpu.figures import server_figures
 from k40s.cpu.hierarchy import ServerFigures, TaskFigures
 from k40s.cpu.model import DeadlineOffer, Domain, Reservation
@@ -90,14 +90,14 @@ def deadlines_hold(own: Sequence[TaskFigures], others: Sequence[TaskFigures], ti
         return False
     beyond = sum((Fraction(c * (t - d), t) for c, t, d in tasks), Fraction(blocking + len(others)))
     first = min((deadline for _wcet, _period, deadline in own), default=ENDLESS)
-    interval = _last_deadline_before(tasks, ceil(beyond / (1 - load)) + 1)
+    interval = last_deadline_before(tasks, ceil(beyond / (1 - load)) + 1)
     for _ in range(MAX_STEPS):
         if interval is None or interval < first:
             return True
         demand = blocking + demand_bound(own, interval) + _any_part(others, interval)
         if demand > interval:
             return False
-        interval = _last_deadline_before(tasks, demand)
+        interval = last_deadline_before(tasks, demand)
     return False
 
 
@@ -108,17 +108,6 @@ def _any_part(tasks: Sequence[TaskFigures], interval: int) -> int:
         periods, rest = divmod(interval, period)
         demand += periods * budget + min(budget, -(-rest * budget // deadline))
     return demand
-
-
-def _last_deadline_before(tasks: Sequence[TaskFigures], instant: int) -> int | None:
-    """The latest deadline before an instant, of tasks all released at 0; None before the first."""
-    latest: int | None = None
-    for _wcet, period, deadline in tasks:
-        if deadline < instant:
-            found = (instant - 1 - deadline) // period * period + deadline
-            if latest is None or found > latest:
-                latest = found
-    return latest
 
 
 def _migrating_hold(

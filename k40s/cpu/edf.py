@@ -53,14 +53,14 @@ def demand_fits(tasks: Sequence[TaskFigures], horizon: int, time_for: Callable[[
     ``time_for`` gives the shortest interval in which a demand is surely provided. Intervals
     between that and the one examined have no more demand and need no look of their own.
     """
-    interval = _last_deadline_before(tasks, horizon + 1)
+    interval = last_deadline_before(tasks, horizon + 1)
     for _ in range(MAX_POINTS):
         if interval is None:
             return True
         needed = time_for(demand_bound(tasks, interval))
         if needed > interval:
             return False
-        interval = _last_deadline_before(tasks, needed)
+        interval = last_deadline_before(tasks, needed)
     return False
 
 
@@ -107,7 +107,7 @@ def _horizon(tasks: Sequence[TaskFigures], load: Fraction, blocking: int) -> int
     return limit if busy is None else busy
 
 
-def _last_deadline_before(tasks: Sequence[TaskFigures], instant: int) -> int | None:
+def last_deadline_before(tasks: Sequence[TaskFigures], instant: int) -> int | None:
     """The latest deadline before an instant, of tasks all released at 0; None before the first."""
     latest: int | None = None
     for _wcet, period, deadline in tasks:
