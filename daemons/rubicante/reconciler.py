@@ -140,14 +140,19 @@ class Reconciler:
         for name, share in self._foreign().items():
             text = f"the group {name} of others holds {float(share):.4f} of real-time bandwidth"
             found.append(Finding(kind=Difference.FOREIGN_GROUP, text=text))
-        ours = {
-            tid for entry in self._book.entries() for tid in self._threads(entry.pod.uid).values()
-        }
+        before = self._enforced()
+        strangers = self._strangers.find(before)
+        after = self._enforced()  # it takes a while to look at all threads
         found += [
             Finding(kind=Difference.FOREIGN_THREAD, text=stranger.text)
-            for stranger in self._strangers.find(ours)
+            for stranger in strangers
+            if stranger.tid not in after
         ]
         return found
+
+    def _enforced(self) -> set[int]:
+        entries = self._book.entries()
+        return {tid for entry in entries for tid in self._threads(entry.pod.uid).values()}
 
 
 _UNRESERVED = (

@@ -1,7 +1,7 @@
 """Where book, pods and kernel differ: told, and what is of others is left alone."""
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -52,6 +52,7 @@ class Account:
         self.strays: tuple[Stray, ...] = ()
         self.foreign: dict[str, Fraction] = {}
         self.strangers: tuple[Stranger, ...] = ()
+        self.meanwhile: Callable[[], object] = lambda: None
         self.notices = Notices(
             writer=self.world.server,
             metrics=FeedbackMetrics(CollectorRegistry()),
@@ -71,7 +72,9 @@ class Account:
 
     def find(self, ours: object) -> tuple[Stranger, ...]:
         assert isinstance(ours, set)
-        return tuple(one for one in self.strangers if one.tid not in ours)
+        found = tuple(one for one in self.strangers if one.tid not in ours)
+        self.meanwhile()
+        return found
 
     def counted(self, kind: str) -> float | None:
         return self.world.metric("k40s_rubicante_differences", {"kind": kind})
@@ -80,6 +83,17 @@ class Account:
 @pytest.fixture
 def account() -> Account:
     return Account()
+
+
+def test_a_thread_that_is_enforced_during_the_look_is_no_stranger(account: Account) -> None:
+    account.world.reserve(1)
+    tid = account.world.system.spawn(account.world.container(), "ctl")
+    account.strangers = (Stranger(tid=tid, name="ctl", policy="SCHED_FIFO", priority=98),)
+    account.meanwhile = account.world.look
+
+    account.reconciler.look()
+
+    assert account.reconciler.warnings() == ()
 
 
 def test_a_book_that_is_true_to_pods_and_kernel_has_no_difference(account: Account) -> None:
