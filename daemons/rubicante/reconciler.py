@@ -115,14 +115,16 @@ class Reconciler:
     def _between_book_and_pods(self) -> list[Finding]:
         held = {entry.pod.uid: entry for entry in self._book.entries()}
         present = {record.uid: record for record in self._pods()}
+        known = {finding.text for finding in self._found}
         found = []
         for record in present.values():
             if record.uid in held or record.ended or ALLOCATION_KEY not in record.annotations:
                 continue
             text = f"pod {record.namespace}/{record.name} runs here without its reservation"
             found.append(Finding(kind=Difference.UNRESERVED_POD, text=text))
-            pod = PodRef(uid=record.uid, namespace=record.namespace, name=record.name)
-            self._notices.tell(pod, Notice.NOT_RESERVED, _UNRESERVED)
+            if text in known:  # or it has just been bound, and is reserved for in a moment
+                pod = PodRef(uid=record.uid, namespace=record.namespace, name=record.name)
+                self._notices.tell(pod, Notice.NOT_RESERVED, _UNRESERVED)
         for entry in held.values():
             if entry.phase is Phase.BOUND and entry.pod.uid not in present:
                 text = f"pod {entry.pod.namespace}/{entry.pod.name} is gone, its reservation not"

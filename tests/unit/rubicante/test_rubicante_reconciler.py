@@ -111,7 +111,12 @@ def test_a_pod_without_its_reservation_is_told_here_and_at_the_pod(account: Acco
 
     account.reconciler.look()
     account.notices.send()
+    at_once = list(account.world.server.events)
+    account.world.seconds += 10
+    account.reconciler.look()
+    account.notices.send()
 
+    assert at_once == []
     assert account.reconciler.warnings() == ("pod default/pod-3 runs here without its reservation",)
     assert account.counted("unreserved-pod") == 1
     assert [(who, why) for who, why, _ in account.world.server.events] == [
