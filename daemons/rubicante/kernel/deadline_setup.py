@@ -123,14 +123,10 @@ def deadline_back_end(
     """The back end for what ``ask_for_deadline`` found."""
     park = park or LinuxPark(attributes)
     confinement: Confinement
-    if isinstance(partitions, CorePartitions):
-        confinement = CpusetCores(threads=threads, park=park, partitions=partitions)
-    elif isinstance(partitions, PodPartitions):
-        confinement = PodCores(threads=threads, park=park, partitions=partitions, tree=tree)
-    elif offer.domain is Domain.SHARED:
+    if offer.domain is Domain.SHARED:
         confinement = SharedDomain(threads=threads, park=park, cores=cores)
     else:
-        confinement = PinnedCores(threads=threads, park=park)
+        confinement = _on_single_cores(partitions, threads=threads, park=park, tree=tree)
     rebuild = (
         None if places.cpusets is None else partial(rebuild_domains, system, places.cpusets, prefix)
     )
@@ -155,6 +151,16 @@ def deadline_back_end(
         wait=wait,
         clock=clock,
     )
+
+
+def _on_single_cores(
+    partitions: Partitions | None, *, threads: Threads, park: Park, tree: PodTree
+) -> Confinement:
+    if isinstance(partitions, CorePartitions):
+        return CpusetCores(threads=threads, park=park, partitions=partitions)
+    if isinstance(partitions, PodPartitions):
+        return PodCores(threads=threads, park=park, partitions=partitions, tree=tree)
+    return PinnedCores(threads=threads, park=park)
 
 
 def _put_back(partitions: CorePartitions) -> str:
