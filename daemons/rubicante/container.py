@@ -42,12 +42,11 @@ class Part:
 class Followed:
     """One pod on its way to enforcement.
 
-    ``seen`` is when its containers (``cgroups``, by id) last changed, None without any.
-    ``appeared`` is when its cgroup came; None before, after all of its tasks were enforced once,
-    and for a pod that was there before this process. ``ids`` and ``reserved`` are what the last
-    look went by, ``settled`` what it came to. A pod that is ``leaving`` has been looked at as such.
-    SCHED_DEADLINE threads of the pod may have run until ``dropped``. ``failure`` is why it could
-    not be released, since ``failed``.
+    ``seen`` is when its containers (``cgroups``, by id) last changed, None without any;
+    ``appeared`` when its cgroup came, None after all of its tasks were enforced once, and for one
+    older than this process. The last look went by ``ids`` and ``reserved`` and came to ``settled``.
+    A ``leaving`` pod was looked at as such. Its SCHED_DEADLINE threads may have run until
+    ``dropped``. ``failure`` is why it could not be released, since ``failed``.
     """
 
     cgroups: frozenset[str] = frozenset()
