@@ -61,7 +61,7 @@ test: setup packages ## Everything: check, property, kernel, contract and end-to
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/unit tests/property --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -q -n auto tests/unit tests/property --cov --cov-report=term:skip-covered
 	$(BIN)/pytest -v -p no:randomly tests/kernel
 	$(BIN)/pytest -v -p no:randomly tests/guest
 	$(BIN)/pytest -v -p no:randomly tests/contract
