@@ -32,6 +32,7 @@ class Thread:
     cgroup: Path = V1
     pod: str = "/"
     charged: Fraction = Fraction(0)
+    state: str = "S"
 
 
 class DomainKernel:
@@ -53,6 +54,7 @@ class DomainKernel:
         self.lost: Fraction = Fraction(0)
         self.refuse: dict[str, list[OSError]] = {}
         self.writes: list[tuple[Path, str]] = []
+        self.asked: list[SchedAttr] = []
 
     def spawn(self, tid: int, *, name: str = "ctl", pod: str = "/") -> int:
         self.threads[tid] = Thread(name=name, affinity=self.cores, pod=pod)
@@ -137,6 +139,7 @@ class DomainKernel:
     def set(self, tid: int, attr: SchedAttr) -> None:
         thread = self._thread(tid)
         self._check("set")
+        self.asked.append(attr)
         if not self.domain(thread.last_cpu) <= thread.affinity:
             raise PermissionError(errno.EPERM, "not the whole domain")
         share = Fraction((attr.runtime << 20) // attr.period, 1 << 20)
@@ -218,7 +221,13 @@ class DomainKernel:
             raise FileNotFoundError(errno.ENOENT, "absent")
         thread = self.threads[tid]
         if file == "stat":
-            fields = ["S", *["0"] * 18, str(thread.started), *["0"] * 16, str(thread.last_cpu)]
+            fields = [
+                thread.state,
+                *["0"] * 18,
+                str(thread.started),
+                *["0"] * 16,
+                str(thread.last_cpu),
+            ]
             return f"{tid} ({thread.name}) {' '.join(fields)}"
         cpuset = "/" + str(thread.cgroup.relative_to(V1)).removeprefix(".")
         return f"4:cpuset:{cpuset}\n3:freezer:{thread.pod}\n0::{thread.pod}\n"

@@ -7,8 +7,8 @@ finds again: threads in the pod's containers whose policy is DEADLINE. Rules of 
   program that does not expect it;
 - a thread is shrunk before it is made ordinary (``sched_attr.drop``), or its bandwidth may stay
   charged for good;
-- a thread whose last CPU is still another one than it was moved to is refused (EPERM) until it
-  has run once: that is no failure, the next look tries again;
+- a thread whose last CPU is not yet one that it was moved to is refused (EPERM), and one that is
+  in a job is not set (``alignment``): no failure, the next look tries again;
 - the book's test decides what is admitted; the kernel is only asked whether it has the room.
 """
 
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from math import ceil
 
+from daemons.rubicante.kernel.alignment import Alignment
 from daemons.rubicante.kernel.bandwidth_watch import BandwidthWatch
 from daemons.rubicante.kernel.confinement import Confinement
 from daemons.rubicante.kernel.deadline_members import DeadlineMembers
@@ -26,12 +27,7 @@ from daemons.rubicante.kernel.homes import Homes
 from daemons.rubicante.kernel.mechanism import Held, Home, Stray
 from daemons.rubicante.kernel.parking import Parked
 from daemons.rubicante.kernel.pod_tree import PodTree
-from daemons.rubicante.kernel.sched_attr import (
-    Attributes,
-    SchedAttr,
-    deadline_attr,
-    drop,
-)
+from daemons.rubicante.kernel.sched_attr import Attributes, SchedAttr, deadline_attr, drop
 from daemons.rubicante.kernel.threads import Thread, Threads
 from k40s.cpu.model import Server, total_bandwidth
 from k40s.errors import KernelError
@@ -72,6 +68,7 @@ class DeadlineThreads:
         self._rebuild = rebuild
         self._wait = wait
         self._clock = clock
+        self._alignment = Alignment(threads=threads, clock=clock)
         self._next_rebuild = 0.0
         self._pods: frozenset[str] = frozenset()
         self._members = DeadlineMembers(
@@ -99,7 +96,7 @@ class DeadlineThreads:
                 self._ask(core, missing[0].name.pod_uid, missing)
 
     def given(self, held: Held) -> Server:
-        """The reservation's server: it is the thread's own."""
+        """The reservation's server: the thread's own."""
         return held.reservation.server
 
     def provide(self, held: Held, *, grow: bool) -> None:  # noqa: ARG002  # nobody grows here
@@ -112,14 +109,14 @@ class DeadlineThreads:
         return tuple(tid for tid, name in owners.items() if name == held.name)
 
     def enforce(self, thread: Thread, held: Held, *, position: int, home: Home) -> bool:  # noqa: ARG002  # one task each
-        """Bring the thread to its CPUs and set its attributes; False when it died or must run."""
+        """Bring the thread to its CPUs and set its attributes; False when it died, or not yet."""
         reservation = held.reservation
         wanted = deadline_attr(reservation.server, reservation.tasks[0].deadline)
         if thread.tid not in self._members.of_pod(held.name.pod_uid):
             self._homes.note(thread, pod_uid=held.name.pod_uid, cgroup=home.cgroup)
         if not self._confinement.confine(thread, reservation.core, home.pod):
             return False
-        if not self._set(thread.tid, wanted, reservation.core):
+        if not self._set(thread, wanted, reservation.core):
             return False
         self._members.note(thread, held.name)
         return True
@@ -138,6 +135,7 @@ class DeadlineThreads:
     def sweep(self) -> tuple[Stray, ...]:
         """Threads in places of ours, or that this process made DEADLINE, of pods without any."""
         self._confinement.repair()
+        self._alignment.forget_dead()
         strays = [self._expel(tid, pod) for tid, pod in self._members.lost().items()]
         for pod, what in self._confinement.owners().items():
             if pod not in self._pods:
@@ -189,13 +187,20 @@ class DeadlineThreads:
         self._rebuild()
         return True
 
-    def _set(self, tid: int, wanted: SchedAttr, core: int) -> bool:
-        """Set and read back what differs; False when the thread died, or has to run first."""
+    def _set(self, thread: Thread, wanted: SchedAttr, core: int) -> bool:
+        """Set and read back what differs; False when the thread died, or is not ready for it."""
+        tid = thread.tid
         try:
-            if self._attributes.get(tid) == wanted:
-                return True
+            present = self._attributes.get(tid)
+            if present == wanted:
+                if not self._alignment.is_due(thread):
+                    return True
+                drop(self._attributes, tid)
+            elif not self._alignment.may_set(thread, wanted.period):
+                return False
             if not self._set_or_repair(tid, wanted, core):
                 return False
+            self._alignment.note_set(thread)
             kept = self._attributes.get(tid)
         except ProcessLookupError:
             return False
@@ -230,10 +235,10 @@ class DeadlineThreads:
 
     def _expel(self, tid: int, pod_uid: str) -> Stray:
         try:
-            home, cause = self._send_home(tid, pod_uid), ""
+            cause = "" if self._send_home(tid, pod_uid) else "its home is gone"
         except KernelError as error:
             return Stray(what=f"thread {tid}", idle=False, cause=str(error))
-        return Stray(what=f"thread {tid}", idle=True, cause=cause if home else "its home is gone")
+        return Stray(what=f"thread {tid}", idle=True, cause=cause)
 
     def _close(self, pod_uid: str, what: str) -> Stray:
         try:

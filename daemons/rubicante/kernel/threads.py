@@ -82,6 +82,11 @@ class Threads:
         text = self._read(tid, "stat")
         return None if text is None else int(text.rpartition(")")[2].split()[36])
 
+    def sleeps(self, tid: int) -> bool:
+        """Whether a thread waits for something, and neither runs nor could."""
+        text = self._read(tid, "stat")
+        return text is not None and text.rpartition(")")[2].split()[0] in "SD"
+
     def policy(self, tid: int) -> tuple[int, int] | None:
         """Policy with the reset-on-fork flag, and priority; None when the thread is gone."""
         try:

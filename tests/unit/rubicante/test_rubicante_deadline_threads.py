@@ -226,3 +226,47 @@ def _tenths(tenths: int) -> SchedAttr:
     period = Nanoseconds(10 * NS_PER_MS)
     runtime = Nanoseconds(tenths * NS_PER_MS)
     return SchedAttr(policy=SCHED_DEADLINE, runtime=runtime, deadline=period, period=period)
+
+
+def test_a_thread_in_the_middle_of_a_job_is_set_when_it_sleeps(scene: Scene) -> None:
+    tid = scene.spawn(7)
+    scene.kernel.threads[tid].state = "R"
+
+    early = scene.enforce(tid, held())
+    scene.kernel.threads[tid].state = "S"
+
+    assert not early
+    assert scene.enforce(tid, held())
+    assert scene.kernel.threads[tid].attr.policy == SCHED_DEADLINE
+
+
+def test_a_thread_that_never_sleeps_is_set_all_the_same(scene: Scene) -> None:
+    tid = scene.spawn(7)
+    scene.kernel.threads[tid].state = "R"
+
+    early = scene.enforce(tid, held())
+    scene.now += 1.0
+
+    assert not early
+    assert scene.enforce(tid, held())
+
+
+def test_a_thread_that_was_set_in_a_job_is_set_anew_when_it_sleeps(scene: Scene) -> None:
+    tid = scene.spawn(7)
+    scene.kernel.threads[tid].state = "R"
+    scene.enforce(tid, held())
+    scene.now += 1.0
+    scene.enforce(tid, held())
+    before = len(scene.kernel.asked)
+
+    scene.enforce(tid, held())
+    running = len(scene.kernel.asked)
+    scene.kernel.threads[tid].state = "S"
+    scene.enforce(tid, held())
+    anew = len(scene.kernel.asked)
+    scene.enforce(tid, held())
+
+    assert running == before
+    assert anew > before
+    assert len(scene.kernel.asked) == anew
+    assert scene.kernel.threads[tid].attr.policy == SCHED_DEADLINE
