@@ -61,14 +61,18 @@ def with_grown(
 
 
 def deadline_reservation(demand: PodDemand, container: str, task: Task, core: int) -> Reservation:
-    """A reservation of SCHED_DEADLINE: Q is the WCET with overheads, P the period."""
-    wcet, period, _deadline = task_figures(task)
+    """A reservation of SCHED_DEADLINE: Q is the WCET with overheads, P the relative deadline.
+
+    With P = D the kernel serves a job at once whenever it comes. With P > D it holds each job back
+    until a whole P after it served the one before, so that one late wake-up delays all that follow.
+    """
+    wcet, _period, deadline = task_figures(task)
     return Reservation(
         pod_uid=demand.pod_uid,
         container=container,
         core=core,
         criticality=demand.criticality,
-        server=as_server((wcet, period)),
+        server=as_server((wcet, deadline)),
         tasks=(task,),
         priorities=(),
         mechanism=Mechanism.DEADLINE,

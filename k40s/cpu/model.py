@@ -125,7 +125,7 @@ class Reservation:
     """A server held on a core by tasks of one container.
 
     A container has one for each core that its tasks use; with SCHED_DEADLINE one for each task,
-    and then Q is the task's WCET with overheads, P its period, and the task has no priority.
+    and then Q is the task's WCET with overheads, P its deadline, and the task has no priority.
     ``priorities`` are the SCHED_FIFO priorities of ``tasks``, in the same order: a band, disjoint
     from every other band on the core. Reservations on different cores with the same ``group``
     hold one budget group, whose (Q, P) applies on each core; None is a group of one's own.

@@ -100,9 +100,11 @@ class Asker:
 
 def _beyond_kernel(task: Task) -> Rejection | None:
     """Why SCHED_DEADLINE itself cannot have the task."""
-    wcet, period, deadline = task_figures(task)
-    if period > LONGEST_DEADLINE_PERIOD:
-        detail = f"SCHED_DEADLINE takes no period above 4.194304s, task {task.name} has {period}us"
+    wcet, _period, deadline = task_figures(task)
+    if deadline > LONGEST_DEADLINE_PERIOD:
+        detail = (
+            f"SCHED_DEADLINE takes no period above 4.194304s, task {task.name} has {deadline}us"
+        )
         return _refusal(Reason.CPU_NOT_SCHEDULABLE, detail)
     if wcet > deadline:
         detail = f"task {task.name} needs {wcet}us with overheads, within {deadline}us"

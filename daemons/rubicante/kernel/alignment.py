@@ -2,8 +2,7 @@
 
 The kernel counts a thread's periods from the moment at which it gets its parameters while it runs,
 and from its next wake-up if it sleeps then. In the middle of a job they are out of step with the
-releases, and with D < P the kernel holds each later job back until its own period begins: with
-P = 50 ms and D = 5 ms, set 20 ms after a release, every job was 21 ms late; set in sleep, 0.1 ms.
+releases, and the jobs that follow find a part of their budget used by the one before.
 """
 
 from collections.abc import Callable

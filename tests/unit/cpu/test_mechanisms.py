@@ -322,3 +322,11 @@ def test_packing_decides_which_core_is_tried_first(packing: Packing, core: int) 
     outcome = admitted(current, pod("c", [task(2, 200)]))
 
     assert outcome.granted[0].core == core
+
+
+def test_a_deadline_shorter_than_the_period_is_the_period_for_the_kernel() -> None:
+    wanted = pod("a", [task(2, 50, deadline=5)])
+
+    granted = admitted(offering(node()), asking(wanted, DL)).granted
+
+    assert [(r.server.period, r.tasks[0].period) for r in granted] == [(ms(5), ms(50))]
