@@ -57,6 +57,7 @@ def admit_what_fits_and_no_more(stage: Stage) -> list[Check]:
     """(b) A second pod is admitted beside the first and keeps its deadline; a third waits."""
     stage.say("(b) A LOW pod beside it that keeps its WCET, and one that does not fit")
     before = tuple(group.name for group in stage.observer.groups())
+    stolen = stage.stolen()
     second: list[object] = [{"name": "logger", "period": f"{PERIOD_MS}ms", "wcet": "5ms"}]
     third: list[object] = [{"name": "big", "period": "100ms", "wcet": "60ms"}]
     keeps = PERIODIC.format(
@@ -72,21 +73,23 @@ def admit_what_fits_and_no_more(stage: Stage) -> list[Check]:
     )
     stage.wait_running("logger")
     group = stage.group_with_thread(known=before)
-    return [_check_deadlines(stage, group), _check_refusal(stage)]
+    return [_check_deadlines(stage, group, stolen), _check_refusal(stage)]
 
 
-def _check_deadlines(stage: Stage, group: BudgetGroup) -> Check:
+def _check_deadlines(stage: Stage, group: BudgetGroup, stolen_before: int) -> Check:
+    """No job is late, or none by more than the hypervisor took from the machine meanwhile."""
     wait_until(f"{JOBS} jobs are done", lambda: stage.jobs("logger") >= JOBS, seconds=60)
     jobs, misses, worst = (int(word) for word in stage.observer.last_log("logger").split())
+    stolen = stage.stolen() - stolen_before
     stage.say(
         f"    {jobs} jobs, {misses} misses, worst response {worst // NS_PER_US} us,"
-        f" budget {group.budget} us / {group.period} us"
+        f" budget {group.budget} us / {group.period} us (steal {stolen} ms)"
     )
     return Check(
         claim="a second real-time pod beside the overrunning one",
-        expected="deadlines kept",
-        measured=f"{misses} misses in {jobs} jobs",
-        held=misses == 0,
+        expected="deadlines kept, but for steal",
+        measured=f"{misses} misses in {jobs} jobs, steal {stolen} ms",
+        held=misses == 0 or worst <= (PERIOD_MS + stolen) * NS_PER_MS,
     )
 
 

@@ -55,10 +55,13 @@ class Stage:
 
     def share(self, thread: int) -> tuple[float, str]:
         """The share of a CPU that a thread ran for, and the CPU time stolen meanwhile."""
-        before = self.observer.steal()
+        before = self.stolen()
         share = self.observer.share(thread, MEASURE_SECONDS)
-        stolen = (self.observer.steal() - before) * 1000 // os.sysconf("SC_CLK_TCK")
-        return share, f"steal {stolen} ms in {MEASURE_SECONDS:.0f} s"
+        return share, f"steal {self.stolen() - before} ms in {MEASURE_SECONDS:.0f} s"
+
+    def stolen(self) -> int:
+        """Milliseconds of CPU time that the hypervisor took from this machine so far."""
+        return self.observer.steal() * 1000 // os.sysconf("SC_CLK_TCK")
 
     def jobs(self, name: str) -> int:
         """How many jobs a periodic pod has done."""
