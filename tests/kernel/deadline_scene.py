@@ -42,6 +42,8 @@ MS = NS_PER_MS
 TICK = Nanoseconds(4 * MS)
 _LOCK = Path("/tmp/k40s-tests-deadline.lock")  # noqa: S108  # shared on purpose
 _SYSTEM = LinuxSystem()
+_PATIENCE = 4.0
+"""Seconds, longer than the back end waits for a thread that does not sleep."""
 ATTRIBUTES = LinuxAttributes()
 
 
@@ -117,7 +119,14 @@ class Machine:
     kubepods: Path
 
     def enforce(self, hog: Hog, reservation: Held) -> bool:
-        """As the enforcer does for a thread that it has matched."""
+        """As the enforcer does, look after look: it waits for a thread that does not sleep."""
+        limit = time.monotonic() + _PATIENCE
+        while not (done := self.look(hog, reservation)) and time.monotonic() < limit:
+            time.sleep(0.01)
+        return done
+
+    def look(self, hog: Hog, reservation: Held) -> bool:
+        """As the enforcer does once for a thread that it has matched."""
         pod = self.kubepods / "kubepods" / "burstable" / f"pod{reservation.name.pod_uid}"
         found = self.threads.find(hog.tid)
         assert found is not None

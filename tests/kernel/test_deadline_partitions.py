@@ -114,7 +114,7 @@ def test_a_thread_is_held_on_its_core_and_comes_home(
     machine.back_end.know([reservation])
     machine.back_end.claim([reservation])
 
-    eventually(lambda: machine.enforce(hog, reservation))
+    eventually(lambda: machine.look(hog, reservation))
 
     assert policy(hog.tid) & 0xFFFF == SCHED_DEADLINE
     assert cpuset(hog.tid) == f"/{PREFIX}-core-{CORE}"
@@ -137,11 +137,11 @@ def test_a_sleeping_thread_is_taken_when_it_has_run_on_its_new_core(
     reservation = held(30, 100, core=CORE)
     machine.back_end.know([reservation])
 
-    assert not machine.enforce(hog, reservation)
+    assert not machine.look(hog, reservation)
     assert policy(hog.tid) == os.SCHED_OTHER
     assert hog.tell("go") == "named"
 
-    eventually(lambda: machine.enforce(hog, reservation))
+    eventually(lambda: machine.look(hog, reservation))
     assert policy(hog.tid) & 0xFFFF == SCHED_DEADLINE
     assert machine.back_end.release(reservation.name.pod_uid)
 
@@ -179,7 +179,7 @@ def test_threads_of_pods_that_the_book_does_not_know_are_put_out(
     hog = start_hog("thread", "ctl", cgroup=container)
     reservation = held(30, 100, core=CORE)
     machine.back_end.know([reservation])
-    eventually(lambda: machine.enforce(hog, reservation))
+    eventually(lambda: machine.look(hog, reservation))
     machine.back_end.know([])
 
     strays = machine.back_end.sweep()
