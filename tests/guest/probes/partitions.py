@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from k40s.units import Nanoseconds
 
 ROOT = Path("/sys/fs/cgroup")
 PERIOD = Nanoseconds(100_000_000)
+GONE_SECONDS = 0.2
 ATTRIBUTES = LinuxAttributes()
 
 
@@ -55,7 +57,11 @@ def group(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def sleeper(cgroup: Path) -> Iterator[int]:
-    """A process that waits in a cgroup, after it has run there."""
+    """A process that waits in a cgroup, after it has run there.
+
+    Its bandwidth counts for up to a period after its end, and the kernel loses count of it if
+    domains are cut anew before that.
+    """
     ready, told = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -69,6 +75,7 @@ def sleeper(cgroup: Path) -> Iterator[int]:
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+        time.sleep(GONE_SECONDS)
         os.close(ready)
         os.close(told)
 
