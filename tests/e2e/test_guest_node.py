@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 NAME = "outpost"
 GUEST = GUEST_NODE.name
 SCHED_DEADLINE = 6
-START_SECONDS = 400
+WAIT = 400
 
 OBSERVED = """\
 import os, time
@@ -69,7 +69,7 @@ def pods(observer: Observer) -> Observer:
     for name, task, enforcement in (("fast", FAST, "deadline"), ("slow", SLOW, "")):
         observer.create(_pod(name, task, enforcement))
         running = f"pod {name!r} runs, not: "
-        wait_until(running, lambda n=name: _runs(observer, n), seconds=START_SECONDS)
+        wait_until(running, lambda n=name: _runs(observer, n), seconds=WAIT)
     return observer
 
 
@@ -145,7 +145,7 @@ def test_it_is_held_by_a_partition_of_its_own(outpost: Cluster, pods: Observer) 
         words = _words(pods, "fast")
         return len(words) == 4 and words[1:3] == [str(SCHED_DEADLINE), "1"]
 
-    wait_until("the task is SCHED_DEADLINE on CPU 1 alone", is_held, seconds=START_SECONDS)
+    wait_until("the task is SCHED_DEADLINE on CPU 1 alone", is_held, seconds=WAIT)
     uid = pods.pod("fast")["metadata"]["uid"]
     daemon = outpost.kubectl(
         *("-n", NAMESPACE, "get", "pods", "-l", "app.kubernetes.io/name=rubicante"),
@@ -159,7 +159,7 @@ def test_it_is_held_by_a_partition_of_its_own(outpost: Cluster, pods: Observer) 
 
 def test_it_gets_no_more_than_its_server_though_it_never_ends_its_job(pods: Observer) -> None:
     # Emulated time is coarse; an ordinary thread would have the whole CPU.
-    wait_until("it is throttled", lambda: float(_words(pods, "fast")[-1]) < 0.6, seconds=START_SECONDS)
+    wait_until("it is throttled", lambda: float(_words(pods, "fast")[-1]) < 0.6, seconds=WAIT)
 
 
 def test_the_other_real_time_node_holds_another_by_a_budget_group(pods: Observer) -> None:
@@ -168,6 +168,6 @@ def test_the_other_real_time_node_holds_another_by_a_budget_group(pods: Observer
     def is_in_a_group() -> bool:
         return any(group.threads for group in pods.groups())
 
-    wait_until("a thread is in a budget group", is_in_a_group, seconds=START_SECONDS)
+    wait_until("a thread is in a budget group", is_in_a_group, seconds=WAIT)
     assert pods.node_of("slow") == "edge-1"
     assert server["mechanism"] == "rt-cgroup"
