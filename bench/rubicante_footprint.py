@@ -12,7 +12,6 @@ what it made. The bar: at most 70 MB, and no growth.
 import argparse
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from k40s.node_api import format_reservation_request
 from k40s.runtime.json_client import JsonClient
 from k40s.runtime.tls import TlsFiles
 from k40s.units import NS_PER_S, Nanoseconds
+from localcluster.control_plane import free_ports
 from tests.fakes.extender_process import ROOT, issue_certificates
 from tests.fakes.rubicante_api_server import NODE
 from tests.fakes.rubicante_cluster import Cluster, serving, write_kubeconfig
@@ -65,7 +65,7 @@ class Churn:
         self.cluster = Cluster()
         url = undo.enter_context(serving(self.cluster))
         certificates = issue_certificates(directory)
-        self.port, self.probe_port = free_port(), free_port()
+        self.port, self.probe_port = free_ports(1)[0], free_ports(1)[0]
         environment = {
             **{key: text for key, text in os.environ.items() if not key.startswith("K40S_")},
             "K40S_NODE_NAME": NODE,
@@ -243,11 +243,6 @@ def removed(path: Path) -> bool:
     with suppress(OSError):
         path.rmdir()
     return not path.exists()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as chosen:
-        return int(chosen.getsockname()[1])
 
 
 def show(name: str, seconds: list[float]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemons.rubicante.kernel.root_domain import DeadlineSupport
 from daemons.rubicante.kernel.rt_bandwidth import RtBandwidth
-from daemons.rubicante.kernel.system import System
+from daemons.rubicante.kernel.system import System, read_if_readable
 from k40s.cpu.model import DeadlineOffer, Mechanism
 from k40s.units import Nanoseconds
 
@@ -75,7 +75,7 @@ def find_rt_cgroups(
     problems = [problem] if problem else []
     warnings = list(offer.warnings)
     problems += _group_problems(system, cpu_root / f"{prefix}-{_PROBE}")
-    if "RT_RUNTIME_SHARE" in (_read(system, debug / "features") or "").split():
+    if "RT_RUNTIME_SHARE" in (read_if_readable(system, debug / "features") or "").split():
         problems.append("the scheduler feature RT_RUNTIME_SHARE lets groups exceed their budget")
     return RtSupport(bandwidth=offer.free, problems=tuple(problems), warnings=tuple(warnings))
 
@@ -121,7 +121,7 @@ def _general(
     problems, warnings = [], []
     if not _holds_sys_nice(system, proc):
         problems.append("the process lacks CAP_SYS_NICE")
-    if _read(system, proc / "2" / "comm") != "kthreadd":
+    if read_if_readable(system, proc / "2" / "comm") != "kthreadd":
         warnings.append("the process may be outside the host's PID namespace (hostPID)")
     if absent := sorted(wanted_cores - system.online()):
         problems.append(f"CPUs that are not online: {absent}")
@@ -143,14 +143,7 @@ def _group_problems(system: System, probe: Path) -> list[str]:
 
 
 def _holds_sys_nice(system: System, proc: Path) -> bool:
-    for line in (_read(system, proc / "self" / "status") or "").splitlines():
+    for line in (read_if_readable(system, proc / "self" / "status") or "").splitlines():
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) >> _CAP_SYS_NICE & 1)
     return False
-
-
-def _read(system: System, path: Path) -> str | None:
-    try:
-        return system.read(path).strip()
-    except OSError:
-        return None

@@ -20,6 +20,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 
+from daemons.rubicante.kernel.cpuset_file import GONE, read_cpuset
 from daemons.rubicante.kernel.parking import Park
 from daemons.rubicante.kernel.remembered import Remembered
 from daemons.rubicante.kernel.sched_attr import LEAST
@@ -31,7 +32,6 @@ from k40s.runtime.settings import parse_cpu_list
 _BALANCE = "cpuset.sched_load_balance"
 _REST = "rest"
 _REBUILD = "rebuild"
-_GONE = (errno.ENOENT, errno.ENODEV)
 _REMOVAL_TRIES = 20
 _RETRY_SECONDS = 0.005
 
@@ -109,7 +109,7 @@ class CorePartitions:
         for cpuset, cpus in self._foreign(self._root):
             name = str(cpuset.relative_to(self._root))
             present.add(name)
-            if cpus & self._cores and self._read(cpuset / _BALANCE) == "1":
+            if cpus & self._cores and read_cpuset(self._system, cpuset / _BALANCE) == "1":
                 self._remembered.note(name, "1")
                 self._write(cpuset / _BALANCE, "0")
                 switched += 1
@@ -123,7 +123,7 @@ class CorePartitions:
     def send_back(self, tid: int, home: str) -> bool:
         """Move a thread to its container's cpuset (a path in the hierarchy); True if it exists."""
         cpuset = self._root / home.strip("/")
-        if self._read(cpuset / "cpuset.cpus") is None:
+        if read_cpuset(self._system, cpuset / "cpuset.cpus") is None:
             return False
         self._move(tid, cpuset)
         return True
@@ -138,9 +138,9 @@ class CorePartitions:
         if kept:
             return False
         for name, value in self._remembered.values().items():
-            if self._read(self._root / name / _BALANCE) not in {None, value}:
+            if read_cpuset(self._system, self._root / name / _BALANCE) not in {None, value}:
                 self._write(self._root / name / _BALANCE, value)
-            if self._read(self._root / name / _BALANCE) in {None, value}:
+            if read_cpuset(self._system, self._root / name / _BALANCE) in {None, value}:
                 self._remembered.forget(name)
         return True
 
@@ -165,7 +165,7 @@ class CorePartitions:
 
     def _foreign(self, path: Path) -> Iterator[tuple[Path, frozenset[int]]]:
         """Cpusets that are not ours, with their CPUs; one that vanishes meanwhile is left out."""
-        listed = self._read(path / "cpuset.cpus")
+        listed = read_cpuset(self._system, path / "cpuset.cpus")
         if listed is None:
             return
         yield path, frozenset(parse_cpu_list(listed) if listed else ())
@@ -181,7 +181,7 @@ class CorePartitions:
         for attempt in range(_REMOVAL_TRIES):
             if attempt:
                 self._wait(_RETRY_SECONDS)
-            if self._read(path / "tasks"):
+            if read_cpuset(self._system, path / "tasks"):
                 continue
             try:
                 self._system.remove_directory(path)
@@ -203,19 +203,11 @@ class CorePartitions:
             raise KernelError(f"moving thread {tid} to cpuset {cpuset.name}: {error}") from error
         return True
 
-    def _read(self, path: Path) -> str | None:
-        try:
-            return self._system.read(path).strip()
-        except OSError as error:
-            if error.errno in _GONE:
-                return None
-            raise KernelError(f"{path}: {error}") from error
-
     def _write(self, path: Path, value: str) -> None:
         try:
             self._system.write(path, value)
         except OSError as error:
-            if error.errno not in _GONE:
+            if error.errno not in GONE:
                 raise KernelError(f"{path}: {error}") from error
 
 

@@ -9,10 +9,10 @@ The kernel asks CAP_SYS_ADMIN of who makes one. It tells what it thinks of a par
 read: "root", or "root invalid" with the reason.
 """
 
-import errno
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from daemons.rubicante.kernel.cpuset_file import read_cpuset
 from daemons.rubicante.kernel.remembered import Remembered
 from daemons.rubicante.kernel.system import System
 from k40s.cpu.model import Domain
@@ -23,7 +23,6 @@ EXCLUSIVE = "cpuset.cpus.exclusive"
 PARTITION = "cpuset.cpus.partition"
 _ROOT = "root"
 _MEMBER = "member"
-_GONE = (errno.ENOENT, errno.ENODEV)
 
 
 class PodPartitions:
@@ -105,11 +104,11 @@ class PodPartitions:
 
     def state(self, cgroup: Path) -> str:
         """What the kernel says of a cgroup's partition; empty where there is no such file."""
-        return self._read(cgroup / PARTITION) or ""
+        return read_cpuset(self._system, cgroup / PARTITION) or ""
 
     def held(self, cgroup: Path) -> frozenset[int]:
         """CPUs that a cgroup claims for itself and those below."""
-        return _cpus(self._read(cgroup / EXCLUSIVE) or "")
+        return _cpus(read_cpuset(self._system, cgroup / EXCLUSIVE) or "")
 
     def partitions(self) -> tuple[Path, ...]:
         """Pods' cgroups that hold a core."""
@@ -138,21 +137,13 @@ class PodPartitions:
             return ()
 
     def _exists(self, path: Path) -> bool:
-        return self._read(path / EXCLUSIVE) is not None
+        return read_cpuset(self._system, path / EXCLUSIVE) is not None
 
     def _remove_probe(self) -> None:
         try:
             self._system.remove_directory(self._probe)
         except OSError as error:
             raise KernelError(f"rmdir {self._probe.name}: {error}") from error
-
-    def _read(self, path: Path) -> str | None:
-        try:
-            return self._system.read(path).strip()
-        except OSError as error:
-            if error.errno in _GONE:
-                return None
-            raise KernelError(f"{path}: {error}") from error
 
     def _write(self, path: Path, value: str) -> None:
         try:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from daemons.rubicante.kernel.parking import Park
 from daemons.rubicante.kernel.sched_attr import LEAST
-from daemons.rubicante.kernel.system import System
+from daemons.rubicante.kernel.system import System, read_if_readable
 from k40s.cpu.model import ANY_CORE, DeadlineOffer, Domain
 from k40s.errors import KernelError
 from k40s.units import Nanoseconds
@@ -120,7 +120,7 @@ def read_bandwidths(system: System, debug: Path) -> dict[int, DomainBandwidth]:
     found: dict[int, DomainBandwidth] = {}
     figures: dict[str, int] = {}
     cpu = -1
-    for line in (_read(system, debug / "debug") or "").splitlines():
+    for line in (read_if_readable(system, debug / "debug") or "").splitlines():
         name, _, value = (part.strip() for part in line.partition(":"))
         if name.startswith("dl_rq["):
             cpu, figures = int(name[6:-1]), {}
@@ -196,14 +196,16 @@ def _capacity(
 def _limit(system: System, proc: Path) -> Fraction | None:
     """The system's limit per CPU; -1 means none, and the whole CPU is left."""
     sysctl = proc / "sys/kernel"
-    runtime, period = (_read(system, sysctl / f"sched_rt_{n}_us") for n in ("runtime", "period"))
+    runtime, period = (
+        read_if_readable(system, sysctl / f"sched_rt_{n}_us") for n in ("runtime", "period")
+    )
     if runtime is None or period is None:
         return None
     return Fraction(1) if int(runtime) < 0 else Fraction(int(runtime), int(period))
 
 
 def _has_timer(system: System, debug: Path) -> bool:
-    return "HRTICK_DL" in (_read(system, debug / "features") or "").split()
+    return "HRTICK_DL" in (read_if_readable(system, debug / "features") or "").split()
 
 
 def _none(problem: str) -> DeadlineSupport:
@@ -216,10 +218,3 @@ def _exists(system: System, path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _read(system: System, path: Path) -> str | None:
-    try:
-        return system.read(path).strip()
-    except OSError:
-        return None

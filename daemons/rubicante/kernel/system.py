@@ -127,3 +127,11 @@ class LinuxSystem:
         if self.dry_run:
             log.info("dry run", extra={"call": call, **arguments})
         return self.dry_run
+
+
+def read_if_readable(system: System, path: Path) -> str | None:
+    """The text of a file without blanks at its ends; None where it cannot be read."""
+    try:
+        return system.read(path).strip()
+    except OSError:
+        return None

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -38,3 +40,8 @@ def groups(system: FakeKernel, waits: list[float]) -> BudgetGroups:
 @pytest.fixture
 def threads(system: FakeKernel) -> Threads:
     return Threads(system=system, proc=PROC)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    return tmp_path / "cpusets.json"

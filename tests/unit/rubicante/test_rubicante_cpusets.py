@@ -1,64 +1,22 @@
 """Partitions of both cgroup versions: made, kept, put back."""
 
 import errno
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from daemons.rubicante.kernel.cpuset_v1 import CorePartitions
 from daemons.rubicante.kernel.cpuset_v2 import PodPartitions
-from daemons.rubicante.kernel.deadline_setup import DeadlinePlaces, ask_for_deadline
 from daemons.rubicante.kernel.remembered import Remembered
-from daemons.rubicante.kernel.root_domain import DeadlineSupport, Partitions
 from k40s.cpu.model import Domain
 from k40s.errors import KernelError, UnavailableError
-from k40s.units import NS_PER_MS, Nanoseconds
+from tests.fakes.rubicante_deadline_offer import BALANCE, PODS, ask
 from tests.fakes.rubicante_domains import PROC, V1, V2, DomainKernel
-
-DEBUG = Path("/debug/sched")
-PODS = V2 / "kubepods"
-BALANCE = "cpuset.sched_load_balance"
-TICK = Nanoseconds(4 * NS_PER_MS)
 
 
 @pytest.fixture
 def kernel() -> DomainKernel:
     return DomainKernel()
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Path:
-    return tmp_path / "cpusets.json"
-
-
-def ask(
-    kernel: DomainKernel,
-    memory: Path,
-    *,
-    cores: set[int],
-    version: int = 1,
-    allowed: bool = False,
-    held: dict[int, Fraction] | None = None,
-) -> tuple[DeadlineSupport, Partitions | None]:
-    return ask_for_deadline(
-        system=kernel,
-        attributes=kernel,
-        places=DeadlinePlaces(
-            proc=PROC,
-            debug=DEBUG,
-            memory=memory,
-            cpusets=V1 if version == 1 else None,
-            unified=V2 if version == 2 else None,
-            pods=PODS if version == 2 else None,
-        ),
-        prefix="k40s-rt",
-        cores=cores,
-        tick=TICK,
-        held=held or {},
-        load_balance_off=allowed,
-        park=kernel,
-    )
 
 
 def v1(kernel: DomainKernel, memory: Path) -> CorePartitions:

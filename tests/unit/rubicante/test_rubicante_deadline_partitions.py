@@ -10,11 +10,6 @@ from tests.fakes.rubicante_deadline_scene import OTHER, UID, Scene, held
 from tests.fakes.rubicante_domains import V1
 
 
-@pytest.fixture
-def memory(tmp_path: Path) -> Path:
-    return tmp_path / "cpusets.json"
-
-
 def test_an_existing_partition_needs_the_pin_alone(memory: Path) -> None:
     scene = Scene(memory, "pinned")
     tid = scene.spawn(50)

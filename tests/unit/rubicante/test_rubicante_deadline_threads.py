@@ -27,11 +27,6 @@ from tests.fakes.rubicante_domains import PROC
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Path:
-    return tmp_path / "cpusets.json"
-
-
-@pytest.fixture
 def scene(memory: Path) -> Scene:
     return Scene(memory)
 

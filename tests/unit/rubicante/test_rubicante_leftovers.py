@@ -21,11 +21,6 @@ def places(memory: Path) -> DeadlinePlaces:
     return DeadlinePlaces(proc=PROC, debug=DEBUG, memory=memory, cpusets=V1)
 
 
-@pytest.fixture
-def memory(tmp_path: Path) -> Path:
-    return tmp_path / "cpusets.json"
-
-
 def test_cpusets_that_are_gone_are_not_remembered(memory: Path) -> None:
     scene = Scene(memory, "v1")
     for number in range(20):
