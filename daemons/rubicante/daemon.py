@@ -16,7 +16,7 @@ from daemons.rubicante.feedback import Feedback
 from daemons.rubicante.keeper import EnforcementLoop, Keeper
 from daemons.rubicante.kernel.strangers import Strangers
 from daemons.rubicante.kernel.system import System
-from daemons.rubicante.kernel.usage import KernelUsage
+from daemons.rubicante.kernel.usage import KernelUsage, may_charge_stolen_time
 from daemons.rubicante.kernel.watch import DirectoryWatch
 from daemons.rubicante.mechanisms import DeadlineAccess, Mechanisms, bare_node
 from daemons.rubicante.metrics import (
@@ -126,6 +126,7 @@ class Daemon:
                 proc=settings.proc_path,
                 debug=settings.scheduler_debug_path / "debug",
                 prefix=settings.group_prefix,
+                charges_stolen_time=may_charge_stolen_time(settings.proc_path),
             ),
             notices=self.notices,
             metrics=feedback_metrics,

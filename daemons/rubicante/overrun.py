@@ -21,7 +21,8 @@ and is read a moment before the CPU time."""
 class Reading:
     """A thread's CPU time ``used`` since its start, read between two moments (monotonic), in ns.
 
-    ``stolen`` is what the hypervisor has taken of its core so far; a thread may be charged for it.
+    ``stolen`` is what the hypervisor has taken of its core so far, where a thread may be charged
+    for it; 0 where it is not.
     """
 
     after: int

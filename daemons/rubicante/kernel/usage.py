@@ -1,7 +1,9 @@
 """CPU time of threads, stolen time of cores, throttled budget groups: read, never written."""
 
+import gzip
 import os
 import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,20 +13,26 @@ from k40s.units import NS_PER_S
 
 _STEAL_FIELD = 8
 _GROUP = re.compile(r"rt_rq\[(\d+)\]:(/.*)")
+_KEPT_APART = "CONFIG_PARAVIRT_TIME_ACCOUNTING=y"
+_NOT_AFTER_ALL = "no-steal-acc"
 
 
 class KernelUsage:
     """Reads /proc, and the scheduler's debug file where the daemon may see it.
 
-    ``prefix`` is that of our budget groups.
+    ``prefix`` is that of our budget groups. ``charges_stolen_time`` is what
+    ``may_charge_stolen_time`` found.
     """
 
-    def __init__(self, *, system: System, proc: Path, debug: Path, prefix: str) -> None:
+    def __init__(
+        self, *, system: System, proc: Path, debug: Path, prefix: str, charges_stolen_time: bool
+    ) -> None:
         self._system = system
         self._proc = proc
         self._debug = debug
         self._ours = f"/{prefix}-"
         self._per_tick = NS_PER_S // os.sysconf("SC_CLK_TCK")
+        self._charges_stolen_time = charges_stolen_time
 
     def cpu_time(self, tid: int) -> int | None:
         """CPU time of a thread in ns; None when it is gone."""
@@ -34,10 +42,13 @@ class KernelUsage:
             return None
 
     def stolen(self, core: int) -> int:
-        """What the hypervisor has taken of a core since boot, in ns; 0 where it does not tell.
+        """What the hypervisor took of a core since boot that threads may be charged for, in ns.
 
-        For ``ANY_CORE`` of all of them, since the thread may have been on each.
+        For ``ANY_CORE`` of all of them, since the thread may have been on each. 0 where it does
+        not tell, and where the kernel keeps it apart.
         """
+        if not self._charges_stolen_time:
+            return 0
         name = "cpu " if core == ANY_CORE else f"cpu{core} "
         try:
             text = self._system.read(self._proc / "stat")
@@ -54,6 +65,20 @@ class KernelUsage:
             return parse_throttled(self._system.read(self._debug), ours=self._ours)
         except OSError:
             return None
+
+
+def may_charge_stolen_time(proc: Path) -> bool:
+    """Whether a thread's CPU time may hold time that the hypervisor had the CPU.
+
+    Linux takes it out of the clock by which threads are charged (``update_rq_clock_task``) if it
+    was built and booted to. True where that cannot be read.
+    """
+    try:
+        options = gzip.decompress((proc / "config.gz").read_bytes()).decode().splitlines()
+        words = (proc / "cmdline").read_text().split()
+    except (OSError, EOFError, ValueError, zlib.error):
+        return True
+    return _KEPT_APART not in options or _NOT_AFTER_ALL in words
 
 
 def parse_throttled(text: str, *, ours: str) -> dict[int, int]:

@@ -1,6 +1,7 @@
 """Overruns and throttling, from the kernel's figures to metric and event."""
 
 import errno
+import gzip
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from daemons.rubicante.feedback import Feedback
-from daemons.rubicante.kernel.usage import KernelUsage, parse_throttled
+from daemons.rubicante.kernel.usage import KernelUsage, may_charge_stolen_time, parse_throttled
 from daemons.rubicante.metrics import BookMetrics, FeedbackMetrics
 from daemons.rubicante.notices import Notices
 from k40s.cpu.model import ANY_CORE, DeadlineOffer, Domain
@@ -53,7 +54,7 @@ class Watched:
             book=self.world.book,
             threads=self.world.enforcer.threads,
             conditions=self.world.enforcer.conditions,
-            usage=KernelUsage(system=self.world.system, proc=PROC, debug=DEBUG, prefix=PREFIX),
+            usage=usage_of(self.world),
             notices=self.notices,
             metrics=metrics,
             tick=Nanoseconds(4 * NS_PER_MS),
@@ -168,10 +169,54 @@ def test_groups_of_others_are_not_counted() -> None:
     assert parse_throttled(RUN_QUEUES, ours="/nobody-") == {}
 
 
+def usage_of(world: World, *, charges_stolen_time: bool = True) -> KernelUsage:
+    return KernelUsage(
+        system=world.system,
+        proc=PROC,
+        debug=DEBUG,
+        prefix=PREFIX,
+        charges_stolen_time=charges_stolen_time,
+    )
+
+
+def test_stolen_time_that_no_thread_is_charged_for_is_left_out() -> None:
+    world = World()
+    world.system.files[PROC / "stat"] = STEAL
+
+    assert usage_of(world, charges_stolen_time=False).stolen(0) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "command_line", "expected"),
+    [
+        ("CONFIG_PARAVIRT_TIME_ACCOUNTING=y", "root=/dev/sda", False),
+        ("CONFIG_PARAVIRT_TIME_ACCOUNTING=y", "root=/dev/sda no-steal-acc", True),
+        ("# CONFIG_PARAVIRT_TIME_ACCOUNTING is not set", "root=/dev/sda", True),
+    ],
+)
+def test_the_kernel_tells_whether_threads_are_charged_for_stolen_time(
+    tmp_path: Path, option: str, command_line: str, expected: bool
+) -> None:
+    (tmp_path / "config.gz").write_bytes(gzip.compress(f"CONFIG_SMP=y\n{option}\n".encode()))
+    (tmp_path / "cmdline").write_text(command_line + "\n")
+
+    assert may_charge_stolen_time(tmp_path) is expected
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no gzip", gzip.compress(b"\xff" * 99)[:-9]])
+def test_threads_of_a_kernel_that_does_not_tell_may_be_charged(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "config.gz").write_bytes(content)
+
+    assert may_charge_stolen_time(tmp_path)
+
+
 def test_stolen_time_is_that_of_the_core() -> None:
     world = World()
     world.system.files[PROC / "stat"] = STEAL
-    usage = KernelUsage(system=world.system, proc=PROC, debug=DEBUG, prefix=PREFIX)
+    usage = usage_of(world)
 
     shares = [usage.stolen(core) for core in (0, 1, ANY_CORE, 7)]
 
@@ -182,7 +227,7 @@ def test_stolen_time_is_that_of_the_core() -> None:
 
 def test_what_cannot_be_read_is_no_error() -> None:
     world = World()
-    usage = KernelUsage(system=world.system, proc=PROC, debug=DEBUG, prefix=PREFIX)
+    usage = usage_of(world)
     world.system.refuse["read"] = [PermissionError(errno.EACCES, "no")] * 3
 
     assert (usage.cpu_time(1), usage.stolen(0), usage.throttled()) == (None, 0, None)
