@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from daemons.rubicante.daemon import Daemon
+from daemons.rubicante.deadline_access import DeadlineAccess
 from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.system import LinuxSystem
-from daemons.rubicante.mechanisms import DeadlineAccess
 from daemons.rubicante.settings import Settings
 from k40s.runtime.records import PodRecord
 from k40s.runtime.store import Store
@@ -48,7 +48,7 @@ def _missing() -> str:
     return ""
 
 
-def eventually(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+def eventually(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
     """Wait until it holds; the limit is a net against hangs, no measure of speed."""
     limit = time.monotonic() + seconds
     while not condition():
@@ -59,7 +59,7 @@ def eventually(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
 class Hog:
     """A process of ours that spins, or does as told, for a bounded time."""
 
-    def __init__(self, *arguments: str, cgroup: Path | None = None, seconds: float = 60) -> None:
+    def __init__(self, *arguments: str, cgroup: Path | None = None, seconds: float = 120) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-S", str(_HOG), str(cgroup or ""), str(seconds), *arguments],
             stdin=subprocess.PIPE,
@@ -144,7 +144,7 @@ def prefix() -> str:
 
 @pytest.fixture
 def start_hog(undo: ExitStack) -> Callable[..., Hog]:
-    def start(*arguments: str, cgroup: Path | None = None, seconds: float = 60) -> Hog:
+    def start(*arguments: str, cgroup: Path | None = None, seconds: float = 120) -> Hog:
         hog = Hog(*arguments, cgroup=cgroup, seconds=seconds)
         undo.callback(hog.end)
         return hog
