@@ -28,16 +28,10 @@ from k40s.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds
 from tests.fakes.rubicante_world import uid
 from tests.kernel.conftest import CORE, CPU, make_kubepods
 from tests.kernel.deadline_scene import PREFIX, alone, balance_kept, put_back
-from tests.kernel.soundness_run import (
-    LEAD,
-    MARGIN,
-    STEAL_UNIT,
-    Kind,
-    StealLog,
-    Worker,
-    empty_node,
-    set_stage,
-)
+from tests.kernel.soundness_nodes import Kind, empty_node
+from tests.kernel.soundness_run import LEAD, MARGIN
+from tests.kernel.soundness_stage import Worker, set_stage
+from tests.kernel.steal_log import STEAL_UNIT, StealLog
 from workbench.bounds import bounds_of
 
 _SECONDS = 5.0

@@ -20,7 +20,10 @@ from random import Random
 
 from tests.kernel.conftest import make_kubepods
 from tests.kernel.deadline_scene import PREFIX, alone, balance_kept, put_back
-from tests.kernel.soundness_run import STEAL_UNIT, Job, Kind, act, random_node, set_stage
+from tests.kernel.soundness_nodes import Kind, random_node
+from tests.kernel.soundness_run import Job, act
+from tests.kernel.soundness_stage import set_stage
+from tests.kernel.steal_log import STEAL_UNIT
 
 _SETS = 6
 _SECONDS = 5.0

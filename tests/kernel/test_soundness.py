@@ -13,7 +13,10 @@ import pytest
 
 from tests.kernel.conftest import CPU
 from tests.kernel.deadline_scene import CPUSETS, PREFIX, alone, balance_kept, put_back
-from tests.kernel.soundness_run import STEAL_UNIT, Job, Kind, act, random_node, set_stage
+from tests.kernel.soundness_nodes import Kind, random_node
+from tests.kernel.soundness_run import Job, act
+from tests.kernel.soundness_stage import set_stage
+from tests.kernel.steal_log import STEAL_UNIT
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not (CPU / "cpu.rt_runtime_us").exists() or not CPUSETS.exists(),
