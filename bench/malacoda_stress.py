@@ -5,14 +5,9 @@ Prints 10th / 50th / 90th percentile of each metric, and when the default rules 
 """
 
 import argparse
-import os
-import signal
-import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from daemons.malacoda.sampler import Sampler
@@ -20,6 +15,7 @@ from k40s.assurance.detector import DEFAULT_RULES
 from k40s.assurance.gamma import GammaPolicy
 from k40s.assurance.metrics import Metric
 from k40s.assurance.watch import WatchState, advance
+from tests.kernel.stress import stressed
 
 PERIOD = 0.5
 KINDS = ("", "open", "fork", "udp", "io", "hdd --hdd-bytes 64m", "cpu")
@@ -55,28 +51,6 @@ class Watcher:
         ]
 
 
-@contextmanager
-def stress(kind: str, cpu: int, seconds: int) -> Iterator[None]:
-    if not kind:
-        yield
-        return
-    name, *options = kind.split()
-    with tempfile.TemporaryDirectory() as scratch:
-        command = ["taskset", "-c", str(cpu), "stress-ng", f"--{name}", "8", *options]
-        process = subprocess.Popen(
-            [*command, "--timeout", str(seconds + 5)],
-            cwd=scratch,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            yield
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=60)
-
-
 def percentiles(values: list[float]) -> str:
     ordered = sorted(values[2:])
     last = len(ordered) - 1
@@ -89,11 +63,12 @@ def main() -> None:
     parser.add_argument("--other", type=int, default=0)
     parser.add_argument("--seconds", type=int, default=15)
     arguments = parser.parse_args()
+    limit = arguments.seconds + 5
     print("| stress | cpu-system | run-queue | alarm | other: cpu-system | run-queue | alarm |")
     print("|---|---|---|---|---|---|---|")
     for kind in KINDS:
         watchers = [Watcher(arguments.cpu), Watcher(arguments.other)]
-        with stress(kind, arguments.cpu, arguments.seconds):
+        with stressed(kind, cpu=arguments.cpu, seconds=limit) if kind else nullcontext():
             threads = [
                 threading.Thread(target=watcher.watch, args=(arguments.seconds,))
                 for watcher in watchers

@@ -1,12 +1,7 @@
-import os
 import shutil
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -19,28 +14,12 @@ from k40s.assurance.gamma import HIGHEST
 from k40s.assurance.metrics import Metric
 from k40s.assurance.watch import WatchState
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+from tests.kernel.stress import stressed
 
 CPU = 1
 PERIOD = 0.25
 LIMIT = 120
 """Seconds; a net against hangs on a busy machine, no measure of speed."""
-
-
-@contextmanager
-def stress(kind: str, scratch: Path) -> Iterator[None]:
-    """Eight stressors on the node's CPU, which end by themselves if nobody ends them."""
-    process = subprocess.Popen(
-        ["taskset", "-c", str(CPU), "stress-ng", f"--{kind}", "8", "--timeout", str(LIMIT)],
-        cwd=scratch,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=30)
 
 
 @pytest.fixture
@@ -76,12 +55,10 @@ def holds(monitor: Monitor, condition: Callable[[WatchState], bool]) -> bool:
 
 @pytest.mark.skipif(shutil.which("stress-ng") is None, reason="needs stress-ng")
 @pytest.mark.parametrize("kind", ["open", "fork", "cpu"])
-def test_real_stress_lowers_gamma_and_calm_raises_it_again(
-    monitor: Monitor, tmp_path: Path, kind: str
-) -> None:
+def test_real_stress_lowers_gamma_and_calm_raises_it_again(monitor: Monitor, kind: str) -> None:
     assert holds(monitor, lambda state: state.gamma.value == HIGHEST)
 
-    with stress(kind, tmp_path):
+    with stressed(kind, cpu=CPU, seconds=LIMIT):
         assert holds(monitor, lambda state: state.gamma.value < HIGHEST // 2)
         assert holds(monitor, lambda state: Metric.RUN_QUEUE in state.hazards)
 

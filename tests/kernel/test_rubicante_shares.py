@@ -1,7 +1,6 @@
 """The budgets that the kernel really keeps, on the real kernel."""
 
 import os
-import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +15,7 @@ from k40s.cpu.model import Server
 from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.rubicante_world import uid
 from tests.kernel.conftest import CORE, Hog, measure_until_quiet
+from tests.kernel.stress import stressed
 
 StartHog = Callable[..., Hog]
 
@@ -51,11 +51,7 @@ def test_a_fifo_hog_gets_its_share_beside_stress(
     groups: BudgetGroups, threads: Threads, start_hog: StartHog, undo: ExitStack
 ) -> None:
     hog = start_hog("spin")
-    stress = subprocess.Popen(
-        ["stress-ng", "--quiet", "--cpu", "4", "--taskset", str(CORE), "--timeout", "25s"]
-    )
-    undo.callback(lambda: stress.wait(timeout=30))
-    undo.callback(stress.terminate)
+    undo.enter_context(stressed("cpu", cpu=CORE, seconds=60, number=4))
     put(groups, threads, hog.tid, number=1, budget_ms=30, priority=90)
 
     found = measure_until_quiet(hog.tid, expected=[0.30])
