@@ -50,7 +50,7 @@ def start(settings: ExtenderSettings) -> Flask:
     )
     extender = Extender(
         settings,
-        cluster=connect(kubeconfig=settings.kubeconfig or None),
+        cluster=connect(kubeconfig=settings.kubeconfig, environment=os.environ),
         cpu=RubicanteClient(client),
     )
     ProbeServer(

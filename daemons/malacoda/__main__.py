@@ -34,9 +34,8 @@ def main(environ: Mapping[str, str], stop: threading.Event) -> int:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
-    daemon = Malacoda(
-        settings, gateway=connect(kubeconfig=settings.kubeconfig or None), registry=registry
-    )
+    gateway = connect(kubeconfig=settings.kubeconfig, environment=environ)
+    daemon = Malacoda(settings, gateway=gateway, registry=registry)
     daemon.start()
     stop.wait()
     daemon.stop()

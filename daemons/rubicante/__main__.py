@@ -37,7 +37,7 @@ def run(settings: Settings) -> None:
     def build() -> "Flask":
         from daemons.rubicante.process import Process  # noqa: PLC0415  # after the fork: memory
 
-        started.append(Process(settings))
+        started.append(Process(settings, os.environ))
         return started[0].api()
 
     def halt() -> None:

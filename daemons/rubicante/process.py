@@ -7,7 +7,7 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flask import Flask
@@ -31,10 +31,13 @@ _RETRY_SECONDS = 0.25
 class Process:
     """One rubicante with its probes."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Start it. Raises ``UnavailableError`` when the store or the API server cannot be used."""
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        """Start it; ``environment`` is the pod's, which names the API server.
+
+        Raises ``UnavailableError`` when the store or the API server cannot be used.
+        """
         store = open_store(settings.store, wait=threading.Event().wait, clock=time.monotonic)
-        gateway = connect(kubeconfig=settings.kubeconfig or None)
+        gateway = connect(kubeconfig=settings.kubeconfig, environment=environment)
         self._daemon = Daemon(
             settings,
             system=LinuxSystem(dry_run=settings.dry_run),

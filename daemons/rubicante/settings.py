@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from k40s.cpu.model import Mechanism, Packing
+from k40s.cpu.outcome import ADMISSION_TEST
 from k40s.units import NS_PER_S, Nanoseconds
 
 
@@ -48,7 +49,7 @@ class Settings:
     """Which core is tried first: first-fit, best-fit or worst-fit."""
     load_balance_off: bool = False
     """Leave to switch off load balancing in cpusets (cgroup v1), for DEADLINE on single cores."""
-    admission_test: str = "davis-burns-2005+tick.2"
+    admission_test: str = ADMISSION_TEST
     """The schedulability test; another than the default is one that is installed."""
     rt_capacity: Fraction = Fraction(95, 100)
     """Bound of the sum of budget over period on the whole node; the kernel's may be less."""

@@ -5,15 +5,18 @@ Pods are told to the watch that is open; what the daemon writes is kept for the 
 
 import json
 import queue
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from k40s.annotations import PLATFORM_LABEL
+from k40s.runtime.certificates import Identity, issue, make_authority
 from k40s.runtime.records import PodRecord
 from tests.fakes.rubicante_api_server import NODE
 
@@ -121,7 +124,7 @@ def pod_json(record: PodRecord) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(cluster: Cluster) -> Iterator[str]:
+def serving(cluster: Cluster, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serve on a free port of loopback; yields the URL."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -161,15 +164,34 @@ def serving(cluster: Cluster) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http{'' if tls is None else 's'}://127.0.0.1:{server.server_address[1]}"
     finally:
         cluster.stopping.set()
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+def service_account_tls(directory: Path) -> ssl.SSLContext:
+    """A server's certificate for localhost; in ``directory``, what kubelet gives to a pod."""
+    now, day = datetime.now(UTC), timedelta(days=1)
+    authority = make_authority(name="cluster", lifetime=day, now=now)
+    identity = Identity(common_name="apiserver", dns_names=("localhost",))
+    shown = issue(authority, identity, lifetime=day, now=now)
+    directory.mkdir()
+    (directory / "token").write_text("secret")
+    (directory / "ca.crt").write_bytes(authority.certificate)
+    (directory / "server.pem").write_bytes(shown.certificate + shown.key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(directory / "server.pem")
+    return context
 
 
 def write_kubeconfig(path: Path, url: str) -> Path:

@@ -1,0 +1,96 @@
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from k40s.errors import UnavailableError
+from k40s.runtime.kube import connect
+from k40s.runtime.service_account import ServiceAccount
+from tests.fakes.rubicante_api_server import NODE
+from tests.fakes.rubicante_cluster import Cluster, service_account_tls, serving
+
+POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Path:
+    (tmp_path / "token").write_text("first\n")
+    (tmp_path / "ca.crt").write_text("a certificate")
+    return tmp_path
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "fd00::1", "kubernetes.default.svc"])
+def test_the_server_is_where_the_environment_says(mount: Path, host: str) -> None:
+    account = ServiceAccount(POD | {"KUBERNETES_SERVICE_HOST": host}, directory=mount)
+
+    with account.pool() as pool:
+        assert (pool.host, pool.port, pool.scheme) == (host, 443, "https")
+        assert pool.cert_reqs == "CERT_REQUIRED"
+        assert pool.ca_certs == str(mount / "ca.crt")
+
+
+def test_a_renewed_token_is_used(mount: Path) -> None:
+    account = ServiceAccount(POD, directory=mount)
+    before = account.token()
+
+    (mount / "token").write_text("second")
+
+    assert (before, account.token()) == ("Bearer first", "Bearer second")
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing", "said"),
+    [
+        ({}, "", "neither a kubeconfig nor a pod's environment"),
+        (POD | {"KUBERNETES_SERVICE_PORT": "https"}, "", "neither a kubeconfig"),
+        (POD, "ca.crt", "ca.crt is missing"),
+        (POD, "token", "service account token: "),
+    ],
+)
+def test_outside_of_a_pod_there_is_no_way_to_the_server(
+    mount: Path, environment: Mapping[str, str], missing: str, said: str
+) -> None:
+    if missing:
+        (mount / missing).unlink()
+
+    with pytest.raises(UnavailableError, match=f"no way to the API server: .*{said}"):
+        connect(environment=environment, service_account=mount)
+
+
+def test_connects_to_the_server_of_the_clusters_authority_alone(tmp_path: Path) -> None:
+    with serving(Cluster(), service_account_tls(tmp_path / "pod")) as url:
+        environment = {
+            "KUBERNETES_SERVICE_HOST": "localhost",
+            "KUBERNETES_SERVICE_PORT": url.rpartition(":")[2],
+        }
+        service_account_tls(tmp_path / "other")
+
+        node = connect(environment=environment, service_account=tmp_path / "pod").get_node(NODE)
+        stranger = connect(environment=environment, service_account=tmp_path / "other")
+
+        assert node is not None
+        with pytest.raises(UnavailableError, match="certificate"):
+            stranger.get_node(NODE)
+
+
+def test_an_empty_token_proves_nothing(mount: Path) -> None:
+    (mount / "token").write_text("\n")
+
+    with pytest.raises(UnavailableError, match="token is empty"):
+        ServiceAccount(POD, directory=mount)
+
+
+def test_a_pod_does_not_hold_the_client_library_in_memory() -> None:
+    modules = "daemons.rubicante.process, daemons.malacoda.__main__, extender.__main__"
+    loaded = subprocess.run(
+        [sys.executable, "-c", f"import sys, {modules}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.split()
+
+    assert "k40s.runtime.kube" in loaded
+    assert not {"kubernetes", "pydantic", "oauthlib", "requests"} & set(loaded)
