@@ -22,6 +22,7 @@ class Reason(StrEnum):
     CPU_STATE_UNKNOWN = "cpu.state-unknown"
     CPU_NO_ANSWER = "cpu.no-answer"
     CPU_TEST_FAILED = "cpu.test-failed"
+    CPU_KERNEL_REFUSED = "cpu.kernel-refused"
     CPU_NO_BANDWIDTH = "cpu.no-bandwidth"
     CPU_NODE_BANDWIDTH = "cpu.node-bandwidth"
     CPU_NOT_SCHEDULABLE = "cpu.not-schedulable"
@@ -54,6 +55,7 @@ _TEXTS = {
     Reason.CPU_STATE_UNKNOWN: "the node publishes no valid real-time CPU state",
     Reason.CPU_NO_ANSWER: "the node was asked whether it admits the pod and gave no valid answer",
     Reason.CPU_TEST_FAILED: "the node's own admission test failed",
+    Reason.CPU_KERNEL_REFUSED: "the node's kernel refuses what the node had offered",
     Reason.CPU_NO_BANDWIDTH: "no core of the node has the real-time bandwidth left",
     Reason.CPU_NODE_BANDWIDTH: "the node's real-time bandwidth over all cores is used up",
     Reason.CPU_NOT_SCHEDULABLE: "a deadline could be missed on every core of the node",

@@ -11,14 +11,16 @@ from prometheus_client import CollectorRegistry
 
 from daemons.rubicante.api import create_app
 from daemons.rubicante.book import Book, BookStore
+from daemons.rubicante.deadline_access import DeadlineAccess
 from daemons.rubicante.enforcer import Enforcer
 from daemons.rubicante.feedback import Feedback
 from daemons.rubicante.keeper import EnforcementLoop, Keeper
+from daemons.rubicante.kernel.capability import Capability
 from daemons.rubicante.kernel.strangers import Strangers
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.usage import KernelUsage, may_charge_stolen_time
 from daemons.rubicante.kernel.watch import DirectoryWatch
-from daemons.rubicante.mechanisms import DeadlineAccess, Mechanisms, bare_node
+from daemons.rubicante.mechanisms import Mechanisms, bare_node
 from daemons.rubicante.metrics import (
     BookMetrics,
     EnforcementMetrics,
@@ -92,8 +94,9 @@ class Daemon:
             access=deadline,
             held=self.book.node().reservations,
             stop=self.stop,
+            clock=clock,
         )
-        self.capability = self.mechanisms.capability
+        self._enforces = not self.capability.problems
         self.book.describe(self.mechanisms.node())
         self._watch = DirectoryWatch()
         self.pods = NodePods(book=self.book, changed=self._watch.ring)
@@ -113,7 +116,7 @@ class Daemon:
             release=self.enforcer.release,
             changed=self.loop.wake,
             metrics=book_metrics,
-            enforceable=not self.capability.problems,
+            enforceable=lambda: not self.capability.problems,
         )
         feedback_metrics = FeedbackMetrics(self.registry)
         self.notices = Notices(writer=gateway, metrics=feedback_metrics, clock=clock)
@@ -148,7 +151,7 @@ class Daemon:
         )
         self.state = NodeState(
             book=self.book,
-            capability=self.capability,
+            capability=lambda: self.capability,
             endpoint=settings.endpoint,
             lease=settings.lease,
             threads=self.enforcer.threads,
@@ -164,7 +167,7 @@ class Daemon:
         )
         self.keeper = Keeper(
             name=settings.node_name,
-            node=self.mechanisms.node,
+            mechanisms=self.mechanisms,
             gateway=gateway,
             book=self.book,
             pods=self.pods,
@@ -185,6 +188,11 @@ class Daemon:
             beat_period=settings.lease / NS_PER_S / _BEATS_PER_LEASE,
         )
 
+    @property
+    def capability(self) -> Capability:
+        """What the kernel can do, as it was last asked."""
+        return self.mechanisms.capability
+
     def api(self) -> Flask:
         """The HTTP API."""
         return create_app(reservations=self.reservations, state=self.state)
@@ -203,8 +211,9 @@ class Daemon:
         )
         self.informer.start()
         loops = {"keep": (_KEEP, self.keeper.keep), "publish": (_PUBLISH, self.keeper.publish)}
-        if not self.capability.problems:
+        if self._enforces:
             loops["enforce"] = (_LOOK, self.loop.tick)
+            loops["kernel"] = (_PUBLISH, self.keeper.look_at_kernel)
             loops["feedback"] = (_FEEDBACK, self._look_at_tasks)
             loops["notices"] = (_FEEDBACK, self.notices.send)
         loops["beat"] = (_KEEP, self.keeper.beat)
@@ -222,7 +231,7 @@ class Daemon:
 
     def healthy(self) -> str | None:
         """Why the process should be restarted, if it should."""
-        return None if self.capability.problems else self.loop.trouble()
+        return self.loop.trouble() if self._enforces else None
 
     def _look_at_tasks(self) -> None:
         self.feedback.look()

@@ -3,16 +3,17 @@
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from daemons.rubicante.book import Book
 from daemons.rubicante.enforcer import Enforcer
 from daemons.rubicante.kernel.watch import DirectoryWatch
+from daemons.rubicante.mechanisms import Mechanisms
 from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics
 from daemons.rubicante.pods import NodePods
 from daemons.rubicante.reservations import Reservations
 from daemons.rubicante.state import NodeState, describe_node
-from k40s.cpu.model import CpuNode
 from k40s.errors import InvalidAnnotationError, UnavailableError
 from k40s.runtime.publisher import NodeWriter, Publisher
 
@@ -65,13 +66,13 @@ class EnforcementLoop:
 
 
 class Keeper:
-    """Everything on a timer beside enforcement. ``node`` tells the node without its platform."""
+    """Everything on a timer beside enforcement."""
 
     def __init__(
         self,
         *,
         name: str,
-        node: Callable[[], CpuNode],
+        mechanisms: Mechanisms,
         gateway: NodeWriter,
         book: Book,
         pods: NodePods,
@@ -86,7 +87,7 @@ class Keeper:
         beat_period: float,
     ) -> None:
         self._name = name
-        self._node = node
+        self._mechanisms = mechanisms
         self._gateway = gateway
         self._book = book
         self._pods = pods
@@ -144,6 +145,18 @@ class Keeper:
                 self._refused[pod.uid] = now + _ADOPTION_SECONDS
         return len(self._refused)
 
+    def look_at_kernel(self) -> None:
+        """Where the kernel refused what was offered, find out what it offers, to publish that."""
+        if not self._mechanisms.is_due():
+            return
+        with self._book.lock:
+            known = self._book.node()
+            self._mechanisms.look(known.reservations)
+            found = self._mechanisms.node()
+            self._book.describe(
+                replace(found, platform=known.platform, platform_factor=known.platform_factor)
+            )
+
     def publish(self) -> None:
         """Write the node's state where it differs from what is written."""
         generation = self._book.generation
@@ -172,7 +185,7 @@ class Keeper:
             if record is None:
                 log.warning("the node does not exist", extra={"node": self._name})
                 return
-            self._book.describe(describe_node(self._node(), record))
+            self._book.describe(describe_node(self._mechanisms.node(), record))
             self._described = True
             if self._published is not None and not self._publisher.verify():
                 self._published = None

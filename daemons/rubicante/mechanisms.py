@@ -2,10 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
+from daemons.rubicante.deadline_access import DeadlineAccess, DeadlineMechanism
 from daemons.rubicante.kernel.capability import (
     Capability,
     RtSupport,
@@ -13,37 +15,21 @@ from daemons.rubicante.kernel.capability import (
     find_rt_cgroups,
     tick_length,
 )
-from daemons.rubicante.kernel.deadline import DeadlineThreads
-from daemons.rubicante.kernel.deadline_setup import (
-    ask_for_deadline,
-    deadline_back_end,
-    withdraw,
-)
 from daemons.rubicante.kernel.homes import Homes
-from daemons.rubicante.kernel.parking import LinuxPark, Park
 from daemons.rubicante.kernel.pod_tree import TASKS_V1, TASKS_V2, PodTree
 from daemons.rubicante.kernel.root_domain import DeadlineSupport, Partitions
 from daemons.rubicante.kernel.rt_bandwidth import RtBandwidth
 from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.rt_groups import RtCgroups
-from daemons.rubicante.kernel.sched_attr import Attributes
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.threads import Threads
 from daemons.rubicante.placement import Kernel
-from daemons.rubicante.places import exists, find_places, reads
+from daemons.rubicante.places import exists, reads
 from daemons.rubicante.settings import Groups, Settings
 from k40s.cpu.model import CpuNode, Mechanism, Reservation
 from k40s.units import Nanoseconds
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadlineAccess:
-    """The way to SCHED_DEADLINE; ``park`` asks the kernel, None with threads of this process."""
-
-    attributes: Attributes
-    park: Park | None = None
 
 
 def bare_node(settings: Settings) -> CpuNode:
@@ -59,10 +45,10 @@ def bare_node(settings: Settings) -> CpuNode:
 
 
 class Mechanisms:
-    """Asks the kernel once, at the start. ``stop`` ends waiting for it.
+    """Asks the kernel at the start, and for SCHED_DEADLINE again when it refuses.
 
     ``held`` are the reservations of the book, whose threads may run already. Without ``access``
-    there is no SCHED_DEADLINE.
+    there is no SCHED_DEADLINE. ``stop`` ends waiting for the kernel.
     """
 
     def __init__(
@@ -73,6 +59,7 @@ class Mechanisms:
         access: DeadlineAccess | None,
         held: Sequence[Reservation],
         stop: threading.Event,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._system = system
@@ -90,10 +77,29 @@ class Mechanisms:
             is_ours=self._groups.is_ours,
         )
         self._tick = settings.tick if settings.tick is not None else tick_length()
-        deadline, partitions = self._ask_for_deadline(access, held)
-        self.capability = self._combine(deadline)
+        self._deadline = (
+            None
+            if access is None
+            else DeadlineMechanism(
+                settings, access, system=system, tick=self._tick, stop=stop, clock=clock
+            )
+        )
+        support, partitions = self._ask_for_deadline(held)
+        self._rt_cgroups = self._find_rt_cgroups()
+        self.capability = self._combine(support)
         self._foreign: Mapping[str, Fraction] = {}
-        self.kernel = self._kernel(access, partitions, stop)
+        self.kernel = self._kernel(access)
+        if self._deadline is not None and self.capability.deadline is not None:
+            self._deadline.start(self.kernel, self.capability.deadline, partitions)
+
+    def is_due(self) -> bool:
+        """Whether SCHED_DEADLINE should be looked at again; from any thread."""
+        return self._deadline is not None and self._deadline.is_due()
+
+    def look(self, held: Sequence[Reservation]) -> None:
+        """Ask the kernel again; ``capability`` and ``node`` then tell what it offers."""
+        if self._deadline is not None:
+            self.capability = self._combine(self._deadline.look(self.kernel, held))
 
     def node(self) -> CpuNode:
         """The node without reservations and platform, as much of it as others leave at present."""
@@ -113,9 +119,8 @@ class Mechanisms:
 
     def close(self) -> None:
         """End what this process keeps open; what is enforced stays enforced."""
-        for back_end in self.kernel.back_ends.values():
-            if isinstance(back_end, DeadlineThreads):
-                back_end.close()
+        if self._deadline is not None:
+            self._deadline.close(self.kernel)
 
     def _node_capacity(self) -> Fraction:
         share, _ = self._bandwidth.read()
@@ -134,7 +139,7 @@ class Mechanisms:
             proc=settings.proc_path,
             wanted_cores=frozenset(settings.cpus),
             tick=self._tick,
-            rt_cgroups=self._find_rt_cgroups(),
+            rt_cgroups=self._rt_cgroups,
             deadline=deadline,
         )
         if settings.dry_run:
@@ -153,44 +158,16 @@ class Mechanisms:
         )
 
     def _ask_for_deadline(
-        self, access: DeadlineAccess | None, held: Sequence[Reservation]
+        self, held: Sequence[Reservation]
     ) -> tuple[DeadlineSupport | None, Partitions | None]:
-        if access is None:
+        if self._deadline is None:
             return None, None
-        settings = self._settings
-        if not self._uses(Mechanism.DEADLINE):
-            self._withdraw_deadline(access)
-            return None, None
-        by_core: dict[int, Fraction] = {}
-        for reservation in held:
-            if reservation.mechanism is Mechanism.DEADLINE:
-                before = by_core.get(reservation.core, Fraction(0))
-                by_core[reservation.core] = before + reservation.server.bandwidth
-        return ask_for_deadline(
-            system=self._system,
-            attributes=access.attributes,
-            places=find_places(settings, self._system),
-            prefix=settings.group_prefix,
-            cores=frozenset(settings.cpus),
-            tick=self._tick,
-            held=by_core,
-            load_balance_off=settings.load_balance_off,
-            park=access.park,
-        )
+        if self._uses(Mechanism.DEADLINE):
+            return self._deadline.ask(held)
+        self._deadline.withdraw()
+        return None, None
 
-    def _withdraw_deadline(self, access: DeadlineAccess) -> None:
-        cause = withdraw(
-            system=self._system,
-            places=find_places(self._settings, self._system),
-            prefix=self._settings.group_prefix,
-            park=access.park or LinuxPark(access.attributes),
-        )
-        if cause:
-            log.warning("SCHED_DEADLINE not withdrawn", extra={"cause": cause})
-
-    def _kernel(
-        self, access: DeadlineAccess | None, partitions: Partitions | None, stop: threading.Event
-    ) -> Kernel:
+    def _kernel(self, access: DeadlineAccess | None) -> Kernel:
         settings, cores = self._settings, self.capability.cores
         v1 = exists(self._system, settings.cpu_cgroup_path)
         tree = PodTree(
@@ -207,21 +184,6 @@ class Mechanisms:
                 threads=self._threads,
                 homes=homes,
                 attributes=None if access is None else access.attributes,
-            )
-        if access is not None and self.capability.deadline is not None:
-            kernel.back_ends[Mechanism.DEADLINE] = deadline_back_end(
-                self.capability.deadline,
-                partitions,
-                system=self._system,
-                attributes=access.attributes,
-                places=find_places(settings, self._system),
-                prefix=settings.group_prefix,
-                threads=self._threads,
-                homes=homes,
-                tree=tree,
-                cores=frozenset(settings.cpus),
-                park=access.park,
-                wait=stop.wait,
             )
         return kernel
 

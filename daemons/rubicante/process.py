@@ -13,9 +13,9 @@ from pathlib import Path
 from flask import Flask
 
 from daemons.rubicante.daemon import Daemon
+from daemons.rubicante.deadline_access import DeadlineAccess
 from daemons.rubicante.kernel.sched_attr import LinuxAttributes
 from daemons.rubicante.kernel.system import LinuxSystem
-from daemons.rubicante.mechanisms import DeadlineAccess
 from daemons.rubicante.settings import Settings
 from k40s.runtime.kube import connect
 from k40s.runtime.probes import ProbeServer

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from daemons.rubicante.book import Book, Reserved
 from daemons.rubicante.entry import Entry, Phase
+from daemons.rubicante.kernel.mechanism import MechanismRefusedError
 from daemons.rubicante.metrics import BookMetrics
 from daemons.rubicante.pods import PodSource
 from k40s.allocation import core_name
@@ -24,7 +25,10 @@ Claim = Callable[[Entry], None]
 
 
 class Reservations:
-    """The API's work. ``claim`` secures the kernel's consent, ``changed`` wakes the enforcer."""
+    """The API's work. ``claim`` secures the kernel's consent, ``changed`` wakes the enforcer.
+
+    ``enforceable`` tells whether the kernel can enforce anything at present.
+    """
 
     def __init__(
         self,
@@ -36,7 +40,7 @@ class Reservations:
         release: Callable[[str], bool],
         changed: Callable[[], None],
         metrics: BookMetrics,
-        enforceable: bool,
+        enforceable: Callable[[], bool],
     ) -> None:
         self._node = node
         self._book = book
@@ -91,7 +95,7 @@ class Reservations:
     def judge(self, request: ReservationRequest) -> AdmissionAnswer:
         """What ``reserve`` would answer, without asking for the pod and without any change."""
         self._require_open()
-        if not self._enforceable:
+        if not self._enforceable():
             return self._answer(Rejection(reason=Reason.CPU_NO_REAL_TIME))
         return self._answer(self._book.judge(request))
 
@@ -165,7 +169,7 @@ class Reservations:
             raise UnavailableError("starting: the node or its pods are not known yet")
 
     def _reserve(self, request: ReservationRequest) -> Reserved | Rejection:
-        if not self._enforceable:
+        if not self._enforceable():
             return Rejection(reason=Reason.CPU_NO_REAL_TIME)
         pod = self._pods.get_pod(request.pod.namespace, request.pod.name)
         if pod is None or pod.uid != request.pod.uid or pod.ended or pod.deleting:
@@ -179,7 +183,10 @@ class Reservations:
             )
         if pod.node:
             self._book.confirm(pod.uid)
-        return self._book.reserve(request, containers=pod.containers, claim=self._claim)
+        try:
+            return self._book.reserve(request, containers=pod.containers, claim=self._claim)
+        except MechanismRefusedError as error:
+            return Rejection(reason=Reason.CPU_KERNEL_REFUSED, detail=str(error))
 
     def _answer(self, outcome: Reserved | Admission | Rejection) -> AdmissionAnswer:
         with self._book.lock:

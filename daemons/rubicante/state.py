@@ -26,15 +26,16 @@ from k40s.units import Nanoseconds, format_duration
 class NodeState:
     """Writes both.
 
-    ``threads`` tells the TID of each (container, task) that is enforced, ``warnings`` what is
-    worth knowing at present, ``test`` is the name of the schedulability test that admission runs.
+    ``capability`` tells what the kernel can do at present, ``threads`` the TID of each (container,
+    task) that is enforced, ``warnings`` what is worth knowing, ``test`` is the name of the
+    schedulability test that admission runs.
     """
 
     def __init__(
         self,
         *,
         book: Book,
-        capability: Capability,
+        capability: Callable[[], Capability],
         endpoint: str,
         lease: Nanoseconds,
         threads: Callable[[str], Mapping[tuple[str, str], int]],
@@ -60,7 +61,7 @@ class NodeState:
         return CpuState(
             generation=generation,
             test=self._test,
-            mechanism=self._capability.mechanism,
+            mechanism=self._capability().mechanism,
             endpoint=self._endpoint,
             lease=self._lease,
             node=node,
@@ -74,7 +75,7 @@ class NodeState:
 
     def labels(self) -> dict[str, str | None]:
         """What is published on the Node as labels."""
-        return {REAL_TIME_LABEL: "false" if self._capability.problems else "true"}
+        return {REAL_TIME_LABEL: "false" if self._capability().problems else "true"}
 
     def document(self) -> str:
         """The JSON of ``GET /v1/state``: all that is published, in full, and what is enforced."""
@@ -87,8 +88,8 @@ class NodeState:
                 "generation": state.generation,
                 "test": state.test,
                 "mechanism": state.mechanism,
-                "problems": list(self._capability.problems),
-                "warnings": list(dict.fromkeys((*self._capability.warnings, *self._warnings()))),
+                "problems": list(self._capability().problems),
+                "warnings": list(dict.fromkeys((*self._capability().warnings, *self._warnings()))),
                 "tick": format_duration(node.tick),
                 "platform": node.platform,
                 "platform_factor": str(node.platform_factor),

@@ -33,7 +33,7 @@ class Scene:
     def __init__(self, memory: Path, kind: str = "shared") -> None:
         self.kernel = DomainKernel()
         self.now = 0.0
-        self.rebuilds = 0
+        self.rebuilds = self.doubts = 0
         remembered = Remembered(system=self.kernel, proc=PROC, file=memory)
         self.threads = Threads(system=self.kernel, proc=PROC)
         self.tree = PodTree(system=self.kernel, cpu_root=V2, cgroup_root="/", tasks=TASKS_V2)
@@ -62,6 +62,7 @@ class Scene:
             tree=self.tree,
             confinement=self.confinement,
             rebuild=self._rebuild,
+            doubt=self._doubt,
             wait=self._wait,
             clock=lambda: self.now,
         )
@@ -100,6 +101,9 @@ class Scene:
     def _rebuild(self) -> None:
         self.rebuilds += 1
         rebuild_domains(self.kernel, V1, "k40s-rt")
+
+    def _doubt(self) -> None:
+        self.doubts += 1
 
     def _wait(self, seconds: float) -> None:
         self.now += seconds

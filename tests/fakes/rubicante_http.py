@@ -23,7 +23,7 @@ def state_of(world: World, *problems: str) -> NodeState:
     )
     return NodeState(
         book=world.book,
-        capability=capability,
+        capability=lambda: capability,
         endpoint="https://10.0.0.1:8441",
         lease=Nanoseconds(30 * NS_PER_S),
         threads=world.enforcer.threads,

@@ -161,7 +161,7 @@ class World:
             release=self.enforcer.release,
             changed=self._wake,
             metrics=self.metrics,
-            enforceable=self.enforceable,
+            enforceable=lambda: self.enforceable,
         )
         if self.opened:
             self.reservations.open()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemons.rubicante.kernel.cpuset_v1 import CorePartitions
+from daemons.rubicante.kernel.mechanism import MechanismRefusedError
 from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, drop
 from k40s.cpu.model import Domain
 from tests.kernel.conftest import CORE, Hog, eventually, measure_until_quiet
@@ -188,3 +189,15 @@ def test_threads_of_pods_that_the_book_does_not_know_are_put_out(
         (f"thread {hog.tid}", True, "")
     ]
     assert (cpuset(hog.tid), policy(hog.tid)) == ("/", os.SCHED_OTHER)
+
+
+def test_a_core_that_others_joined_to_the_rest_is_refused_for_good(
+    machine: Machine, partitions: CorePartitions
+) -> None:
+    wanted = held(10, 100, core=CORE)
+    machine.back_end.know([wanted])
+    machine.back_end.claim([wanted])
+    (partitions.path(CORE) / "cpuset.cpus").write_text(f"0,{CORE}")
+
+    with pytest.raises(MechanismRefusedError, match="EPERM"):
+        machine.back_end.claim([wanted])

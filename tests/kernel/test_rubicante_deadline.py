@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from daemons.rubicante.deadline_access import DeadlineAccess
 from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, LinuxAttributes
-from daemons.rubicante.mechanisms import DeadlineAccess
 from daemons.rubicante.settings import Settings
 from k40s.cpu.model import Mechanism
 from k40s.node_api import format_reservation_request

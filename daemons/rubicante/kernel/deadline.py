@@ -14,37 +14,30 @@ finds again: threads in the pod's containers whose policy is DEADLINE. Rules of 
 
 import errno
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import ceil
 
 from daemons.rubicante.kernel.alignment import Alignment
 from daemons.rubicante.kernel.bandwidth_watch import BandwidthWatch
 from daemons.rubicante.kernel.confinement import Confinement
 from daemons.rubicante.kernel.deadline_members import DeadlineMembers
+from daemons.rubicante.kernel.deadline_room import DeadlineRoom
 from daemons.rubicante.kernel.deadline_words import on_core, say
 from daemons.rubicante.kernel.homes import Homes
 from daemons.rubicante.kernel.mechanism import Held, Home, Stray
-from daemons.rubicante.kernel.parking import Parked
 from daemons.rubicante.kernel.pod_tree import PodTree
 from daemons.rubicante.kernel.sched_attr import Attributes, SchedAttr, deadline_attr, drop
 from daemons.rubicante.kernel.threads import Thread, Threads
 from k40s.cpu.model import Server, total_bandwidth
 from k40s.errors import KernelError
-from k40s.units import NS_PER_S, Nanoseconds
-
-GONE_THREAD_SECONDS = 0.5
-"""How long EBUSY may mean a thread that has just gone: the kernel counts it until its deadline."""
-REBUILD_SECONDS = 1.0
-"""Between two attempts to get bandwidth back that the kernel has lost count of."""
-_RETRY_SECONDS = 0.01
 
 
 class DeadlineThreads:
     """The back end. ``wait`` sleeps for some seconds or until the process stops.
 
     ``rebuild`` makes the kernel count its bandwidth afresh (``cpuset_v1.rebuild_domains``); None
-    where nothing can. ``watch`` looks whether that is needed. ``clock`` is monotonic, in seconds.
+    where nothing can. ``watch`` looks whether that is needed. ``doubt`` is called when the kernel
+    refuses what it had seemed to offer. ``clock`` is monotonic, in seconds.
     """
 
     def __init__(
@@ -57,6 +50,7 @@ class DeadlineThreads:
         confinement: Confinement,
         watch: BandwidthWatch | None = None,
         rebuild: Callable[[], None] | None = None,
+        doubt: Callable[[], None] = lambda: None,
         wait: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -65,11 +59,10 @@ class DeadlineThreads:
         self._homes = homes
         self._confinement = confinement
         self._watch = watch
-        self._rebuild = rebuild
-        self._wait = wait
-        self._clock = clock
+        self._room = DeadlineRoom(
+            confinement=confinement, rebuild=rebuild, doubt=doubt, wait=wait, clock=clock
+        )
         self._alignment = Alignment(threads=threads, clock=clock)
-        self._next_rebuild = 0.0
         self._pods: frozenset[str] = frozenset()
         self._members = DeadlineMembers(
             attributes=attributes,
@@ -85,15 +78,13 @@ class DeadlineThreads:
         self._members.know(book)
 
     def claim(self, wanted: Sequence[Held]) -> None:
-        """Ask for the room of what has no thread yet, core by core.
-
-        In a shared domain, one asking thread can ask for one CPU at most.
-        """
+        """Ask for the room of what has no thread yet, core by core."""
         for core in sorted({held.reservation.core for held in wanted}):
             here = [held for held in wanted if held.reservation.core == core]
             missing = [held for held in here if not self.members(held)]
             if missing:
-                self._ask(core, missing[0].name.pod_uid, missing)
+                wanted_here = total_bandwidth(held.reservation for held in missing)
+                self._room.claim(core, missing[0].name.pod_uid, min(wanted_here, Fraction(1)))
 
     def given(self, held: Held) -> Server:
         """The reservation's server: the thread's own."""
@@ -144,48 +135,16 @@ class DeadlineThreads:
             self._watch.look()
         return tuple(strays)
 
+    def grants(self, core: int, wanted: Fraction) -> Fraction:
+        """How much of ``wanted`` (CPUs) the kernel has left on a core; all of it where unknown."""
+        try:
+            return self._room.grants(core, wanted)
+        except (OSError, KernelError):
+            return wanted
+
     def close(self) -> None:
         """End what this process keeps; threads stay enforced."""
         self._confinement.close()
-
-    def _ask(self, core: int, pod_uid: str, wanted: Iterable[Held]) -> None:
-        bandwidth = min(total_bandwidth(held.reservation for held in wanted), Fraction(1))
-        try:
-            asker = self._confinement.asker(core, pod_uid)
-        except OSError as error:
-            raise KernelError(f"SCHED_DEADLINE{on_core(core)}: {error}") from error
-        refusal = None if asker is None else self._patiently(asker, bandwidth)
-        if refusal is not None:
-            raise KernelError(
-                f"SCHED_DEADLINE, {float(bandwidth):.4f} of a CPU{on_core(core)}: {say(refusal)}"
-            ) from refusal
-
-    def _patiently(self, asker: Parked, bandwidth: Fraction) -> OSError | None:
-        period = Nanoseconds(NS_PER_S)
-        attr = deadline_attr(
-            Server(budget=Nanoseconds(ceil(bandwidth * period)), period=period), period
-        )
-        waited = 0.0
-        repaired = False
-        while (refusal := asker.ask(attr)) is not None:
-            if refusal.errno == errno.EPERM and not repaired:
-                self._confinement.repair()
-                repaired = True
-            elif refusal.errno == errno.EBUSY and waited < GONE_THREAD_SECONDS:
-                self._wait(_RETRY_SECONDS)
-                waited += _RETRY_SECONDS
-            elif refusal.errno != errno.EBUSY or not self._count_afresh():
-                return refusal
-        return None
-
-    def _count_afresh(self) -> bool:
-        """Have the kernel count its bandwidth again, now and then; True when it has."""
-        now = self._clock()
-        if self._rebuild is None or now < self._next_rebuild:
-            return False
-        self._next_rebuild = now + REBUILD_SECONDS
-        self._rebuild()
-        return True
 
     def _set(self, thread: Thread, wanted: SchedAttr, core: int) -> bool:
         """Set and read back what differs; False when the thread died, or is not ready for it."""
@@ -205,6 +164,7 @@ class DeadlineThreads:
         except ProcessLookupError:
             return False
         except OSError as error:
+            self._room.note(error)
             raise KernelError(f"sched_setattr({tid}){on_core(core)}: {say(error)}") from error
         if kept != wanted:
             raise KernelError(f"thread {tid}: set {wanted}, the kernel kept {kept}")
@@ -219,7 +179,7 @@ class DeadlineThreads:
                 return False
             self._attributes.set(tid, wanted)
         except OSError as error:
-            if error.errno != errno.EBUSY or not self._count_afresh():
+            if error.errno != errno.EBUSY or not self._room.count_afresh():
                 raise
             self._attributes.set(tid, wanted)
         return True

@@ -117,10 +117,11 @@ def deadline_back_end(
     tree: PodTree,
     cores: AbstractSet[int],
     park: Park | None = None,
+    doubt: Callable[[], None] = lambda: None,
     wait: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> DeadlineThreads:
-    """The back end for what ``ask_for_deadline`` found."""
+    """The back end for what ``ask_for_deadline`` found; ``doubt``: see ``DeadlineThreads``."""
     park = park or LinuxPark(attributes)
     confinement: Confinement
     if offer.domain is Domain.SHARED:
@@ -148,6 +149,7 @@ def deadline_back_end(
             clock=clock,
         ),
         rebuild=rebuild,
+        doubt=doubt,
         wait=wait,
         clock=clock,
     )

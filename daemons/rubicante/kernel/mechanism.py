@@ -13,8 +13,13 @@ from typing import Protocol
 
 from daemons.rubicante.kernel.threads import Thread
 from k40s.cpu.model import Mechanism, Reservation, Server
+from k40s.errors import KernelError
 
 UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class MechanismRefusedError(KernelError):
+    """The kernel does not enforce by this mechanism what was admitted, and trying again is vain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -91,7 +96,8 @@ class BackEnd(Protocol):
 
         None of its threads exists yet. ``wanted`` is part of what ``know`` said. Bandwidth of
         groups or threads that have just gone counts for some 25 ms more: such a refusal is tried
-        again for up to ``DEAD_GROUP_SECONDS``. After an error the caller calls ``release``.
+        again for up to ``DEAD_GROUP_SECONDS``. After an error the caller calls ``release``;
+        ``MechanismRefusedError`` says that the node offers what it has not.
         A mechanism that takes consent per thread (SCHED_DEADLINE) only checks what it can: that
         the partition of the core is there, that the kernel's sum has room.
         """

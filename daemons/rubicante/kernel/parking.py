@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from daemons.rubicante.kernel.sched_attr import Attributes, SchedAttr, drop
+from k40s.errors import KernelError
 
 _PATIENCE = 5.0
 """Seconds in which a new thread surely has run, even beside real-time threads."""
@@ -42,7 +43,8 @@ class Park(Protocol):
     ) -> Parked:
         """A thread that may run on exactly ``cores``; ``enter`` moves its TID to where they are.
 
-        Raises ``OSError``, also where the process's own cpuset keeps it from one of the CPUs.
+        Raises ``OSError``, also where the process's own cpuset keeps it from one of the CPUs, and
+        what ``enter`` raises (``OSError`` or ``KernelError``).
         """
         ...
 
@@ -78,7 +80,7 @@ class ParkedThread:
         self._enter = enter
         self._parked = threading.Event()
         self._leave = threading.Event()
-        self._failures: list[OSError] = []
+        self._failures: list[OSError | KernelError] = []
         self._tid = 0
         thread = threading.Thread(target=self._wait, name="deadline-probe", daemon=True)
         thread.start()
@@ -117,7 +119,7 @@ class ParkedThread:
             os.sched_setaffinity(0, self._cores)
             if (kept := os.sched_getaffinity(0)) != self._cores:
                 raise PermissionError(errno.EPERM, f"the cpuset leaves only CPUs {sorted(kept)}")
-        except OSError as error:
+        except (OSError, KernelError) as error:
             self._failures.append(error)
         self._parked.set()
         if not self._failures:

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from daemons.rubicante.kernel.system import System
-from k40s.errors import KernelError, UnavailableError
+from k40s.errors import KernelError
 
 _BOOT_ID = "sys/kernel/random/boot_id"
 
@@ -17,28 +17,30 @@ _BOOT_ID = "sys/kernel/random/boot_id"
 class Remembered:
     """Name → former value, in one small JSON file.
 
-    Raises ``UnavailableError`` when it cannot be read, and ``KernelError`` when it cannot be
-    written: the kernel then stays as it is.
+    Raises ``KernelError`` when it cannot be read or written: the kernel then stays as it is. It is
+    read each time, since the one that another back end has written counts.
     """
 
     def __init__(self, *, system: System, proc: Path, file: Path) -> None:
         self._file = file
         self._boot = system.read(proc / _BOOT_ID).strip()
-        self._values = self._load()
+        self._load()
 
     def values(self) -> dict[str, str]:
         """All of it, a copy."""
-        return dict(self._values)
+        return self._load()
 
     def note(self, name: str, value: str) -> None:
         """Remember a value, durably, unless an older one is remembered by this name."""
-        if name not in self._values:
-            self._save({**self._values, name: value})
+        values = self._load()
+        if name not in values:
+            self._save({**values, name: value})
 
     def forget(self, *names: str) -> None:
         """Forget values that have been put back or whose owner is gone."""
-        if not self._values.keys().isdisjoint(names):
-            self._save({k: v for k, v in self._values.items() if k not in names})
+        values = self._load()
+        if not values.keys().isdisjoint(names):
+            self._save({k: v for k, v in values.items() if k not in names})
 
     def _load(self) -> dict[str, str]:
         try:
@@ -46,9 +48,9 @@ class Remembered:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise UnavailableError(f"{self._file}: {error}") from error
+            raise KernelError(f"{self._file}: {error}") from error
         if not isinstance(found, dict) or not isinstance(found.get("values"), dict):
-            raise UnavailableError(f"{self._file} holds something else than remembered values")
+            raise KernelError(f"{self._file} holds something else than remembered values")
         if found.get("boot") != self._boot:
             return {}
         return {str(name): str(value) for name, value in found["values"].items()}
@@ -63,4 +65,3 @@ class Remembered:
             draft.replace(self._file)
         except OSError as error:
             raise KernelError(f"{self._file}: {error}") from error
-        self._values = values

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from daemons.rubicante.kernel.mechanism import Held, Home, Stray
+from daemons.rubicante.kernel.mechanism import Held, Home, MechanismRefusedError, Stray
 from daemons.rubicante.kernel.threads import Thread
 from k40s.cpu.model import Mechanism, Server
-from k40s.errors import KernelError
 
 
 class Unavailable:
@@ -59,5 +58,5 @@ class Unavailable:
         """Nothing is found."""
         return ()
 
-    def _error(self) -> KernelError:
-        return KernelError(f"this node does not enforce by {self._mechanism.value}")
+    def _error(self) -> MechanismRefusedError:
+        return MechanismRefusedError(f"this node does not enforce by {self._mechanism.value}")

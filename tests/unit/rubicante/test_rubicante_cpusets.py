@@ -9,7 +9,7 @@ from daemons.rubicante.kernel.cpuset_v1 import CorePartitions
 from daemons.rubicante.kernel.cpuset_v2 import PodPartitions
 from daemons.rubicante.kernel.remembered import Remembered
 from k40s.cpu.model import Domain
-from k40s.errors import KernelError, UnavailableError
+from k40s.errors import KernelError
 from tests.fakes.rubicante_deadline_offer import BALANCE, PODS, ask
 from tests.fakes.rubicante_domains import PROC, V1, V2, DomainKernel
 
@@ -116,7 +116,7 @@ def test_a_memory_that_cannot_be_read_is_a_problem(kernel: DomainKernel, memory:
     support, _ = ask(kernel, memory, cores={0, 1})
 
     assert "something else than remembered values" in support.problems[0]
-    with pytest.raises(UnavailableError):
+    with pytest.raises(KernelError):
         Remembered(system=kernel, proc=PROC, file=memory)
 
 

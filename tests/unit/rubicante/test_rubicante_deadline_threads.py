@@ -265,3 +265,14 @@ def test_a_thread_that_was_set_in_a_job_is_set_anew_when_it_sleeps(scene: Scene)
     assert anew > before
     assert len(scene.kernel.asked) == anew
     assert scene.kernel.threads[tid].attr.policy == SCHED_DEADLINE
+
+
+def test_a_running_thread_that_the_kernel_refuses_raises_a_doubt_of_the_offer(scene: Scene) -> None:
+    tid = scene.spawn(50)
+    scene.back_end.know([held()])
+    scene.kernel.refuse["set"] = [PermissionError(errno.EPERM, "no")] * 2
+
+    with pytest.raises(KernelError, match="EPERM"):
+        scene.enforce(tid, held())
+
+    assert scene.doubts == 1

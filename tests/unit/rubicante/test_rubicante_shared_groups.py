@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from k40s.errors import KernelError
+from k40s.reasons import Reason
 from tests.fakes.rubicante_api_server import NODE
 from tests.fakes.rubicante_grants import HandMade, grant
 from tests.fakes.rubicante_kernel import CPU, FIFO, Group
-from tests.fakes.rubicante_world import PREFIX, World, container_id, pod, task, uid
+from tests.fakes.rubicante_world import PREFIX, World, ask, container_id, pod, task, uid
 
 
 def shared(number: int = 0) -> Path:
@@ -263,9 +264,10 @@ def test_a_mechanism_that_the_node_lacks_is_refused_by_name() -> None:
     world = World(admit=HandMade(grant(1, deadline=True)))
     world.server.add(pod(1))
 
-    with pytest.raises(KernelError, match="does not enforce by deadline"):
-        world.reserve(1)
+    answer, _ = world.reservations.reserve(ask(1))
 
+    assert answer.reason is Reason.CPU_KERNEL_REFUSED
+    assert "does not enforce by deadline" in answer.detail
     assert world.book.entries() == ()
 
 
