@@ -4,6 +4,7 @@ One worker process whatever the environment says (``WEB_CONCURRENCY``), because 
 writer of its state and its metrics must stay whole.
 """
 
+import gc
 import logging
 import os
 import ssl
@@ -71,6 +72,7 @@ def serve(
         "forwarded_allow_ips": "",
         "http_protocols": "h1",
         "logger_class": _StandardLogger,
+        "pre_fork": lambda _arbiter, _worker: _rest_collector(),
         "worker_exit": lambda _arbiter, _worker: on_stop(),
     }
     if tls is not None and context is not None:
@@ -82,6 +84,12 @@ def serve(
             "ssl_context": lambda _config, _default: context.get(),
         }
     _Application(settings, guarded).run()
+
+
+def _rest_collector() -> None:
+    """Let the worker's collector pass by what the master has made: touching it would copy it."""
+    gc.collect()
+    gc.freeze()
 
 
 def peer_name(connection: Any) -> str | None:  # noqa: ANN401  # whatever gunicorn hands over

@@ -21,7 +21,7 @@ from tests.unit.runtime.conftest import NamedFiles, issue_all, unpack
 
 SERVER_NAME = "k40s-extender.k40s-system.svc"
 CHILD = """
-import json, os, pathlib, socket, sys
+import gc, json, os, pathlib, socket, sys
 from k40s.runtime.http import peer_name, serve
 from k40s.runtime.tls import TlsFiles
 
@@ -33,6 +33,7 @@ def app(environ, start_response):
         "received": len(body),
         "peer": peer_name(connection),
         "timeout": connection.gettimeout(),
+        "frozen": gc.get_freeze_count(),
         "no_delay": connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY),
     }
     answer = json.dumps(told).encode()
@@ -66,7 +67,7 @@ class Server:
 
     def connect_with(self, context: ssl.SSLContext) -> http.client.HTTPSConnection:
         connection = http.client.HTTPSConnection("127.0.0.1", self.port)
-        raw = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout=120)
         self.open.callback(raw.close)
         connection.sock = context.wrap_socket(raw, server_hostname=SERVER_NAME)
         self.open.callback(connection.sock.close)
@@ -92,7 +93,7 @@ def serving(directory: Path | None) -> Iterator[Server]:
         finally:
             opened.close()
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +193,14 @@ def test_keeps_the_connection_and_the_one_process(server: Server, files: NamedFi
     assert told[0]["pid"] == ask(server.connect(files("k40s-scheduler-tls")))[1]["pid"]
 
 
+def test_the_workers_collector_leaves_the_masters_memory_alone(
+    server: Server, files: NamedFiles
+) -> None:
+    connection = server.connect(files("k40s-scheduler-tls"))
+
+    assert ask(connection)[1]["frozen"] != 0
+
+
 def test_never_waits_for_a_peer_without_end(server: Server, files: NamedFiles) -> None:
     connection = server.connect(files("k40s-scheduler-tls"))
 
@@ -247,14 +256,14 @@ def test_uses_renewed_files_for_new_connections(files: NamedFiles, tmp_path: Pat
 def test_stops_in_order_when_told_to(files: NamedFiles) -> None:
     with serving(files("k40s-extender-tls").cert.parent) as running:
         running.process.send_signal(signal.SIGTERM)
-        output, errors = running.process.communicate(timeout=30)
+        output, errors = running.process.communicate(timeout=120)
 
     assert (running.process.returncode, output, errors) == (0, "stopped\n", "")
 
 
 def test_serves_without_tls_where_asked() -> None:
     with serving(None) as running:
-        plain = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
+        plain = http.client.HTTPConnection("127.0.0.1", running.port, timeout=120)
 
         with closing(plain):
             status, told = ask(plain)
