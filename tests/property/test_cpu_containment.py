@@ -45,7 +45,7 @@ def test_beside_a_rogue_contained_and_other_groups_keep_their_bounds(
     chance = Random(f"{tick} {late_charges} {contained}")
     judged = reached = 0
 
-    for _ in range(40):
+    for _ in range(20):
         groups = banded(chance, tick, contained=contained)
         bounds = bounds_of(groups, tick)
         for rogue in (None, *range(len(groups))):
@@ -55,7 +55,7 @@ def test_beside_a_rogue_contained_and_other_groups_keep_their_bounds(
             judged += len(core.longest)
             reached += any(core.longest.get(("0", str(i))) == b for i, b in enumerate(bounds[0]))
 
-    assert judged > 400
+    assert judged > 200
     assert reached > 0
 
 
@@ -64,15 +64,15 @@ def test_one_unit_less_than_the_least_containing_budget_is_seen_to_miss(
     tick: int, *, late_charges: bool
 ) -> None:
     chance = Random(21)
-    missed = 0
+    missed = tried = 0
 
-    for _ in range(150):
+    while missed < 3:
+        tried += 1
+        assert tried < 150
         groups = banded(chance, tick, contained=1.0)
         short = [g._replace(server=(max(1, g.server[0] - 1), g.server[1])) for g in groups]
         core = harmful_run(chance, short, tick, rogue=None, late_charges=late_charges)
         missed += bool(core.misses)
-
-    assert missed >= 3
 
 
 @pytest.mark.parametrize(("tick", "late_charges"), ENFORCED)
@@ -96,16 +96,17 @@ def test_interleaved_and_equal_priorities_keep_their_bounds(
 
 def test_ignoring_equal_priorities_is_seen_to_miss() -> None:
     chance = Random(5)
-    missed = 0
+    missed = False
+    tried = 0
 
-    for _ in range(400):
+    while not missed:
+        tried += 1
+        assert tried < 400
         groups = [g._replace(priorities=(3,) * len(g.tasks)) for g in interleaved(chance)]
         alone = all(group_responses(0, [group], 0) is not None for group in groups)
         if alone and core_responses(groups, 0) is None:
             core = harmful_run(chance, groups, 0, rogue=None, late_charges=False)
-            missed += bool(core.misses)
-
-    assert missed > 0
+            missed = bool(core.misses)
 
 
 @pytest.mark.parametrize("tick", [0, 1, 4])
