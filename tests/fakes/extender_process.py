@@ -77,7 +77,7 @@ def start_extender(
         probes=f"http://127.0.0.1:{probe_port}",
         scheduler_tls=certificates["k40s-scheduler-tls"] if tls else None,
     )
-    plane.supervisor.wait_ready(name, lambda: is_ready(running.probes), timeout=60)
+    plane.supervisor.wait_ready(name, lambda: is_ready(running.probes), timeout=120)
     return running
 
 

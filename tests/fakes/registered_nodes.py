@@ -27,7 +27,7 @@ class Api:
             ca_certs=str(plane.authority.pair.certificate),
             cert_file=str(admin.certificate),
             key_file=str(admin.key),
-            timeout=30,
+            timeout=120,
             retries=False,
             maxsize=8,
         )

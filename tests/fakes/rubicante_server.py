@@ -48,4 +48,4 @@ def serve_rubicante(book: FakeRubicante, tls: TlsFiles) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(120)

@@ -94,7 +94,7 @@ def serving() -> Iterator[FakeApiServer]:
         yield fake
     finally:
         server.shutdown()
-        thread.join(timeout=30)
+        thread.join(timeout=120)
         server.server_close()
 
 

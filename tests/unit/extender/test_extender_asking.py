@@ -198,7 +198,7 @@ class Hesitant(FakeRubicante):
     def judge(
         self, endpoint: str, request: ReservationRequest, *, timeout: Nanoseconds
     ) -> AdmissionAnswer:
-        self.go_on.wait(30)
+        self.go_on.wait(120)
         return super().judge(endpoint, request, timeout=timeout)
 
 
@@ -210,7 +210,7 @@ def test_an_answer_that_comes_late_is_there_the_next_time() -> None:
     early = world.filter(pod(), ["a"])
     node.go_on.set()
     later = early
-    for _ in range(1000):
+    for _ in range(12_000):
         if later["NodeNames"]:
             break
         threading.Event().wait(0.01)

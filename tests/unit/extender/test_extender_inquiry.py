@@ -26,7 +26,7 @@ REFUSED = AdmissionAnswer(
 REQUEST = ReservationRequest(
     pod=PodRef(uid="u", namespace="n", name="p"), workload=Workload(criticality=Criticality.HI)
 )
-PATIENCE = 20 * NS_PER_S
+PATIENCE = 120 * NS_PER_S
 """Ends a test that hangs, and is never waited for."""
 
 
@@ -74,7 +74,7 @@ def test_nodes_are_asked_at_the_same_time() -> None:
     everyone = threading.Barrier(3)
 
     def meet() -> AdmissionAnswer:
-        everyone.wait(10)
+        everyone.wait(120)
         return REFUSED
 
     inquiry = Inquiry(nodes=Nodes(a=meet, b=meet, c=meet), clock=time.monotonic_ns)
@@ -91,7 +91,7 @@ def test_what_is_late_is_not_waited_for_and_not_lost() -> None:
     late: list[str] = []
 
     def hang() -> AdmissionAnswer:
-        let_go.wait(30)
+        let_go.wait(120)
         return REFUSED
 
     def tell() -> AdmissionAnswer:
@@ -106,11 +106,11 @@ def test_what_is_late_is_not_waited_for_and_not_lost() -> None:
     inquiry = Inquiry(nodes=nodes, clock=time.monotonic_ns)
     deadline = time.monotonic_ns() + 300 * NS_PER_MS
     collect = inquiry.ask({"slow": "a", "quick": "b"}, REQUEST, deadline, take)
-    answered.wait(10)
+    answered.wait(120)
     in_time = collect()
     meanwhile = inquiry.ask({"slow": "a"}, REQUEST, time.monotonic_ns() + PATIENCE, take)()
     let_go.set()
-    arrived.wait(10)
+    arrived.wait(120)
     again = inquiry.ask({"slow": "a"}, REQUEST, time.monotonic_ns() + PATIENCE, take)()
 
     assert set(in_time) <= {"quick"}
@@ -143,7 +143,7 @@ def test_a_node_whose_turn_did_not_come_is_asked_the_next_time() -> None:
 
     def hang() -> AdmissionAnswer:
         started.set()
-        let_go.wait(30)
+        let_go.wait(120)
         return REFUSED
 
     nodes = Nodes(a=hang, b=answer)
@@ -151,7 +151,7 @@ def test_a_node_whose_turn_did_not_come_is_asked_the_next_time() -> None:
     collect = inquiry.ask(
         {"first": "a", "second": "b"}, REQUEST, time.monotonic_ns() + 50 * NS_PER_MS, accept
     )
-    started.wait(10)
+    started.wait(120)
     assert collect() == {}
     let_go.set()
 
@@ -165,13 +165,13 @@ def test_a_node_that_never_ends_its_answer_occupies_one_call() -> None:
 
     def trickle() -> AdmissionAnswer:
         started.set()
-        let_go.wait(30)
+        let_go.wait(120)
         return REFUSED
 
     nodes = Nodes(a=trickle, b=trickle)
     inquiry = Inquiry(nodes=nodes, clock=clock, calls=2, rest=Nanoseconds(NS_PER_S))
     collect = inquiry.ask({"slow": "a"}, REQUEST, 1, accept)
-    started.wait(10)
+    started.wait(120)
     clock.now = 1
     collect()
     clock.now = NS_PER_S * 3600
@@ -188,20 +188,20 @@ def test_a_node_that_fails_late_is_asked_again_after_its_rest() -> None:
 
     def fail_late() -> AdmissionAnswer:
         started.set()
-        let_go.wait(30)
+        let_go.wait(120)
         raise UnavailableError("reset")
 
     nodes = Nodes(a=fail_late)
     inquiry = Inquiry(nodes=nodes, clock=clock, calls=1, rest=Nanoseconds(NS_PER_S))
     collect = inquiry.ask({"n": "a"}, REQUEST, 1, ignore)
-    started.wait(10)
+    started.wait(120)
     clock.now = 1
     collect()
     nodes.behaviour["a"] = answer
     let_go.set()
 
     found = {}
-    for _ in range(1000):
+    for _ in range(12_000):
         clock.now += NS_PER_S
         found = dict(inquiry.ask({"n": "a"}, REQUEST, clock.now + PATIENCE, ignore)())
         if found:

@@ -28,7 +28,7 @@ class FakeSource(Generic[R]):
         self.let = threading.Event()
 
     def list(self) -> Listing[R]:
-        self.let.wait(10)
+        self.let.wait(120)
         return Listing(records=self.records, resource_version="1")
 
     def watch(self, resource_version: str) -> Iterator[WatchEvent[R]]:
@@ -59,7 +59,7 @@ class FakeCluster(FakeBindings):
 def wait_until_ready(extender: Extender) -> None:
     """Bounded by the informers' own pauses; the test's timeout is the net."""
     for informer in extender.informers:
-        assert informer.synchronized.wait(10)
+        assert informer.synchronized.wait(120)
 
 
 def test_the_extender_is_ready_once_every_watch_has_listed() -> None:

@@ -141,7 +141,7 @@ def test_processes_of_a_cgroup_are_ended_before_it_is_removed(tmp_path: Path) ->
         with pytest.raises(LocalClusterError, match="/node cannot be removed"):
             tree.remove(rounds=2)  # a file cannot be taken for an empty group
 
-        assert process.wait(timeout=20) == -9
+        assert process.wait(timeout=120) == -9
     assert found == {process.pid}
 
 

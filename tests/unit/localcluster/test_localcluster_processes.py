@@ -73,7 +73,7 @@ def test_a_process_that_ignores_the_request_is_ended_by_force(supervisor: Superv
     directory = supervisor.log("stubborn").parent
     directory.mkdir()
     supervisor.start("stubborn", ["sh", "-c", f"cd {directory}; {ignore}"])
-    supervisor.wait_ready("stubborn", (directory / "ready").exists, timeout=20)
+    supervisor.wait_ready("stubborn", (directory / "ready").exists, timeout=120)
 
     supervisor.stop("stubborn", grace=0.05)
 
@@ -86,7 +86,7 @@ def test_a_process_that_ends_before_it_is_ready_is_named_with_its_log(
     supervisor.start("broken", ["sh", "-c", "echo it hurts here; exit 3"])
 
     with pytest.raises(ComponentFailedError, match=r"broken ended.*\n.*it hurts here") as failure:
-        supervisor.wait_ready("broken", lambda: False, timeout=20)
+        supervisor.wait_ready("broken", lambda: False, timeout=120)
 
     assert failure.value.component == "broken"
 
@@ -108,7 +108,7 @@ def test_waiting_for_an_end_that_does_not_come_is_bounded(supervisor: Supervisor
 def test_an_end_that_comes_is_seen(supervisor: Supervisor) -> None:
     supervisor.start("brief", ["true"])
 
-    supervisor.wait_gone("brief", timeout=20)
+    supervisor.wait_gone("brief", timeout=120)
 
     assert [state.running for state in supervisor.states()] == [False]
 
@@ -129,7 +129,7 @@ def test_a_new_process_is_handed_to_whoever_adopts_it(supervisor: Supervisor) ->
 def test_the_former_log_is_kept_beside_the_new_one(supervisor: Supervisor) -> None:
     for text in ("first", "second"):
         supervisor.start("speaker", ["echo", text])
-        supervisor.wait_gone("speaker", timeout=20)
+        supervisor.wait_gone("speaker", timeout=120)
 
     assert read_tail(supervisor.log("speaker")) == "second"
     assert read_tail(supervisor.log("speaker").with_suffix(".log.1")) == "first"

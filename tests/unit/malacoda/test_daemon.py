@@ -60,7 +60,7 @@ def daemon(settings: Settings, clock: FakeClock) -> Iterator[Malacoda]:
 def get(daemon: Malacoda, path: str) -> tuple[int, str]:
     url = f"http://127.0.0.1:{daemon.probes.port}{path}"
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=120) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

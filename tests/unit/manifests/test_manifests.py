@@ -338,7 +338,7 @@ def test_kustomize_builds(overlay: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
 
     built = list(yaml.safe_load_all(result.stdout))

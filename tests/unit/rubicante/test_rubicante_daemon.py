@@ -139,7 +139,7 @@ def test_a_loop_that_stands_still_is_unhealthy(scene: Scene) -> None:
 
 def wait_for(condition: Callable[[], bool]) -> None:
     waiting = threading.Event()
-    for _ in range(1000):
+    for _ in range(12_000):
         if condition():
             return
         waiting.wait(0.01)

@@ -59,7 +59,7 @@ def endpoint(certificates: Mapping[str, TlsFiles]) -> Iterator[str]:
             yield f"https://127.0.0.1:{port}"
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
 
 
 @pytest.fixture

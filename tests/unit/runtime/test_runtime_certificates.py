@@ -59,7 +59,7 @@ def shake_hands(server: TlsFiles, client: TlsFiles, name: str) -> str:
             connection.recv(1)
     finally:
         theirs.close()
-        thread.join(timeout=30)
+        thread.join(timeout=120)
     return "".join(seen)
 
 

@@ -30,7 +30,7 @@ class Echo(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/silent":
-            self.server.release.wait(20)  # type: ignore[attr-defined]  # set below
+            self.server.release.wait(120)  # type: ignore[attr-defined]  # set below
             self.close_connection = True
             return
         answer = b"x" * (2 << 20) if self.path == "/huge" else body + b"!"
@@ -64,7 +64,7 @@ def echoing(files: TlsFiles) -> Iterator[str]:
     finally:
         server.release.set()  # type: ignore[attr-defined]  # as above
         server.shutdown()
-        thread.join(timeout=30)
+        thread.join(timeout=120)
         server.server_close()
 
 
@@ -180,7 +180,7 @@ def probing(trouble: str | None) -> Iterator[http.client.HTTPConnection]:
     server.start()
     try:
         with closing(
-            http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+            http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
         ) as connection:
             yield connection
     finally:

@@ -186,7 +186,7 @@ def test_is_synchronized_after_the_first_list_only() -> None:
     )
 
     before = informer.synchronized.is_set()
-    informer.start().join(timeout=30)
+    informer.start().join(timeout=120)
 
     assert not before
     assert informer.synchronized.is_set()

@@ -91,7 +91,7 @@ def test_runs_a_thread_under_its_name() -> None:
     names: list[str] = []
 
     start_thread(lambda: names.append(threading.current_thread().name), name="reconcile").join(
-        timeout=30
+        timeout=120
     )
 
     assert names == ["reconcile"]
