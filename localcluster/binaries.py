@@ -8,6 +8,7 @@ from pathlib import Path
 
 from localcluster.commands import run
 from localcluster.errors import LocalClusterError
+from localcluster.files import locked
 from localcluster.go_toolchain import find_go, parse_go_version
 from localcluster.progress import Progress
 
@@ -62,7 +63,9 @@ def ensure_binaries(given: Path | None, *, cache: Path, progress: Progress) -> B
     version = kubernetes_version()
     target = cache / "kubernetes" / version
     digest = _source_digest(MODULE)
-    if _read_stamp(target) != digest:
+    with locked(cache / "kubernetes.lock"):
+        if _read_stamp(target) == digest:
+            return Binaries(directory=target)
         with progress.step("finding a Go toolchain"):
             go = find_go(cache, needed=_needed_go(MODULE))
         with progress.step(f"building Kubernetes {version} (minutes, once)"):

@@ -26,8 +26,8 @@ from localcluster.settings import ClusterSettings
 
 _CONTROL = "control"
 _CONTROL_PROXY = "control.kube-proxy"
-_READY_TIMEOUT = 120
-_GUEST_TIMEOUT = 400
+_READY_TIMEOUT = 300
+_GUEST_TIMEOUT = 900
 _MIB = 1 << 20
 
 

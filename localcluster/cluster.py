@@ -133,7 +133,7 @@ class Cluster:
         used = Path(self._used_binaries.read_text(encoding="utf-8"))
         return self._plane(claim, binaries=Binaries(directory=used), place=None)
 
-    def kubectl(self, *words: str, stdin: str = "", timeout: float = 60) -> str:
+    def kubectl(self, *words: str, stdin: str = "", timeout: float = 180) -> str:
         """Run kubectl as administrator and return what it writes."""
         return self.plane().kubectl(*words, stdin=stdin, timeout=timeout)
 

@@ -27,7 +27,7 @@ from localcluster.places import Place
 from localcluster.plane_files import ADMINISTRATORS, issue_plane_files
 from localcluster.processes import Supervisor
 
-_START_TIMEOUT = 120
+_START_TIMEOUT = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +185,7 @@ class ControlPlane:
             identity=pair,
         )
 
-    def kubectl(self, *words: str, stdin: str = "", timeout: float = 60) -> str:
+    def kubectl(self, *words: str, stdin: str = "", timeout: float = 180) -> str:
         """Run kubectl as administrator and return what it writes."""
         return run(
             [

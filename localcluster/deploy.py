@@ -19,8 +19,8 @@ _GUEST_OVERLAY = Path("manifests/overlays/local-guest")
 _NAMESPACE_MANIFEST = Path("manifests/base/namespace.yaml")
 _LIFETIME = timedelta(days=90)
 _AUTHORITY_LIFETIME = timedelta(days=365)
-_ROLLOUT_TIMEOUT = 180
-_GUEST_ROLLOUT_TIMEOUT = 400
+_ROLLOUT_TIMEOUT = 400
+_GUEST_ROLLOUT_TIMEOUT = 900
 _LOOK_EVERY = 15
 _HOPELESS_RESTARTS = 3
 _LOG_LINES = 12
@@ -90,7 +90,7 @@ def _apply(plane: ControlPlane, certificates: Path, project: Path, overlay: Path
         lifetime=_LIFETIME, authority_lifetime=_AUTHORITY_LIFETIME, now=datetime.now(UTC)
     )
     plane.kubectl("apply", "--kustomize", str(certificates))
-    plane.kubectl("apply", "--kustomize", str(overlay), timeout=120)
+    plane.kubectl("apply", "--kustomize", str(overlay), timeout=300)
 
 
 def _renew_pods(plane: ControlPlane, marker: Path, image: str) -> None:

@@ -21,7 +21,7 @@ SYSTEM_GROUP = "system"
 """Below a place's cgroup: its daemons, beside kubelet's ``kubepods``."""
 
 _ANCHOR_COMMAND = "sleep"
-_ANCHOR_TIMEOUT = 20
+_ANCHOR_TIMEOUT = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

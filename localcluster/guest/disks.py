@@ -32,7 +32,7 @@ _PACKAGES = (
 _ROOM = 1 << 30
 """What the guest may write to each, in bytes."""
 _BLOCK = 4096
-_TIMEOUT = 300
+_TIMEOUT = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

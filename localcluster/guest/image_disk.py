@@ -10,8 +10,8 @@ from localcluster.errors import LocalClusterError
 from localcluster.processes import Supervisor
 
 _NAME = "containerd"
-_START_TIMEOUT = 30
-_IMPORT_TIMEOUT = 300
+_START_TIMEOUT = 120
+_IMPORT_TIMEOUT = 900
 
 
 def unpack_images(archives: Sequence[Path], root: Path) -> None:

@@ -21,7 +21,7 @@ MODULES = (
 """For disks, pods' networks and file systems, and kube-proxy."""
 
 _COMPRESSED = ".xz"
-_DEPMOD_TIMEOUT = 120
+_DEPMOD_TIMEOUT = 300
 
 
 def parse_dependencies(text: str) -> dict[str, tuple[str, ...]]:
