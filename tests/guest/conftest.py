@@ -14,15 +14,15 @@ from localcluster.progress import Progress
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 SOURCES = ("k40s", "daemons", "tests/guest")
-BOOT_SECONDS = 120
-PROBE_SECONDS = 60
+BOOT_SECONDS = 300
+PROBE_SECONDS = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test waits for the guest, which has bounds of its own."""
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 @pytest.fixture(scope="session")

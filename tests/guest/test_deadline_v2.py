@@ -4,7 +4,6 @@ import pytest
 
 from localcluster.guest.kernels import REMOTE_PARTITIONS, GuestKernel
 
-pytestmark = pytest.mark.timeout(400)
 FIRST = "pod00000000-0000-4000-8000-000000000001"
 SECOND = "pod00000000-0000-4000-8000-000000000002"
 THIRD = "pod00000000-0000-4000-8000-000000000003"

@@ -38,7 +38,7 @@ def exclusive_partitions() -> None:
         tell("enforced", enforce(back_end, pid, wanted, first))
         tell("policy", is_deadline(pid))
         tell("cpus", sorted(os.sched_getaffinity(pid)))
-        tell("share", round(share(pid, 3), 3))
+        tell("share", round(share(pid, 3, expected=0.30), 3))
         back_end.know([wanted, other])
         tell("second-claim", refusal(lambda: back_end.claim([other])))
         tell("second-provide", refusal(lambda: back_end.provide(other, grow=True)))

@@ -3,13 +3,21 @@
 Prints one JSON object a line: the fact's name, and its value.
 """
 
-import os
-import signal
-import time
+from contextlib import ExitStack
 
 from daemons.rubicante.kernel.deadline import DeadlineThreads
 from k40s.cpu.model import ANY_CORE
-from tests.guest.deadline_pods import CORE, enforce, held, make_pod, process, start, tell, uid
+from tests.guest.deadline_pods import (
+    CORE,
+    enforce,
+    held,
+    make_pod,
+    process,
+    start,
+    tell,
+    uid,
+    wait_until_forgotten,
+)
 
 
 def shared_domain() -> None:
@@ -27,26 +35,16 @@ def shared_domain() -> None:
         if answer or not released:
             break
     tell("shared-no-leak", [answer, released])
-    pids: list[int] = []
-    tell("shared-room", [full(back_end, n, pids) for n in (5, 6, 7)])
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    time.sleep(0.5)  # until the kernel gives back what they had
+    with ExitStack() as undo:
+        tell("shared-room", [full(back_end, n, undo) for n in (5, 6, 7)])
+    wait_until_forgotten()
     back_end.close()
 
 
-def full(back_end: DeadlineThreads, number: int, pids: list[int]) -> str:
+def full(back_end: DeadlineThreads, number: int, undo: ExitStack) -> str:
     """Nine tenths of a CPU more, for a sleeping thread that stays."""
     container = make_pod(number)
-    pid = os.fork()
-    if pid == 0:
-        (container / "cgroup.procs").write_text("0")
-        signal.alarm(30)
-        while True:
-            signal.pause()
-    pids.append(pid)
-    time.sleep(0.1)
+    pid = undo.enter_context(process(container, spins=False))
     wanted = held(number, 90, 100, core=ANY_CORE)
     back_end.know([wanted])
     return enforce(back_end, pid, wanted, container)

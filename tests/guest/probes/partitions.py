@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -15,10 +14,10 @@ from pathlib import Path
 from daemons.rubicante.kernel.sched_attr import LinuxAttributes, deadline_attr
 from k40s.cpu.model import Server
 from k40s.units import Nanoseconds
+from tests.guest.deadline_pods import wait_until_forgotten
 
 ROOT = Path("/sys/fs/cgroup")
 PERIOD = Nanoseconds(100_000_000)
-GONE_SECONDS = 0.2
 ATTRIBUTES = LinuxAttributes()
 
 
@@ -75,7 +74,7 @@ def sleeper(cgroup: Path) -> Iterator[int]:
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        time.sleep(GONE_SECONDS)
+        wait_until_forgotten()
         os.close(ready)
         os.close(told)
 
