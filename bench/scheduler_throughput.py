@@ -3,26 +3,24 @@
     python -m bench.scheduler_throughput [--rounds 3] [--nodes 500] [--pods 1500] [--binaries DIR]
 
 A real etcd, API server and scheduler; the nodes are registered objects. In each round, for each
-variant: all pods are created, then the scheduler is started; the rate is that from the first pod
-bound to the last. k40s runs with every check on: each node publishes an assurance kept alive by a
-Lease, a third of the pods each is NO, LOW and HI, and k40s itself creates the Bindings.
+variant: all pods are created, then its extender and the scheduler are started, and no other
+extender runs meanwhile; the rate is that from the first pod bound to the last. k40s runs with
+every check on: each node publishes an assurance kept alive by a Lease, a third of the pods each is
+NO, LOW and HI, and k40s itself creates the Bindings.
 """
 
 import argparse
-import re
 import statistics
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
-import urllib3
 
+from bench.scheduler_progress import mean_durations, watch_scheduler
 from k40s.annotations import (
     ASSURANCE_KEY,
     CRITICALITY_KEY,
@@ -32,7 +30,6 @@ from k40s.annotations import (
 from k40s.runtime.tls import TlsFiles
 from k40s.units import NS_PER_S, Nanoseconds
 from localcluster.binaries import Binaries, kubernetes_version
-from localcluster.certificates import KeyPair
 from localcluster.control_plane import ControlPlane, free_ports
 from tests.fakes.extender_process import (
     SCHEDULER,
@@ -51,12 +48,10 @@ from tests.fakes.registered_nodes import (
     register_nodes,
 )
 
-urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 CRITICALITIES = ("NO", "LOW", "HI")
 PLAIN, MTLS = "k40s (plain)", "k40s (mTLS)"
 K40S = (PLAIN, MTLS)
 PROCESSES = {"trivial": "trivial", PLAIN: "k40s-plain", MTLS: "k40s-mtls"}
-LIMIT_S = 180
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +59,8 @@ class Run:
     rate: float
     extender_ms: float
     """CPU of the extender's processes per pod."""
+    durations: str = ""
+    """The means of the calls inside k40s."""
 
 
 def main() -> None:
@@ -95,27 +92,18 @@ def bench(plane: ControlPlane, place: Path, options: argparse.Namespace) -> None
     register_nodes(api, names, annotations=lambda _name: {ASSURANCE_KEY: assurance()})
     certificates = issue_certificates(place / "certificates")
     chosen = [one for one in options.only.split(",") if one]
-    variants = start_variants(plane, certificates, chosen)
+    variants = [name for name in ("none", "trivial", *K40S) if not chosen or name in chosen]
     runs: dict[str, list[Run]] = {name: [] for name in variants}
     for number in range(options.rounds):
-        for name, extender in variants.items():
-            run = measure(plane, api, name, extender, options)
+        for name in variants:
+            run = measure(plane, api, name, certificates, options)
             runs[name].append(run)
-            print(f"round {number + 1} {name:12} {run.rate:7.1f} pods/s", file=sys.stderr)
+            print(
+                f"round {number + 1} {name:12} {run.rate:7.1f} pods/s, "
+                f"{run.extender_ms:.2f} ms {run.durations}",
+                file=sys.stderr,
+            )
     report(runs, options)
-    secured = variants.get(MTLS)
-    if secured is not None:
-        show_durations(read_metrics(secured.probes))
-
-
-def start_variants(
-    plane: ControlPlane, certificates: Mapping[str, TlsFiles], chosen: list[str]
-) -> dict[str, RunningExtender | None]:
-    return {
-        name: start_variant(plane, certificates, name)
-        for name in ("none", "trivial", *K40S)
-        if not chosen or name in chosen
-    }
 
 
 def start_variant(
@@ -150,7 +138,7 @@ def measure(
     plane: ControlPlane,
     api: Api,
     variant: str,
-    extender: RunningExtender | None,
+    certificates: Mapping[str, TlsFiles],
     options: argparse.Namespace,
 ) -> Run:
     specs = [
@@ -162,6 +150,7 @@ def measure(
         for number in range(options.pods)
     ]
     create_pods(api, specs)
+    extender = start_variant(plane, certificates, variant)
     config = scheduler_configuration(extender)
     config["percentageOfNodesToScore"] = options.percentage
     config["clientConnection"] = {"qps": 5000, "burst": 5000}
@@ -176,8 +165,13 @@ def measure(
     finally:
         plane.stop("kube-scheduler")
     spent = cpu_seconds(process) - before
+    durations = (
+        mean_durations(read_metrics(extender.probes)) if extender and extender.probes else ""
+    )
+    if variant in PROCESSES:
+        plane.stop(PROCESSES[variant])
     delete_pods(api)
-    return Run(rate=rate, extender_ms=spent * 1000 / options.pods)
+    return Run(rate=rate, extender_ms=spent * 1000 / options.pods, durations=durations)
 
 
 def extender_process(plane: ControlPlane, variant: str) -> psutil.Process | None:
@@ -190,49 +184,6 @@ def cpu_seconds(process: psutil.Process | None) -> float:
         return 0.0
     family = [process, *process.children(recursive=True)]
     return sum(sum(one.cpu_times()[:2]) for one in family)
-
-
-def watch_scheduler(plane: ControlPlane, port: int, pods: int) -> float:
-    """Follow the scheduler's own count of pods scheduled, which costs the API server nothing."""
-    admin = KeyPair.at(plane.directory / "pki", "admin")
-    pause = threading.Event()
-    first: tuple[float, int] | None = None
-    started = time.monotonic()
-    with urllib3.PoolManager(
-        cert_reqs="CERT_NONE",  # the scheduler's own certificate, on loopback
-        cert_file=str(admin.certificate),
-        key_file=str(admin.key),
-        retries=False,
-        timeout=5,
-    ) as pool:
-        while time.monotonic() - started < LIMIT_S:
-            try:
-                text = pool.request("GET", f"https://127.0.0.1:{port}/metrics").data.decode()
-            except urllib3.exceptions.HTTPError:
-                text = ""
-            now, count, waiting = time.monotonic(), scheduled(text), pending(text)
-            if count and first is None:
-                first = (now, count)
-            if first is not None and not waiting:
-                return (pods - first[1]) / (now - first[0])
-            pause.wait(0.1)
-    raise AssertionError(f"not all pods were bound after {LIMIT_S} s")
-
-
-def pending(text: str) -> float:
-    """Pods in any of the scheduler's queues, and those being scheduled or bound."""
-    waiting = re.findall(r"^scheduler_pending_pods\{[^}]*\} (\S+)", text, re.MULTILINE)
-    running = re.findall(r"^scheduler_goroutines\{[^}]*binding[^}]*\} (\S+)", text, re.MULTILINE)
-    return sum(float(one) for one in (*waiting, *running))
-
-
-def scheduled(text: str) -> int:
-    found = re.findall(
-        r'^scheduler_schedule_attempts_total\{[^}]*result="scheduled"[^}]*\} (\S+)',
-        text,
-        re.MULTILINE,
-    )
-    return int(sum(float(one) for one in found))
 
 
 def report(runs: dict[str, list[Run]], options: argparse.Namespace) -> None:
@@ -252,21 +203,6 @@ def report(runs: dict[str, list[Run]], options: argparse.Namespace) -> None:
             f"| {name} | {statistics.median(rates):.0f} | {min(rates):.0f} to {max(rates):.0f} "
             f"| {ratio} | {cpu:.2f} ms |"
         )
-
-
-def show_durations(text: str) -> None:
-    print("\nmean durations inside k40s (mTLS): ", end="")
-    parts = []
-    for verb in ("filter", "prioritize", "bind"):
-        total = sample(text, f'k40s_extender_call_seconds_sum{{verb="{verb}"}}')
-        count = sample(text, f'k40s_extender_call_seconds_count{{verb="{verb}"}}')
-        parts.append(f"{verb} {1000 * total / max(count, 1):.2f} ms")
-    print(", ".join(parts))
-
-
-def sample(text: str, name: str) -> float:
-    found = [line for line in text.splitlines() if line.startswith(name + " ")]
-    return float(found[0].rpartition(" ")[2]) if found else 0.0
 
 
 if __name__ == "__main__":
