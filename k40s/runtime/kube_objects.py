@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from k40s.runtime.records import LeaseRecord, NodeRecord, PodRecord
@@ -74,6 +75,7 @@ def lease_record(item: JsonObject) -> LeaseRecord:
     )
 
 
+@lru_cache(maxsize=1024)
 def parse_cpu_millis(quantity: str) -> int:
     """Read a CPU quantity (``"250m"``, ``"1.5"``) as thousandths, rounded up as kubelet does."""
     match = _QUANTITY.fullmatch(quantity)
