@@ -28,7 +28,6 @@ from bench.memory import Memory, growth
 from k40s.node_api import format_reservation_request
 from k40s.runtime.json_client import JsonClient
 from k40s.runtime.service_account import MOUNT
-from k40s.runtime.tls import TlsFiles
 from k40s.units import NS_PER_S, Nanoseconds
 from localcluster.control_plane import free_ports
 from tests.fakes.extender_process import ROOT, issue_certificates
@@ -70,7 +69,7 @@ class Churn:
         account = directory / "account"
         url = undo.enter_context(serving(self.cluster, service_account_tls(account)))
         certificates = issue_certificates(directory)
-        self.port, self.probe_port = free_ports(1)[0], free_ports(1)[0]
+        self.port, self.probe_port = free_ports(2)
         environment = {
             **{key: text for key, text in os.environ.items() if not key.startswith("K40S_")},
             "K40S_NODE_NAME": NODE,
@@ -89,7 +88,11 @@ class Churn:
         }
         self.log = directory / "log"
         self.daemon = undo.enter_context(self._process(environment, account))
-        self.client = client_of(certificates["k40s-extender-client-tls"])
+        self.client = JsonClient(
+            tls=certificates["k40s-extender-client-tls"],
+            server_name="rubicante.k40s-system.svc",
+            timeout=Nanoseconds(20 * NS_PER_S),
+        )
         undo.callback(self.client.close)
         self.plain = urllib3.PoolManager()
         self.hog = Hog("fork", "ctl", seconds=24 * 3600)
@@ -164,7 +167,9 @@ class Churn:
     def _vacated(self, path: Path) -> bool:
         """The daemon may just be moving the thread home: take it out as often as it comes back."""
         (CPU / "cgroup.procs").write_text(str(self.hog.pid))
-        return removed(path)
+        with suppress(OSError):
+            path.rmdir()
+        return not path.exists()
 
     def _until(self, condition: Callable[[], bool]) -> bool:
         limit = time.monotonic() + _ENFORCED_WITHIN
@@ -195,11 +200,9 @@ class Churn:
         """The daemon, in a mount namespace of its own with the files of a service account."""
         mount = f"mount -t tmpfs k40s /run && mkdir -p {MOUNT} && cp {account}/* {MOUNT}"
         command = ["unshare", "--mount", "sh", "-ec", f'{mount} && exec "$@"', "sh"]
-        daemon_command = [sys.executable, "-m", self.module]
+        command += [sys.executable, "-m", self.module]
         with self.log.open("wb") as log:
-            daemon = subprocess.Popen(
-                [*command, *daemon_command], cwd=ROOT, env=environment, stderr=log
-            )
+            daemon = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log)
             try:
                 yield daemon
             finally:
@@ -222,21 +225,6 @@ class Churn:
             for path, _, _ in os.walk(top, topdown=False):
                 with suppress(OSError):
                     Path(path).rmdir()
-
-
-def client_of(tls: TlsFiles) -> JsonClient:
-    return JsonClient(
-        tls=tls,
-        server_name="rubicante.k40s-system.svc",
-        timeout=Nanoseconds(20 * NS_PER_S),
-    )
-
-
-def removed(path: Path) -> bool:
-    """Whether a cgroup is gone; for a moment after its last process it may not be removed."""
-    with suppress(OSError):
-        path.rmdir()
-    return not path.exists()
 
 
 def show(name: str, seconds: list[float]) -> None:
