@@ -206,7 +206,8 @@ def _ask(cases: Sequence[_Case], ask: Ask) -> Collect:
 
 
 def _keep(case: _Case, verdict: Verdict) -> Verdict:
-    case.results.by_node[case.name] = (case.state, verdict)
+    if verdict.reason is not Reason.CPU_TEST_FAILED:  # it may succeed the next time
+        case.results.by_node[case.name] = (case.state, verdict)
     return verdict
 
 

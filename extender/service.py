@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from flask import Flask
@@ -19,7 +20,7 @@ from extender.ports import CpuReservations, PodBindings
 from extender.settings import ExtenderSettings
 from extender.settling import Settling
 from extender.verbs import Verbs
-from k40s.runtime.admission_tests import InstalledTests
+from k40s.runtime.admission_tests import InstalledTests, load_admission_test
 from k40s.runtime.informer import Informer
 from k40s.runtime.records import LeaseRecord, NodeRecord, PodRecord
 from k40s.runtime.watching import WatchSource
@@ -56,7 +57,10 @@ class Extender:
         )
         self._metrics.nodes.set_function(lambda: len(self._cache.snapshot().nodes))
         self.informers = self._watch(cluster, settings.namespace)
-        contracts, memory = Contracts(), AdmissionMemory(tests=InstalledTests().find)
+        self._tests = InstalledTests(
+            partial(load_admission_test, patience=settings.filter_patience)
+        )
+        contracts, memory = Contracts(), AdmissionMemory(tests=self._tests.find)
         self._inquiry = Inquiry(nodes=cpu, clock=time.monotonic_ns)
         binder = Binder(
             cache=self._cache,
@@ -81,7 +85,8 @@ class Extender:
         )
 
     def start(self) -> Flask:
-        """Start the watches; the application answers once they are synchronized."""
+        """Start the tests and the watches; the application answers once they are synchronized."""
+        self._tests.prepare()
         for informer in self.informers:
             informer.start()
         return create_app(verbs=self._verbs, metrics=self._metrics, ready=self.trouble)

@@ -1,7 +1,7 @@
 """Granted servers as readable JSON: in the pod's annotation, and in rubicante's answers."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from k40s.annotations.keys import ALLOCATION_KEY
 from k40s.annotations.reservation_rows import HIGHEST_CORE, HIGHEST_GROUP
@@ -86,7 +86,7 @@ def server_json(held: Reservation) -> dict[str, object]:
     }
     if held.group is not None:
         written["group"] = held.group
-    tasks = [_task_json(task) for task in held.tasks]
+    tasks = [resolved_task_json(task) for task in held.tasks]
     for task, level in zip(tasks, held.priorities, strict=bool(held.priorities)):
         task["rt_priority"] = level
     return written | {"tasks": tasks}
@@ -129,7 +129,8 @@ def read_real_time_criticality(place: Json) -> Criticality:
     return Criticality[str(place.value)]
 
 
-def _task_json(task: Task) -> dict[str, object]:
+def resolved_task_json(task: Task) -> dict[str, object]:
+    """One task with its WCET for the node's platform."""
     written: dict[str, object] = {
         "name": task.name,
         "wcet": format_duration(task.wcet),
@@ -143,6 +144,13 @@ def _task_json(task: Task) -> dict[str, object]:
     return written
 
 
+def read_resolved_task(place: Json) -> Task:
+    """Read what ``resolved_task_json`` wrote; raises the place's error."""
+    return _read_figures(
+        place, place.fields(("name", "wcet", "period", "deadline"), ("priority", "core"))
+    )
+
+
 def _read_core(place: Json, mechanism: Mechanism) -> int:
     if place.value == _ANY and mechanism is Mechanism.DEADLINE:
         return ANY_CORE
@@ -153,7 +161,10 @@ def _read_task(place: Json, mechanism: Mechanism) -> Task:
     required = ["name", "wcet", "period", "deadline"]
     if mechanism is Mechanism.RT_CGROUP:
         required.append("rt_priority")
-    field = place.fields(required, ("priority", "core"))
+    return _read_figures(place, place.fields(required, ("priority", "core")))
+
+
+def _read_figures(place: Json, field: Mapping[str, Json]) -> Task:
     try:
         return Task(
             name=field["name"].text(_NAME, "a task's name"),

@@ -1,4 +1,4 @@
-"""Schedulability tests as Python entry points: found by name, and never trusted with the process.
+"""Schedulability tests as Python entry points: found by name, and run in a process of their own.
 
 A package declares its test in the group ``k40s.admission_tests``; the entry point's name is the
 one that a node publishes. The object is called as ``admit(node, demand)`` and answers with an
@@ -17,6 +17,8 @@ from k40s.cpu.model import CpuNode, PodDemand
 from k40s.cpu.outcome import ADMISSION_TEST, Admission, Rejection
 from k40s.errors import K40sError
 from k40s.reasons import Reason
+from k40s.runtime.isolated_test import PATIENCE, IsolatedTest
+from k40s.units import Nanoseconds
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +32,32 @@ class AdmissionTestError(K40sError):
     """The test that the settings name cannot be used."""
 
 
-def load_admission_test(name: str) -> Admit:
-    """The test of that name: the built-in one, or a guarded one that is installed.
+def load_admission_test(name: str, *, patience: Nanoseconds = PATIENCE) -> Admit:
+    """The test of that name: the built-in one, or an installed one in a process of its own.
 
-    Raises ``AdmissionTestError``, which names the setting, where none is installed or it cannot be
+    An installed one is refused after ``patience``, and is never imported here. Raises
+    ``AdmissionTestError``, which names the setting, where none is installed or it cannot be
     imported or called.
     """
     if name == ADMISSION_TEST:
         return admit
+    _find(name)
+    test = IsolatedTest(name, patience=patience)
+    if fault := test.start():
+        raise AdmissionTestError(fault)
+    return Guarded(name, test)
+
+
+def import_admission_test(name: str) -> Admit:
+    """The installed test itself, in this process. Raises ``AdmissionTestError``."""
+    point = _find(name)
+    test = _imported(point)
+    if not _takes_node_and_demand(test):
+        raise _unusable(name, f"{point.value} to be callable as admit(node, demand)")
+    return test
+
+
+def _find(name: str) -> EntryPoint:
     if TEST_NAME.fullmatch(name) is None:
         raise _unusable(name, "1 to 40 of a-z, 0-9, '.', '+' and '-'")
     found = entry_points(group=GROUP, name=name)
@@ -47,18 +67,20 @@ def load_admission_test(name: str) -> Admit:
         )
         raise _unusable(name, f"one that is installed once: {installed}")
     (point,) = found
-    test = _imported(point)
-    if not _takes_node_and_demand(test):
-        raise _unusable(name, f"{point.value} to be callable as admit(node, demand)")
-    return Guarded(name, test)
+    return point
 
 
 class InstalledTests:
-    """The tests that this process can run itself, each looked for once."""
+    """The tests that can be run here, each looked for once."""
 
     def __init__(self, load: Callable[[str], Admit] = load_admission_test) -> None:
         self._load = load
         self._found: dict[str, Admit | None] = {}
+
+    def prepare(self) -> None:
+        """Start all that are installed, so that nobody waits for it later."""
+        for point in entry_points(group=GROUP):
+            self.find(point.name)
 
     def find(self, name: str) -> Admit | None:
         """The test of that name, or None where it is not installed here."""

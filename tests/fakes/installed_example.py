@@ -24,3 +24,16 @@ def install_example(target: Path) -> Path:
     ]
     (information / "entry_points.txt").write_text("\n".join(points))
     return target
+
+
+def install_test(
+    target: Path, name: str, point: str, source: str, *, distribution: str = "plant_test"
+) -> None:
+    """Lay down a module with a test, ``point`` being "module:object"."""
+    (target / f"{point.partition(':')[0]}.py").write_text(source)
+    information = target / f"{distribution}-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+    )
+    (information / "entry_points.txt").write_text(f"[k40s.admission_tests]\n{name} = {point}\n")

@@ -1,9 +1,9 @@
 """Tests that operators install: found by name, and never able to harm the daemon."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,7 @@ from k40s.runtime.admission_tests import (
     load_admission_test,
 )
 from k40s.units import NS_PER_MS, Nanoseconds
+from tests.fakes.installed_example import install_test
 
 MS = NS_PER_MS
 NODE = CpuNode(
@@ -331,19 +332,7 @@ Install = Callable[..., None]
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Lay down a distribution as installers do, and let Python find it."""
     monkeypatch.syspath_prepend(str(tmp_path))
-
-    def write(name: str, target: str, source: str, *, distribution: str = "plant_test") -> None:
-        module = target.partition(":")[0]
-        monkeypatch.delitem(sys.modules, module, raising=False)
-        (tmp_path / f"{module}.py").write_text(source)
-        info = tmp_path / f"{distribution}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
-        )
-        (info / "entry_points.txt").write_text(f"[k40s.admission_tests]\n{name} = {target}\n")
-
-    return write
+    return partial(install_test, tmp_path)
 
 
 REFUSES = """

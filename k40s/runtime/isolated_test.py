@@ -1,0 +1,126 @@
+"""An installed schedulability test in a process of its own, which can be ended.
+
+Threads cannot be, and a test is called under the lock of the node's book. So it runs beside us,
+kept from one question to the next; when it is late, ends or talks nonsense, it is killed, the pod
+is refused, and a new process is started when it is next asked, after a pause that grows.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from k40s.admission_text import MAX_TEXT, format_question, parse_outcome
+from k40s.cpu.model import CpuNode, PodDemand
+from k40s.cpu.outcome import Admission, Rejection
+from k40s.errors import InvalidInputError
+from k40s.reasons import Reason
+from k40s.runtime.line_process import LineProcess, NoLineError, SilentError
+from k40s.units import NS_PER_S, Nanoseconds, format_duration
+
+log = logging.getLogger(__name__)
+
+PATIENCE = Nanoseconds(2 * NS_PER_S)
+"""How long a test may take for an answer, its process's start included."""
+START_SECONDS = 30.0
+"""How long a test may take to be imported."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds between the end of a test's process and the next one; doubled each time that it fails."""
+_KEPT = ("PATH", "LANG", "LC_ALL", "TZ")
+
+
+class IsolatedTest:
+    """Called as ``admit(node, demand)``, by any thread. ``clock`` is monotonic, in seconds."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        patience: Nanoseconds = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._patience = patience
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._process: LineProcess | None = None
+        self._ready = False
+        self._started = 0.0
+        self._pause, self._pause_end = SHORTEST_PAUSE, 0.0
+
+    def start(self) -> str:
+        """Start the process; returns why the test cannot be used, empty where it can."""
+        with self._lock:
+            try:
+                return self._greeting(self._launch(), START_SECONDS)
+            except (OSError, NoLineError) as error:
+                self.close()
+                return f"{self._name} to start ({error})"
+
+    def __call__(self, node: CpuNode, demand: PodDemand) -> Admission | Rejection:
+        """Ask it; whatever keeps it from a valid answer in time is ``cpu.test-failed``."""
+        seconds = self._patience / NS_PER_S
+        end = self._clock() + seconds
+        if not self._lock.acquire(timeout=seconds):
+            return self._refusal(f"others wait for it for {format_duration(self._patience)}")
+        try:
+            if self._process is None and self._clock() < self._pause_end:
+                return self._refusal("it failed a moment ago, and is started again later")
+            return self._answer(node, demand, end)
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.close()
+        self._process, self._ready = None, False
+
+    def _answer(self, node: CpuNode, demand: PodDemand, end: float) -> Admission | Rejection:
+        try:
+            process = self._launch()
+            if not self._ready and (fault := self._greeting(process, end - self._clock())):
+                return self._give_up(fault)
+            line = format_question(node, demand).encode() + b"\n"
+            answer = process.ask(line, end - self._clock())
+            outcome = parse_outcome(answer.decode(), node)
+        except SilentError:
+            if not self._ready and self._clock() - self._started < START_SECONDS:
+                return self._refusal("its process is still starting")
+            return self._give_up(f"it took longer than {format_duration(self._patience)}")
+        except (NoLineError, OSError) as error:
+            return self._give_up(str(error))
+        except (InvalidInputError, ValueError) as error:
+            return self._give_up(f"what it answers is not understood: {error}")
+        self._pause = SHORTEST_PAUSE
+        return outcome
+
+    def _launch(self) -> LineProcess:
+        if self._process is None:
+            kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+            threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+            path = {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+            command = [sys.executable, "-P", "-m", "k40s.runtime.test_process", self._name]
+            self._started = self._clock()
+            self._process = LineProcess(
+                command, environment={**kept, **threads, **path}, longest=MAX_TEXT
+            )
+        return self._process
+
+    def _greeting(self, process: LineProcess, seconds: float) -> str:
+        """Why the test cannot be used; empty once it can be asked."""
+        fault = process.ask(b"", seconds).decode(errors="replace")
+        self._ready = not fault
+        return fault
+
+    def _give_up(self, cause: str) -> Rejection:
+        self.close()
+        self._pause_end = self._clock() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        log.error("admission test ended", extra={"test": self._name, "cause": cause})
+        return self._refusal(cause)
+
+    def _refusal(self, cause: str) -> Rejection:
+        return Rejection(reason=Reason.CPU_TEST_FAILED, detail=f"{self._name}: {cause}"[:1000])
