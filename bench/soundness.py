@@ -19,7 +19,7 @@ from time import process_time
 from k40s.cpu.admission import admit
 from k40s.cpu.model import CpuNode, Mechanism
 from k40s.cpu.outcome import Admission
-from tests.oracles.bounds import promised
+from tests.oracles.bounds import contained, name_of, promised
 from tests.oracles.pods import random_job, random_node
 from tests.oracles.replay import Replay
 
@@ -72,6 +72,8 @@ def kinds(node: CpuNode) -> list[str]:
     held = node.reservations
     groups = Counter(r.group for r in held if r.group is not None)
     kind = [r.mechanism.value for r in held]
+    inside = contained(node)
+    kind += ["held by containment" for r in held if name_of(r) in inside]
     kind += ["in a group that cores share" for r in held if r.group and groups[r.group] > 1]
     mixed = {r.core for r in held if r.mechanism is Mechanism.DEADLINE}
     kind += ["beside the other mechanism" for r in held if r.priorities and {r.core, -1} & mixed]

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import merge
 
+from k40s.cpu import containment
 from k40s.cpu.bandwidth import share_below
 from k40s.cpu.cores import CoreLoad
-from k40s.cpu.hierarchy import ServerFigures, TaskFigures, server_tasks_response
+from k40s.cpu.growth import waited_for
+from k40s.cpu.hierarchy import ServerFigures, TaskFigures
 from k40s.cpu.response import Interference
-from k40s.cpu.servers import server_response
 from k40s.cpu.synthesis import cost, needed_share, servers_by_cost, shortest_period
 
 NEW_GROUP = 1
@@ -55,6 +56,7 @@ def _existing(
     load: CoreLoad, tasks: tuple[TaskFigures, ...], above: Interference
 ) -> Iterator[Choice]:
     shortest = shortest_period(tasks)
+    found = containment.responses(tasks, above, load.tick)
     for number, server in sorted(
         load.groups, key=lambda entry: cost(entry[1], shortest, load.tick)
     ):
@@ -62,7 +64,10 @@ def _existing(
         if (
             budget >= needed_share(tasks, period)
             and share_below(budget, period) <= load.core_room
-            and server_response(budget, period, above, load.tick) is not None
-            and server_tasks_response(tasks, server, above, load.tick) is not None
+            and found is not None
+            and (
+                containment.most_used(tasks, found, period + load.tick) <= budget
+                or waited_for(tasks, server, above, load.tick)
+            )
         ):
             yield Choice(server, number)

@@ -10,7 +10,7 @@ only has to be there. Cheaper than ``k40s.cpu.budget`` where periods are alike, 
 differ much, because the budget holds a whole job of every task. Integers of one unit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from k40s.cpu.hierarchy import TaskFigures
 from k40s.cpu.response import Interference, demand_completion
@@ -58,6 +58,49 @@ def task_response(
     wcet, _period, deadline = task
     rivals = (*((cost, interval, 0) for cost, interval, _ in local), *above)
     return demand_completion(wcet + tick * len(above), rivals, limit=deadline)
+
+
+def contains(
+    tasks: Sequence[TaskFigures], server: tuple[int, int], above: Interference, tick: int
+) -> bool:
+    """Whether a server (Q, P) is never used up by its tasks, and they meet their deadlines."""
+    budget, period = server
+    least = least_budget(tasks, period, above, tick)
+    return least is not None and least <= budget
+
+
+def settling_budget(
+    tasks: Sequence[TaskFigures], period: int, above: Interference, tick: int
+) -> int | None:
+    """Least budget that contains tasks which may be behind when it is granted, or None.
+
+    For a server whose budget was too small to contain them so far: its jobs were in time, and
+    that is all. From the next refill on such a budget holds whatever jobs in time can use, and the
+    overrun of before; and within the longest deadline from then, ``above`` being what interferes
+    meanwhile, the backlog is gone (docs/theory.md, "Changing a live core").
+    """
+    limit = max(deadline for _wcet, _period, deadline in tasks)
+    rivals = (*((wcet, interval, 0) for wcet, interval, _ in tasks), *above)
+    backlog = sum(wcet for wcet, _period, _deadline in tasks)
+    if demand_completion(backlog + tick * len(above), rivals, limit=limit) is None:
+        return None
+    budget = tick + most_used(tasks, [deadline for _, _, deadline in tasks], period + tick)
+    return budget if budget <= period else None
+
+
+def fitting_periods(
+    tasks: Sequence[TaskFigures], found: Sequence[int], tick: int, longest: int
+) -> Iterator[int]:
+    """The longest periods up to ``longest`` for which some task has one more job to wait for.
+
+    ``found`` are the response times. A longer period than one of these needs more budget at once,
+    a shorter one no less until the job before has ended as well.
+    """
+    for (wcet, interval, _deadline), response in zip(tasks, found, strict=True):
+        wait = tick + response - wcet
+        first = wait // interval + 1
+        for jobs in range(first, (longest + wait) // interval + 1):
+            yield jobs * interval - wait
 
 
 def most_used(tasks: Sequence[TaskFigures], found: Sequence[int], window: int) -> int:

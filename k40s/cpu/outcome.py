@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from k40s.cpu.model import CpuNode, Reservation
 from k40s.reasons import Reason
 
-ADMISSION_TEST = "davis-burns-2005+tick.2"
+ADMISSION_TEST = "davis-burns-2005+tick.3"
 """The schedulability test that admission runs, as nodes publish it in their CPU state."""
 
 

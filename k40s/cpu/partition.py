@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from k40s.cpu.bands import Band
 from k40s.cpu.bandwidth import as_decimal, fits_capacity
-from k40s.cpu.budget import least_budget
 from k40s.cpu.choices import choices_by_cost
 from k40s.cpu.cores import CoreLoad
+from k40s.cpu.growth import grown_budget
 from k40s.cpu.headroom import leaves_headroom
-from k40s.cpu.hierarchy import ServerFigures, server_tasks_response
+from k40s.cpu.hierarchy import ServerFigures
 from k40s.cpu.outcome import Rejection
 from k40s.cpu.priorities import LEVELS
 from k40s.cpu.response import Interference
-from k40s.cpu.servers import deferrable, largest_budget, server_response
+from k40s.cpu.servers import deferrable
 from k40s.cpu.synthesis import room_is_missing
 from k40s.reasons import Reason
 
@@ -119,30 +119,20 @@ def regrown(load: CoreLoad, position: int, above: Interference) -> tuple[ServerF
     None where one cannot be had. Budgets never shrink, because shrinking a live group can black
     it out for seconds, and a group that serves several cores does not change at all.
     """
+    before = (*load.deadline, *(deferrable(*server) for server in load.servers[:position]))
     grown: list[ServerFigures] = []
     for band, server, growable in zip(
         load.bands[position:], load.servers[position:], load.growable[position:], strict=True
     ):
-        enough = _grown(band, server, above, load.tick, growable=growable)
+        enough = grown_budget(
+            band.tasks, server, before=before, above=above, tick=load.tick, growable=growable
+        )
         if enough is None:
             return None
         grown.append((enough, server[1]))
+        before = (*before, deferrable(*server))
         above = (*above, deferrable(*grown[-1]))
     return tuple(grown)
-
-
-def _grown(
-    band: Band, server: ServerFigures, above: Interference, tick: int, *, growable: bool
-) -> int | None:
-    budget, period = server
-    if server_response(budget, period, above, tick) is None:
-        return None
-    if server_tasks_response(band.tasks, server, above, tick) is not None:
-        return budget
-    if not growable:
-        return None
-    high = largest_budget(period, above, tick)
-    return least_budget(band.tasks, (budget + 1, high), period, above, tick)
 
 
 def _refuse_at_once(load: CoreLoad, newcomer: Band) -> Rejection | None:

@@ -1,12 +1,14 @@
 """The cheapest server for a container's tasks, given what ranks above it on the core.
 
 Period and budget are chosen together: a longer period needs fewer timers and switches, a shorter
-one shortens the time without budget, and the bursts that those below have to bear. Integers in
-microseconds.
+one shortens the time without budget, and the bursts that those below have to bear. A budget is the
+least by which the tasks may wait for it (``k40s.cpu.budget``), or the least that they never use up
+(``k40s.cpu.containment``), whichever is less. Integers in microseconds.
 """
 
 from collections.abc import Iterator
 
+from k40s.cpu import containment
 from k40s.cpu.bandwidth import SCALE_BITS
 from k40s.cpu.budget import least_budget
 from k40s.cpu.figures import SERVER_OVERHEAD
@@ -20,6 +22,8 @@ SHORTEST_PERIOD = 1_000
 """A shorter server period costs more in timers than it gains."""
 BURST_DIVISOR = 4
 TICK_DIVISOR = 10
+MOST_CONTAINING = 4
+"""How many servers that contain the tasks are tried, the cheapest ones."""
 
 
 def candidate_periods(tasks: tuple[TaskFigures, ...]) -> tuple[int, ...]:
@@ -69,35 +73,66 @@ def servers_by_cost(
     ``room`` bounds Q/P, in units of 2⁻⁴⁰. Lazy: most often the first is the one that is wanted, and
     then the others need no exact budget.
     """
+    found = containment.responses(tasks, above, tick)
+    if found is None:
+        return
     shortest = shortest_period(tasks)
+    containing = _containing_servers(tasks, found, tick, room)
     remaining: dict[int, tuple[int, int]] = {}
     for period in candidate_periods(tasks):
         high = min(largest_budget(period, above, tick), room * period >> SCALE_BITS)
         remaining[period] = (needed_share(tasks, period), high)
     exact: dict[int, int] = {}
-    while remaining:
-        best: ServerFigures | None = None
+    while remaining or containing:
+        best = containing[-1] if containing else None
         for period, (low, high) in list(remaining.items()):
             bound = high if best is None else min(high, _budget_below(best, period, shortest, tick))
-            budget = exact.get(period)
-            if budget is None:
-                budget = least_budget(tasks, (low, bound), period, above, tick)
-                if budget is not None:
-                    exact[period] = budget
-                elif bound == high:
-                    del remaining[period]
-            if budget is not None and budget <= bound:
-                best = (budget, period)
+            budget = exact.get(period) or least_budget(tasks, (low, bound), period, above, tick)
+            if budget is not None:
+                exact[period] = budget
+                best = (budget, period) if budget <= bound else best
+            elif bound == high:
+                del remaining[period]
         if best is None:
             return
         yield best
-        del remaining[best[1]]
+        if containing and best == containing[-1]:
+            containing.pop()
+        else:
+            del remaining[best[1]]
+
+
+def _containing_servers(
+    tasks: tuple[TaskFigures, ...], found: tuple[int, ...], tick: int, room: int
+) -> list[ServerFigures]:
+    """The cheapest servers that contain tasks with response times ``found``, cheapest last."""
+    shortest = shortest_period(tasks)
+    servers = _all_containing_servers(tasks, found, tick)
+    fitting = (server for server in servers if server[0] <= room * server[1] >> SCALE_BITS)
+    ordered = sorted(fitting, key=lambda server: (cost(server, shortest, tick), server))
+    return ordered[MOST_CONTAINING - 1 :: -1] if len(ordered) >= MOST_CONTAINING else ordered[::-1]
+
+
+def _all_containing_servers(
+    tasks: tuple[TaskFigures, ...], found: tuple[int, ...], tick: int
+) -> Iterator[ServerFigures]:
+    """One for each candidate period, and for the longest periods that budgets bear."""
+    fitting = containment.fitting_periods(tasks, found, tick, ROOT_PERIOD)
+    for period in {*candidate_periods(tasks), *fitting}:
+        budget = containment.most_used(tasks, found, period + tick)
+        if period >= SHORTEST_PERIOD and budget <= period:
+            yield budget, period
 
 
 def room_is_missing(
     tasks: tuple[TaskFigures, ...], above: Interference, tick: int, *, room: int
 ) -> bool:
     """Whether a server that meets every deadline exists, but only beyond ``room``."""
+    found = containment.responses(tasks, above, tick)
+    if found is None:
+        return False
+    if any(q > room * p >> SCALE_BITS for q, p in _all_containing_servers(tasks, found, tick)):
+        return True
     for period in candidate_periods(tasks):
         high = largest_budget(period, above, tick)
         if (

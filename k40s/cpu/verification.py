@@ -6,12 +6,13 @@ shares no intermediate result with the search that found them.
 
 from collections.abc import Sequence
 
+from k40s.cpu import containment
 from k40s.cpu.bandwidth import fits_capacity
 from k40s.cpu.cores import deadline_tick_figure, tick_figure
 from k40s.cpu.deadline import domain_holds, interference
 from k40s.cpu.figures import server_figures, task_figures
 from k40s.cpu.headroom import leaves_headroom
-from k40s.cpu.hierarchy import ServerFigures, task_response
+from k40s.cpu.hierarchy import ServerFigures, TaskFigures, task_response
 from k40s.cpu.model import ANY_CORE, CpuNode, Domain, Mechanism, Reservation
 from k40s.cpu.response import Interference
 from k40s.cpu.servers import deferrable, server_response
@@ -20,11 +21,13 @@ from k40s.cpu.servers import deferrable, server_response
 def deadlines_hold(
     reservations: Sequence[Reservation], tick: int, deadline: Interference = ()
 ) -> bool:
-    """Whether each server gets its budget and each task meets its deadline on one core.
+    """Whether each task meets its deadline on one core.
 
-    ``deadline`` is what SCHED_DEADLINE takes from all of them. Equal priorities interfere both
-    ways. Where bands interleave, a server counts as interfering if one of its tasks ranks at or
-    above the lowest task concerned, which is the safe side.
+    Either its server gets its budget in every period and it waits for that (Davis & Burns), or
+    the budget contains all that its container can use (``k40s.cpu.containment``). ``deadline`` is
+    what SCHED_DEADLINE takes from all of them. Equal priorities interfere both ways. Where bands
+    interleave, a server counts as interfering if one of its tasks ranks at or above the lowest
+    task concerned, which is the safe side.
     """
     servers = [server_figures(r.server) for r in reservations]
     for index, reservation in enumerate(reservations):
@@ -37,19 +40,48 @@ def deadlines_hold(
                 if other != index and max(rival.priorities) >= lowest
             ),
         )
-        server = servers[index]
-        if server_response(*server, above, tick) is None:
+        tasks = _with_rivals(reservation)
+        if not (
+            _waiting_tasks_hold(tasks, servers[index], above, tick)
+            or _is_contained(tasks, servers[index], above, tick)
+        ):
             return False
-        tasks = [task_figures(task) for task in reservation.tasks]
-        for own, priority in enumerate(reservation.priorities):
-            local = tuple(
-                task
-                for other, task in enumerate(tasks)
-                if other != own and reservation.priorities[other] >= priority
-            )
-            if task_response(tasks[own], local, server, above, tick) is None:
-                return False
     return True
+
+
+_Tasks = list[tuple[TaskFigures, tuple[TaskFigures, ...]]]
+"""Each task with those of its server that rank at or above it."""
+
+
+def _with_rivals(reservation: Reservation) -> _Tasks:
+    tasks = [task_figures(task) for task in reservation.tasks]
+    levels = reservation.priorities
+    return [
+        (
+            tasks[own],
+            tuple(t for at, t in enumerate(tasks) if at != own and levels[at] >= level),
+        )
+        for own, level in enumerate(levels)
+    ]
+
+
+def _waiting_tasks_hold(
+    tasks: _Tasks, server: ServerFigures, above: Interference, tick: int
+) -> bool:
+    return server_response(*server, above, tick) is not None and all(
+        task_response(task, local, server, above, tick) is not None for task, local in tasks
+    )
+
+
+def _is_contained(tasks: _Tasks, server: ServerFigures, above: Interference, tick: int) -> bool:
+    budget, period = server
+    found: list[int] = []
+    for task, local in tasks:
+        response = containment.task_response(task, local, above, tick)
+        if response is None:
+            return False
+        found.append(response)
+    return containment.most_used([task for task, _ in tasks], found, period + tick) <= budget
 
 
 def core_holds(node: CpuNode, core: int) -> bool:

@@ -3,7 +3,8 @@
 A hog below the tasks uses the budget up at the start of a server period; then all its tasks are
 released at once and wait for the rest of that period. The servers above are silent until a later
 period of the victim begins. Then each becomes a hog just before its own refill, so that it spends
-two budgets back to back, and where budgets are checked at ticks, overruns.
+two budgets back to back, and where budgets are checked at ticks, overruns. A victim whose budget
+contains its tasks has no hog, and suffers all of that as soon as they are released.
 """
 
 from random import Random
@@ -15,7 +16,9 @@ from k40s.simulation.core import ENDLESS, CoreSimulation, SimServer, SimTask
 NEVER_DUE = ENDLESS * 4
 
 
-def ambush(node: CpuNode, victim: Reservation, chance: Random, *, tick: int) -> CoreSimulation:
+def ambush(
+    node: CpuNode, victim: Reservation, chance: Random, *, tick: int, contained: bool = False
+) -> CoreSimulation:
     """Stage it for a victim among the reservations of its core, and let it run.
 
     Times in microseconds. ``chance`` chooses the phase of the ticks, and in which period of the
@@ -28,12 +31,14 @@ def ambush(node: CpuNode, victim: Reservation, chance: Random, *, tick: int) -> 
     phase = chance.choice((exhausted, exhausted + 1, chance.randrange(1 << 20))) % max(1, tick)
     core = CoreSimulation(tick=tick, tick_phase=phase, refill_before_tick=chance.random() < 0.5)
     released = exhausted if not tick else exhausted + tick - (exhausted - phase) % tick
-    core.add(_victim(victim, start, released))
+    core.add(_victim(victim, start, released, hog=not contained))
     load = tick
     wakings = []
     for task in sorted(victim.tasks, key=lambda t: t.deadline):
         load += task_figures(task)[0]
         wakings.append(start + (load - 1) // budget * period + period)
+    if contained:
+        wakings = [released]
     waking = chance.choice(wakings) - chance.choice((0, 0, 0, tick, period))
     offset = 0
     for rival in above:
@@ -45,7 +50,7 @@ def ambush(node: CpuNode, victim: Reservation, chance: Random, *, tick: int) -> 
     return core
 
 
-def _victim(victim: Reservation, start: int, released: int) -> SimServer:
+def _victim(victim: Reservation, start: int, released: int, *, hog: bool) -> SimServer:
     budget, period = server_figures(victim.server)
     tasks = []
     for index, (task, priority) in enumerate(zip(victim.tasks, victim.priorities, strict=True)):
@@ -60,9 +65,10 @@ def _victim(victim: Reservation, start: int, released: int) -> SimServer:
                 release=released,
             )
         )
-    hog = _hog(min(victim.priorities) - 0.5, start)
+    if hog:
+        tasks.append(_hog(min(victim.priorities) - 0.5, start))
     return SimServer(
-        name="victim", budget=budget, period=period, refill=start + period, tasks=[*tasks, hog]
+        name="victim", budget=budget, period=period, refill=start + period, tasks=tasks
     )
 
 

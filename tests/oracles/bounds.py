@@ -1,36 +1,63 @@
-"""The response times that the analysis promises for what a node holds."""
+"""The response times that the analysis promises for what a node holds, and by which rule."""
 
+from k40s.cpu import containment
 from k40s.cpu.cores import deadline_tick_figure, tick_figure
 from k40s.cpu.deadline import interference
 from k40s.cpu.figures import server_figures, task_figures
 from k40s.cpu.hierarchy import server_tasks_response
-from k40s.cpu.model import CpuNode
-from k40s.cpu.servers import deferrable
-from tests.oracles.replay import name_of
+from k40s.cpu.model import CpuNode, Reservation
+from k40s.cpu.response import Interference
+from k40s.cpu.servers import deferrable, server_response
+
+
+def name_of(reservation: Reservation) -> str:
+    """The name of a reservation's server or thread in the simulation."""
+    container, tasks = reservation.key
+    return f"{reservation.pod_uid}/{container}/{','.join(tasks)}"
 
 
 def promised(node: CpuNode) -> dict[tuple[str, str], int]:
     """Microseconds by names of server and task, for all that rt-cgroups serve."""
-    found = {}
-    for held in node.reservations:
-        if not held.priorities:
-            continue
-        deadline = [server_figures(r.server) for r in node.deadline_on(held.core)]
-        above = (
-            *interference(deadline, deadline_tick_figure(node), tick_figure(node)),
-            *(
-                deferrable(*server_figures(r.server))
-                for r in node.on_core(held.core)
-                if max(r.priorities) > max(held.priorities)
-            ),
-        )
-        order = sorted(range(len(held.tasks)), key=lambda i: -held.priorities[i])
-        tasks = tuple(task_figures(held.tasks[i]) for i in order)
-        responses = server_tasks_response(
-            tasks, server_figures(held.server), above, tick_figure(node)
-        )
-        if responses is None:
+    return {
+        (name_of(held), task): response
+        for held in node.reservations
+        if held.priorities
+        for task, response in bounds_of(node, held)[0].items()
+    }
+
+
+def contained(node: CpuNode) -> set[str]:
+    """Servers whose bounds hold only while their own tasks keep their WCETs."""
+    servers = [held for held in node.reservations if held.priorities]
+    return {name_of(held) for held in servers if bounds_of(node, held)[1]}
+
+
+def bounds_of(node: CpuNode, held: Reservation) -> tuple[dict[str, int], bool]:
+    """Responses by task, and whether they are those of a budget that is never used up."""
+    above = _above(node, held)
+    tick = tick_figure(node)
+    order = sorted(range(len(held.tasks)), key=lambda i: -held.priorities[i])
+    tasks = tuple(task_figures(held.tasks[i]) for i in order)
+    budget, period = server_figures(held.server)
+    found = None
+    if server_response(budget, period, above, tick) is not None:
+        found = server_tasks_response(tasks, (budget, period), above, tick)
+    is_contained = found is None
+    if found is None:
+        found = containment.responses(tasks, above, tick)
+        if found is None or containment.most_used(tasks, found, period + tick) > budget:
             raise AssertionError(f"{name_of(held)} is held, but not schedulable")
-        for index, response in zip(order, responses, strict=True):
-            found[name_of(held), held.tasks[index].name] = response
-    return found
+    names = [held.tasks[index].name for index in order]
+    return dict(zip(names, found, strict=True)), is_contained
+
+
+def _above(node: CpuNode, held: Reservation) -> Interference:
+    deadline = [server_figures(r.server) for r in node.deadline_on(held.core)]
+    return (
+        *interference(deadline, deadline_tick_figure(node), tick_figure(node)),
+        *(
+            deferrable(*server_figures(r.server))
+            for r in node.on_core(held.core)
+            if max(r.priorities) > max(held.priorities)
+        ),
+    )

@@ -3,7 +3,8 @@
 Every admitted task runs for its full WCET, overheads included. Phases of refills, ticks and
 releases are arbitrary. Below the tasks of each server, inside its band, a hog may burn whatever
 budget is left, always or in bursts; or a rogue above them ignores its contract, and then only the
-other servers are judged. So it is with threads of SCHED_DEADLINE: the threads of a pod may run on
+other servers are judged. A container whose budget contains its tasks obeys, or is not judged: its
+bounds rest on that. So it is with threads of SCHED_DEADLINE: the threads of a pod may run on
 for ever, or wake and sleep as they like, and then all but that pod are judged.
 
 Servers grow one after the other, from the lowest band upwards, and a pod starts to run only after
@@ -21,6 +22,7 @@ from k40s.cpu.model import ANY_CORE, CpuNode, Domain, Mechanism, Reservation
 from k40s.simulation.core import ENDLESS, CoreSimulation, SimServer, SimTask
 from k40s.simulation.edf import DeadlineSimulation, SimThread
 from k40s.units import NS_PER_US
+from tests.oracles.bounds import contained, name_of
 
 NEVER_DUE = ENDLESS * 4
 
@@ -37,6 +39,8 @@ class Replay:
         self._now = 0
         self._quiet_until = 0
         self._rogues: dict[str, bool] = {}
+        self.contained: set[str] = set()
+        """Servers that contain their tasks."""
         phases = [chance.randrange(max(1, self._tick)) for _ in node.cores]
         self.cores = {
             core: CoreSimulation(
@@ -97,6 +101,8 @@ class Replay:
         """
         held = {name_of(r): r for r in node.reservations}
         self._drop(held)
+        self.contained = contained(node)
+        self._calm_down()
         patience = self._patience()
         self._grow(node, patience)
         start = max(self._now + patience, self._quiet_until)
@@ -109,6 +115,13 @@ class Replay:
             else:
                 core = self.cores[reservation.core]
                 core.add(self._arriving(reservation, self._now, start))
+
+    def _calm_down(self) -> None:
+        """Contracts are kept from the moment on from which bounds rest on them."""
+        for core in self.cores.values():
+            for name, server in core.servers.items():
+                if server.judged and name in self.contained:
+                    server.tasks = _judged_tasks(server)
 
     def _drop(self, held: Mapping[str, Reservation]) -> None:
         """Take away what is gone, and move the bands of what stays."""
@@ -209,8 +222,13 @@ class Replay:
         tasks = []
         for task, priority in zip(reservation.tasks, reservation.priorities, strict=True):
             wcet, interval, deadline = task_figures(task)
+            across = exhausted - budget + period - chance.randrange(wcet + self._tick)
             release = chance.choice(
-                (start + chance.randrange(interval), exhausted, exhausted + chance.randrange(10))
+                (
+                    start + chance.randrange(interval),
+                    across if name_of(reservation) in self.contained else exhausted,
+                    exhausted + chance.randrange(10),
+                )
             )
             gaps = (0,) * 3 if chance.random() < 0.7 else _gaps(chance, interval)
             tasks.append(
@@ -226,6 +244,8 @@ class Replay:
             )
         hog = self._hog(reservation, start, budget, period)
         rogue = hog is not None and hog.priority > max(reservation.priorities)
+        if not rogue and name_of(reservation) in self.contained:
+            hog = None
         return SimServer(
             name=name_of(reservation),
             budget=budget,
@@ -254,12 +274,6 @@ class Replay:
             release=start + (0 if kind == "always" else late),
             gaps=_gaps(chance, period),
         )
-
-
-def name_of(reservation: Reservation) -> str:
-    """The name of a reservation's server or thread in the simulation."""
-    container, tasks = reservation.key
-    return f"{reservation.pod_uid}/{container}/{','.join(tasks)}"
 
 
 def _judged_tasks(server: SimServer) -> list[SimTask]:

@@ -30,7 +30,7 @@ def test_grants_one_server_with_the_least_budget_and_the_top_priority() -> None:
     outcome = admitted(node(), pod("a", [task(20, 100)]))
 
     (granted,) = outcome.granted
-    assert budgets(outcome.node) == [("a", 8_040, 33_333)]
+    assert budgets(outcome.node) == [("a", 20_120, 96_000)]
     assert granted.priorities == (98,)
     assert granted.core == 0
 
@@ -55,7 +55,7 @@ def test_a_hi_pod_ranks_above_a_low_pod_that_may_grow_but_keeps_its_period() -> 
 
 def test_a_server_that_has_grown_keeps_its_budget_and_need_not_grow_for_the_same_again() -> None:
     hi = pod("hi", [task(18, 150)], criticality=HI)
-    grown = admitted(admitted(node(), pod("low", [task(20, 100)])).node, hi).node
+    grown = admitted(admitted(node(tick=0), pod("low", [task(20, 100)])).node, hi).node
 
     after = admitted(grown.without("hi"), hi).node
 
@@ -132,7 +132,7 @@ def test_a_changed_demand_replaces_what_was_held() -> None:
 
     after = admitted(before, pod("a", [task(10, 100)])).node
 
-    assert budgets(after) == [("a", 7_060, 50_000)]
+    assert budgets(after) == [("a", 10_120, 96_000)]
 
 
 def test_what_is_held_but_no_longer_holds_is_judged_afresh() -> None:
@@ -141,7 +141,7 @@ def test_what_is_held_but_no_longer_holds_is_judged_afresh() -> None:
 
     after = admitted(replace(ideal, tick=ms(4)), demand).node
 
-    assert budgets(after) == [("a", 8_040, 33_333)]
+    assert budgets(after) == [("a", 20_120, 96_000)]
 
 
 def test_a_container_that_is_gone_from_a_demand_is_dropped() -> None:
@@ -164,7 +164,7 @@ def test_refuses_when_no_core_has_bandwidth_left() -> None:
 
 
 def test_refuses_when_only_a_larger_server_than_there_is_room_for_would_do() -> None:
-    refusal = refused(node(core_capacity=Fraction(22, 100)), pod("a", [task(20, 100)]))
+    refusal = refused(node(core_capacity=Fraction(2015, 10_000)), pod("a", [task(20, 100)]))
 
     assert refusal.reason is Reason.CPU_NO_BANDWIDTH
     assert "too large" in refusal.detail
@@ -189,15 +189,18 @@ def test_refuses_when_the_node_is_used_up_though_a_core_is_free() -> None:
     assert fits(current, pod("b", [task(24, 100)])) is Reason.CPU_NODE_BANDWIDTH
 
 
-def test_refuses_a_task_whose_period_is_too_short_for_the_tick() -> None:
-    refusal = refused(node(), pod("a", [task(1, 5)]))
+def test_refuses_a_task_whose_period_is_too_short_for_the_tick_of_those_above() -> None:
+    hi = pod("hi", [task(1, 100)], criticality=HI)
+    admitted(admitted(node(tick=0), hi).node, pod("a", [task(1, 5)]))
+
+    refusal = refused(admitted(node(), hi).node, pod("a", [task(1, 5)]))
 
     assert refusal.reason is Reason.CPU_NOT_SCHEDULABLE
     assert "no server" in refusal.detail
 
 
 def test_refuses_what_would_break_a_deadline_below() -> None:
-    current = admitted(node(tick=0), pod("low", [task(2, 20, 9)])).node
+    current = admitted(node(tick=0), pod("low", [task(2, 20, 4)])).node
 
     refusal = refused(current, pod("hi", [task(5, 10)], criticality=HI))
 

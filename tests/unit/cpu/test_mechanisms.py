@@ -79,7 +79,8 @@ def test_the_other_mechanism_is_tried_when_the_first_refuses() -> None:
 
 
 def test_a_pod_gets_the_mechanism_that_it_asks_for_or_none() -> None:
-    both = offering(node())
+    above = asking(pod("hi", [task(20, 100)], criticality=HI), RT)
+    both = admitted(offering(node()), above).node
     demand = pod("a", [task(2, 10)])
 
     assert refused(both, asking(demand, RT)).reason is Reason.CPU_NOT_SCHEDULABLE

@@ -16,17 +16,34 @@ def test_a_budget_one_microsecond_too_small_fails() -> None:
     assert not core_holds(node(top), 0)
 
 
-def test_a_server_that_does_not_get_its_budget_fails_whatever_its_tasks() -> None:
+def test_a_server_that_does_not_get_its_budget_fails_if_its_tasks_could_use_it_up() -> None:
     top = held("a", 5, 10, task(1, 100), priorities=(98,))
-    below = held("b", 5, 10, task(1, 1000), priorities=(97,))
+    below = held("b", 5, 10, task(7, 1000), priorities=(97,))
 
     assert not deadlines_hold((top, below), 0)
 
 
+def test_a_budget_that_contains_its_tasks_suffices_however_late_it_could_be() -> None:
+    top = held("a", 5, 10, task(1, 100), priorities=(98,))
+    below = held("b", 5, 10, task(1, 1000), priorities=(97,))
+    too_little = held("b", 1.119, 10, task(1, 1000), priorities=(97,))
+
+    assert deadlines_hold((top, below), 0)
+    assert not deadlines_hold((top, too_little), 0)
+
+
+def test_a_containing_budget_covers_a_tick_more_than_its_period() -> None:
+    """Within 95 ms comes one job; what ran before a refill may be charged after it."""
+    one_job = held("a", 1.12, 93, task(1, 95), priorities=(98,))
+
+    assert core_holds(node(one_job, tick=2), 0)
+    assert not core_holds(node(one_job, tick=2.001), 0)
+
+
 def test_equal_priorities_of_two_containers_interfere_both_ways() -> None:
-    one = held("a", 5, 10, task(1, 100), priorities=(98,))
-    other = held("b", 2, 10, task(1, 100), priorities=(97,))
-    equal = held("b", 2, 10, task(1, 100), priorities=(98,))
+    one = held("a", 5, 10, task(6, 100), priorities=(98,))
+    other = held("b", 2, 10, task(3, 100), priorities=(97,))
+    equal = held("b", 2, 10, task(3, 100), priorities=(98,))
 
     assert deadlines_hold((other,), 0)
     assert not deadlines_hold((one, other), 0)
@@ -35,7 +52,7 @@ def test_equal_priorities_of_two_containers_interfere_both_ways() -> None:
 
 
 def test_interleaved_bands_are_judged_by_the_lowest_task() -> None:
-    two_levels = held("a", 4.5, 10, task(1, 50), task(1, 90), priorities=(98, 96))
+    two_levels = held("a", 4.5, 10, task(3, 50), task(3, 90), priorities=(98, 96))
     between = held("b", 3, 40, task(1, 90), priorities=(97,))
     below = held("b", 3, 40, task(1, 90), priorities=(95,))
 
@@ -52,7 +69,7 @@ def test_equal_priorities_inside_a_container_interfere_both_ways() -> None:
 
 
 def test_a_server_that_may_run_across_its_refill_uncharged_fails() -> None:
-    short = held("a", 6, 10, task(0.1, 30), priorities=(98,))
+    short = held("a", 6, 10, task(7, 30), priorities=(98,))
 
     assert core_holds(node(short, tick=4), 0)
     assert not core_holds(node(short, tick=4.001), 0)
