@@ -1,27 +1,22 @@
 """Raw JSON requests to the API server over a pool of authenticated connections."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import urllib3
 from urllib3.connectionpool import HTTPConnectionPool
 
 from k40s.errors import K40sError, UnavailableError
-from k40s.runtime.http_connection import ProtocolError, format_request
-from k40s.runtime.kept_connections import FAILURES, KeptConnections
 from k40s.runtime.watching import GoneError
-from k40s.units import Nanoseconds
+from k40s.units import NS_PER_S, Nanoseconds
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 
-_MAX_ANSWER = 64 << 20
-"""Bytes. A page of 500 pods takes some megabytes."""
-_MAX_LINE = 16 << 20
-"""Bytes of one event of a watch: etcd holds objects of at most 1.5 MB."""
+_RETRIES = urllib3.Retry(total=1, connect=1, read=0, redirect=0, status=0, other=0)
+"""Only a request that was never sent is repeated; the status is the caller's to judge."""
 _MAX_TEXT = 200
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class ConflictError(K40sError):
@@ -47,7 +42,7 @@ class ApiTransport:
         timeout: Nanoseconds,
         base_path: str = "",
     ) -> None:
-        self._connections = KeptConnections(pool)
+        self._pool = pool
         self._authorize = authorize
         self._timeout = timeout
         self._base_path = base_path
@@ -64,30 +59,20 @@ class ApiTransport:
     ) -> dict[str, Any]:
         """Return the object that a 2xx answer carries.
 
-        A request that may have arrived is never repeated here; ``timeout`` bounds the call as a
-        whole. Raises ``NotFoundError`` (404), ``ConflictError`` (409), ``GoneError`` (410), and
+        Raises ``NotFoundError`` (404), ``ConflictError`` (409), ``GoneError`` (410), and
         ``UnavailableError`` for everything else.
         """
         call = f"{method} {path}"
-        deadline = time.monotonic_ns() + (self._timeout if timeout is None else timeout)
-        headers = {"Accept": accept, "Content-Type": content_type}
-        content = None if body is None else _encode(body).encode()
-        connection = None
-        try:
-            sent = self._format(method, path, headers, content)
-            connection = self._connections.take(deadline)
-            connection.send(sent)
-            head = connection.read_head()
-            data = connection.read_body(head, longest=_MAX_ANSWER)
-        except FAILURES as error:
-            if connection is not None:
-                connection.close()
-            raise UnavailableError(f"{call}: {_shorten(str(error))}") from error
-        if head.kept:
-            self._connections.give_back(connection)
-        else:
-            connection.close()
-        return _read(call, head.status, data)
+        limit = self._timeout if timeout is None else timeout
+        answer = self._send(
+            method,
+            path,
+            headers={"Accept": accept, "Content-Type": content_type},
+            body=None if body is None else json.dumps(body).encode(),
+            timeout=urllib3.Timeout(total=limit / NS_PER_S),
+            preload=True,
+        )
+        return _read(call, answer.status, answer.data)
 
     def stream(self, path: str, *, accept: str, silence: Nanoseconds) -> Iterator[dict[str, Any]]:
         """Yield the objects of a watch, one per line, until the server ends it.
@@ -95,49 +80,49 @@ class ApiTransport:
         Raises like ``request``; silence for longer than ``silence`` counts as a lost connection.
         """
         call = f"GET {path}"
-        deadline = time.monotonic_ns() + self._timeout
-        connection = None
+        answer = self._send(
+            "GET",
+            path,
+            headers={"Accept": accept},
+            body=None,
+            timeout=urllib3.Timeout(connect=self._timeout / NS_PER_S, read=silence / NS_PER_S),
+            preload=False,
+        )
         try:
-            sent = self._format("GET", path, {"Accept": accept}, None)
-            connection = self._connections.take(deadline)
-            connection.send(sent)
-            connection.set_silence(silence)
-            head = connection.read_head()
-            if head.status != 200:  # noqa: PLR2004  # the one success of a GET
-                connection.set_deadline(deadline)
-                _read(call, head.status, connection.read_body(head, longest=_MAX_ANSWER))
-            for line in _split_lines(connection.read_parts(head)):
-                yield _decode(call, line)
-        except FAILURES as error:
+            if answer.status != 200:  # noqa: PLR2004  # the one success of a GET
+                _read(call, answer.status, answer.data)
+            for line in answer:
+                if line.strip():
+                    yield _decode(call, line)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UnavailableError(f"{call}: {_shorten(str(error))}") from error
         finally:
-            if connection is not None:
-                connection.close()
+            answer.close()
 
-    def _format(
-        self, method: str, path: str, headers: dict[str, str], content: bytes | None
-    ) -> bytes:
-        whole = {"Host": self._connections.host, **headers, **self._authorize()}
-        return format_request(method, self._base_path + path, whole, content)
-
-
-def _split_lines(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield lines that are not blank, as soon as each is whole; a rest without end is no line."""
-    begun: list[bytes] = []
-    size = 0
-    for part in parts:
-        *whole, rest = part.split(b"\n")
-        for line in whole:
-            begun.append(line)
-            if joined := b"".join(begun).strip():
-                yield joined
-            begun, size = [], 0
-        begun.append(rest)
-        size += len(rest)
-        if size > _MAX_LINE:
-            raise ProtocolError(f"an event above {_MAX_LINE} bytes")
-    if b"".join(begun).strip():
-        raise ProtocolError("the last event is not whole")
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str],
+        body: bytes | None,
+        timeout: urllib3.Timeout,
+        preload: bool,
+    ) -> urllib3.BaseHTTPResponse:
+        headers.update(self._authorize())
+        try:
+            return self._pool.urlopen(
+                method,
+                self._base_path + path,
+                body=body,
+                headers=headers,
+                retries=_RETRIES,
+                redirect=False,
+                timeout=timeout,
+                preload_content=preload,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise UnavailableError(f"{method} {path}: {_shorten(str(error))}") from error
 
 
 def _read(call: str, status: int, data: bytes) -> dict[str, Any]:

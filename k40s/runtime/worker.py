@@ -15,12 +15,10 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from gunicorn.http.parser import RequestParser
 from gunicorn.http.wsgi import Response, create
 from gunicorn.util import http_date, to_bytestring
 from gunicorn.workers.gthread import ThreadWorker
 
-from k40s.runtime.known_heads import KnowingParser, KnownHeads, keep_environ, repeat_environ
 from k40s.units import NS_PER_S
 
 _MOMENT_MS = 50
@@ -33,7 +31,6 @@ class BusyConnectionWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # gunicorn's own
         super().__init__(*args, **kwargs)
         self._waiting = threading.BoundedSemaphore(max(1, self.cfg.threads // 2))
-        self._heads = KnownHeads()
 
     def handle(self, conn: Any) -> Any:  # noqa: ANN401  # gunicorn's own
         """Answer requests on a connection until it has been silent for a moment.
@@ -42,19 +39,18 @@ class BusyConnectionWorker(ThreadWorker):
         """
         while True:
             kept = super().handle(conn)
-            if kept is not True:
-                return kept
-            if type(conn.parser) is RequestParser:
-                conn.parser = KnowingParser(conn.parser, self._heads)
-            if not self.is_asked_again(conn):
+            if kept is not True or not self.is_asked_again(conn):
                 return kept
 
     def handle_request(self, req: Any, conn: Any) -> bool:  # noqa: ANN401  # gunicorn's own
         """Answer one request; returns whether the connection may be kept."""
-        response, environ = self.prepare(req, conn)
+        response, environ = create(
+            req, conn.sock, conn.client, conn.server, self.cfg, OneWriteResponse
+        )
+        environ["wsgi.multithread"] = True
         if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
             response.force_close()
-        body: Any = self.wsgi(environ, response.start_response)
+        body = self.wsgi(environ, response.start_response)  # type: ignore[arg-type]  # stub lacks exc_info
         try:
             for part in body:
                 response.write(part)
@@ -63,18 +59,6 @@ class BusyConnectionWorker(ThreadWorker):
             if hasattr(body, "close"):
                 body.close()
         return not response.should_close()
-
-    def prepare(self, req: Any, conn: Any) -> tuple[Any, Any]:  # noqa: ANN401  # gunicorn's own
-        """Make the response to fill and the environ."""
-        repeated = repeat_environ(req, conn.sock, conn.client)
-        if repeated is not None:
-            return OneWriteResponse(req, conn.sock, self.cfg), repeated
-        response, environ = create(
-            req, conn.sock, conn.client, conn.server, self.cfg, OneWriteResponse
-        )
-        environ["wsgi.multithread"] = True
-        keep_environ(req, dict(environ))
-        return response, environ
 
     def is_asked_again(self, conn: Any) -> bool:  # noqa: ANN401  # gunicorn's own
         """Whether the next request on a connection comes within a moment."""

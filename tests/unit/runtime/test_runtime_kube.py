@@ -324,32 +324,6 @@ def test_a_list_that_cannot_be_used_is_unavailable(
         gateway.nodes().list()
 
 
-@pytest.mark.parametrize("path", ["/a b", "/a\r\nX: y"])
-def test_a_name_that_is_none_reaches_no_server(
-    api: FakeApiServer, gateway: KubeGateway, path: str
-) -> None:
-    with pytest.raises(UnavailableError, match="not a path"):
-        gateway.get_node(path)
-
-    assert not api.received
-
-
-def test_uses_one_connection_again_until_the_server_has_ended_it(
-    api: FakeApiServer, gateway: KubeGateway
-) -> None:
-    broken = Answer(body=node(), broken=True)
-    api.answer("GET", "/api/v1/nodes/edge-1", Answer(body=node()), Answer(body=node()), broken)
-    api.answer("GET", "/api/v1/nodes/edge-2", Answer(body=node("edge-2")))
-
-    assert gateway.get_node("edge-1") == gateway.get_node("edge-1")
-    with pytest.raises(UnavailableError, match="ended before the answer"):
-        gateway.get_node("edge-1")
-    assert gateway.get_node("edge-2") == node_value("edge-2")
-
-    ports = [request.port for request in api.received]
-    assert ports[0] == ports[1] == ports[2] != ports[3]
-
-
 def test_a_server_that_is_away_is_unavailable() -> None:
     pool = urllib3.HTTPConnectionPool("127.0.0.1", 1, maxsize=1)
     transport = ApiTransport(
