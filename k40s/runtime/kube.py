@@ -22,6 +22,7 @@ from k40s.units import NS_PER_S, Nanoseconds
 __all__ = ["ConflictError", "KubeGateway", "NotFoundError", "connect"]
 
 DEFAULT_TIMEOUT = Nanoseconds(10 * NS_PER_S)
+_CONNECTIONS = 32
 _TOKEN_KNOWN_FOR = 10 * NS_PER_S
 
 
@@ -43,7 +44,7 @@ def connect(
         account = ServiceAccount(environment or {}, directory=service_account)
     except UnavailableError as error:
         raise UnavailableError(f"no way to the API server: {error}") from error
-    return _gateway(account.pool(), "", account.token, timeout)
+    return _gateway(account.pool(connections=_CONNECTIONS), "", account.token, timeout)
 
 
 def _gateway(
@@ -74,6 +75,7 @@ def _by_kubeconfig(kubeconfig: str) -> tuple[HTTPConnectionPool, str, Callable[[
     try:
         load: Callable[..., None] = config.load_kube_config
         load(config_file=kubeconfig, client_configuration=settings)
+        settings.connection_pool_maxsize = _CONNECTIONS
         pools = client.ApiClient(settings).rest_client.pool_manager
     except (config.ConfigException, OSError) as error:
         raise UnavailableError(str(error)) from error

@@ -30,11 +30,12 @@ class ServiceAccount:
             raise UnavailableError(f"{self._authority} is missing")
         self.token()
 
-    def pool(self) -> urllib3.HTTPSConnectionPool:
-        """Connections to the server, which must show a certificate of the cluster's CA."""
+    def pool(self, *, connections: int) -> urllib3.HTTPSConnectionPool:
+        """So many kept connections to the server, which must show a certificate of its CA."""
         return urllib3.HTTPSConnectionPool(
             self._host,
             self._port,
+            maxsize=connections,
             cert_reqs="CERT_REQUIRED",
             ca_certs=str(self._authority),
         )

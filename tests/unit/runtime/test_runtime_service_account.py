@@ -25,8 +25,10 @@ def mount(tmp_path: Path) -> Path:
 def test_the_server_is_where_the_environment_says(mount: Path, host: str) -> None:
     account = ServiceAccount(POD | {"KUBERNETES_SERVICE_HOST": host}, directory=mount)
 
-    with account.pool() as pool:
+    with account.pool(connections=3) as pool:
         assert (pool.host, pool.port, pool.scheme) == (host, 443, "https")
+        assert pool.pool is not None
+        assert pool.pool.maxsize == 3
         assert pool.cert_reqs == "CERT_REQUIRED"
         assert pool.ca_certs == str(mount / "ca.crt")
 
