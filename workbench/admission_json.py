@@ -99,6 +99,7 @@ def _server_json(bound: ServerBound) -> dict[str, object]:
         **_place_json(bound.reservation),
         "utilization": str(bound.reservation.server.bandwidth),
         "response": or_null(bound.response),
+        "rule": bound.rule,
         "contained": bound.contained,
         "tasks": [_task_json(task) for task in bound.tasks],
     }

@@ -106,10 +106,12 @@ def _servers(report: AdmissionReport) -> str:
                 format_duration(held.server.budget),
                 format_duration(held.server.period),
                 as_share(held.server.bandwidth),
+                bound.rule,
                 or_dash(bound.response),
             )
         )
-    head = ("server", "core", "mechanism", "group", "budget", "period", "Q/P", "has it within")
+    figures = ("group", "budget", "period", "Q/P")
+    head = ("server", "core", "mechanism", *figures, "rule", "has it within")
     return format_table(head, rows)
 
 

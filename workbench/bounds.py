@@ -42,6 +42,13 @@ class ServerBound:
     tasks: tuple[TaskBound, ...]
     contained: bool = False
 
+    @property
+    def rule(self) -> str:
+        """The test that the bounds come from."""
+        if self.reservation.mechanism is Mechanism.DEADLINE:
+            return "edf"
+        return "containment" if self.contained else "hierarchical"
+
 
 def bounds_of(node: CpuNode) -> tuple[ServerBound, ...]:
     """The bounds of all reservations, in the node's order."""

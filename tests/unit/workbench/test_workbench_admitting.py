@@ -77,8 +77,8 @@ def test_a_report_is_a_table_of_servers_tasks_and_cores() -> None:
         "\n"
         "pod arm  HI    admitted\n"
         "\n"
-        "server       core  mechanism  group  budget  period  Q/P    has it within\n"
-        "arm/control  0     rt-cgroup  0      10ms    100ms   0.100  10ms\n"
+        "server       core  mechanism  group  budget  period  Q/P    rule         has it within\n"
+        "arm/control  0     rt-cgroup  0      10ms    100ms   0.100  containment  10ms\n"
         "\n"
         "task               core  priority  wcet    period  deadline  response  of deadline\n"
         "arm/control/servo  0     98        9.88ms  100ms   80ms      10ms      12.5 %\n"
@@ -194,6 +194,7 @@ def test_json_has_stable_fields() -> None:
             "period": "100ms",
             "utilization": "1/10",
             "response": "10ms",
+            "rule": "containment",
             "contained": True,
             "tasks": [
                 {
@@ -216,7 +217,7 @@ def test_threads_of_sched_deadline_are_in_time_and_need_no_priority() -> None:
     text = " ".join(format_report(report).split())
 
     assert report.schedulable
-    assert "drive/loop (current) 0 deadline - 2.12ms 10ms 0.212 10ms" in text
+    assert "drive/loop (current) 0 deadline - 2.12ms 10ms 0.212 edf 10ms" in text
     assert "drive/loop/current 0 - 2ms 10ms 10ms in time -" in text
 
 

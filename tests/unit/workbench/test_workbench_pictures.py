@@ -47,7 +47,7 @@ def test_a_chart_shows_every_task_throttling_and_refills(tmp_path: Path) -> None
 
     text = path.read_text()
     for word in (
-        *("arm/control/servo", "arm/control/plan", "camera/grab/frame", "camera/grab/(hog)"),
+        *("arm/control/servo", "arm/control/plan", "camera/grab/frame", "arm/control/(hog)"),
         *("core 0, tick 4 ms", "time [ms]", "arrives", "deadline", "missed", "refill"),
         "throttled",
     ):
