@@ -1,15 +1,19 @@
 """What it costs the extender to ask nodes: filter over real mutual TLS, many nodes at once.
 
-    python -m bench.extender_asking [--rounds 5]
+    python -m bench.extender_asking [--rounds 5] [--silent 64]
 
 Every node has a schedulability test that the extender does not have, and every question is a new
 one. One process stands in for all nodes, each at an address of its own on loopback, and answers
 at once or after a pause that stands for an analysis. The CPU time is the extender's alone; the
 time on the wall includes waiting for that one process, which a cluster does not have.
+
+With ``--silent``, so many nodes take connections and never say a word, beside ten that answer:
+how many of the ten answer each question, and how long the scheduler waits.
 """
 
 import argparse
 import logging
+import socket
 import subprocess
 import sys
 import tempfile
@@ -44,16 +48,22 @@ NAME = "rubicante.k40s-system.svc"
 PATIENCE = Nanoseconds(500 * NS_PER_MS)
 COUNTS = (1, 10, 50, 200)
 PAUSES_MS = (0, 20)
+GOOD = 10
+QUESTIONS = 200
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     logging.disable(logging.WARNING)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--silent", type=int, default=0)
     parser.add_argument("--serve", nargs=2, metavar=("DIRECTORY", "PAUSE_MS"))
     options = parser.parse_args()
     if options.serve:
         serve(Path(options.serve[0]), int(options.serve[1]))
+        return
+    if options.silent:
+        beside_silent(options.silent)
         return
     print(
         "| nodes asked | a node takes | first time: wall | answered | then: wall | CPU | answered |"
@@ -89,6 +99,35 @@ def show(tls: TlsFiles, port: int, count: int, pause: int, options: argparse.Nam
         f"{wall:.1f} ms | {cpu:.1f} ms | {answered} |",
         flush=True,
     )
+
+
+def beside_silent(count: int) -> None:
+    with tempfile.TemporaryDirectory() as place, socket.create_server(("0.0.0.0", 0)) as silent:  # noqa: S104  # all of loopback
+        certificates = issue_certificates(Path(place))
+        silent.listen(1024)
+        directory = certificates["k40s-rubicante-tls"].cert.parent
+        command = [sys.executable, "-m", "bench.extender_asking", "--serve", str(directory), "0"]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as nodes:
+            assert nodes.stdout is not None
+            port, deaf = int(nodes.stdout.readline()), silent.getsockname()[1]
+            client = JsonClient(
+                tls=certificates["k40s-extender-client-tls"], server_name=NAME, timeout=PATIENCE
+            )
+            inquiry = Inquiry(nodes=RubicanteClient(client), clock=time.monotonic_ns)
+            good = {f"n{i}": f"https://127.0.0.{i + 1}:{port}" for i in range(GOOD)}
+            for _ in range(3):
+                once(inquiry, good)
+            mad = {f"s{i}": f"https://127.0.1.{i + 1}:{deaf}" for i in range(count)}
+            questions = [once(inquiry, mad | good) for _ in range(QUESTIONS)]
+            nodes.terminate()
+            inquiry.close()
+            client.close()
+    answered = [answers for _, _, answers in questions]
+    walls = sorted(wall for wall, _, _ in questions)
+    print(f"{count} silent nodes beside {GOOD}, {QUESTIONS} questions one after the other")
+    print(f"all {GOOD} answered: {answered.count(GOOD)}; none: {answered.count(0)}")
+    print(f"answers: {sum(answered)} of {GOOD * QUESTIONS}")
+    print(f"wall: median {walls[len(walls) // 2]:.0f} ms, total {sum(walls) / 1000:.1f} s")
 
 
 def once(inquiry: Inquiry, endpoints: dict[str, str]) -> tuple[float, float, int]:

@@ -7,7 +7,7 @@ it is there when the scheduler asks again, and so is the connection that was mad
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Protocol
@@ -15,7 +15,7 @@ from typing import Protocol
 from extender.heartbeats import Clock
 from k40s.errors import UnavailableError
 from k40s.node_api import AdmissionAnswer, ReservationRequest
-from k40s.units import NS_PER_S, Nanoseconds
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 
 _log = logging.getLogger(__name__)
 
@@ -24,8 +24,14 @@ CALLS_AT_ONCE = 32
 CALL_TIMEOUT = Nanoseconds(NS_PER_S)
 """Ends a call for whose answer nobody waits any more."""
 REST = Nanoseconds(5 * NS_PER_S)
-"""A node that gave no answer is not asked for so long, nor while it still owes one: a node whose
-answers never end could otherwise occupy all threads, one after the other."""
+"""A node that gave no answer is not asked for so long, nor while it still owes one. Each time that
+it gives none again, it rests twice as long."""
+LONGEST_REST = Nanoseconds(160 * NS_PER_S)
+TRIALS = CALLS_AT_ONCE // 4
+"""Threads at once for nodes that gave no answer the last time: the others are for those that do."""
+
+GRACE = Nanoseconds(100 * NS_PER_MS)
+"""How long a question waits for those once all others have answered; what is later is kept."""
 
 Answers = Mapping[str, AdmissionAnswer]
 """By the node's name; one that gave no valid answer in time is missing."""
@@ -60,7 +66,9 @@ class Inquiry:
         self._pool = ThreadPoolExecutor(calls, thread_name_prefix="inquiry")
         self._lock = threading.Lock()
         self._resting: dict[str, int] = {}
+        self._failures: dict[str, int] = {}
         self._owing: set[str] = set()
+        self._trials: set[str] = set()
 
     def ask(
         self,
@@ -71,10 +79,9 @@ class Inquiry:
     ) -> Collect:
         """Begin to ask the nodes, by name and endpoint; the result waits until the deadline."""
         now = self._clock()
+        chosen = self._choose(endpoints, now) if now < deadline else []
         asked = {
-            name: self._pool.submit(self._call, name, endpoint, request)
-            for name, endpoint in endpoints.items()
-            if now < deadline and not self._rests(name, now)
+            name: self._pool.submit(self._call, name, endpoints[name], request) for name in chosen
         }
         return lambda: self._collect(asked, deadline, late)
 
@@ -86,11 +93,18 @@ class Inquiry:
         self, name: str, endpoint: str, request: ReservationRequest
     ) -> AdmissionAnswer | None:
         try:
-            return self._nodes.judge(endpoint, request, timeout=CALL_TIMEOUT)
+            answer = self._nodes.judge(endpoint, request, timeout=CALL_TIMEOUT)
         except UnavailableError as error:
             _log.warning("node gave no answer", extra={"url": endpoint, "cause": str(error)})
             self._let_rest(name)
             return None
+        else:
+            with self._lock:
+                self._failures.pop(name, None)
+            return answer
+        finally:
+            with self._lock:
+                self._trials.discard(name)
 
     def _collect(
         self,
@@ -98,11 +112,20 @@ class Inquiry:
         deadline: int,
         late: Late,
     ) -> Answers:
-        wait(asked.values(), timeout=max(deadline - self._clock(), 0) / NS_PER_S)
+        with self._lock:
+            tried = [future for name, future in asked.items() if name in self._failures]
+        wait(
+            [future for future in asked.values() if future not in tried],
+            timeout=max(deadline - self._clock(), 0) / NS_PER_S,
+        )
+        wait(tried, timeout=min(max(deadline - self._clock(), 0), GRACE) / NS_PER_S)
         answers: dict[str, AdmissionAnswer] = {}
         for name, future in asked.items():
             if not future.done():
-                if not future.cancel():  # it is the node that is slow: its turn had come
+                if future.cancel():
+                    with self._lock:
+                        self._trials.discard(name)
+                else:  # it is the node that is slow: its turn had come
                     self._let_rest(name)
                     with self._lock:
                         self._owing.add(name)
@@ -120,12 +143,27 @@ class Inquiry:
         if answer is not None:
             with self._lock:
                 self._resting.pop(name, None)
+                self._failures.pop(name, None)
             late(name, answer)
 
-    def _rests(self, name: str, now: int) -> bool:
+    def _choose(self, names: Iterable[str], now: int) -> list[str]:
+        """Whom to ask: those that answer before the few that are given another try."""
         with self._lock:
-            return name in self._owing or self._resting.get(name, now) > now
+            awake = [
+                name
+                for name in names
+                if name not in self._owing and self._resting.get(name, now) <= now
+            ]
+            doubtful = [name for name in awake if name in self._failures]
+            tried = [name for name in doubtful if name not in self._trials]
+            tried = tried[: max(TRIALS - len(self._trials), 0)]
+            self._trials.update(tried)
+            return [name for name in awake if name not in self._failures] + tried
 
     def _let_rest(self, name: str) -> None:
+        """Once for each question: a call that is late may end in an error as well."""
         with self._lock:
-            self._resting[name] = self._clock() + self._rest
+            count = max(self._failures.get(name, 0) + (name not in self._owing), 1)
+            self._failures[name] = count
+            rest = min(self._rest << min(count - 1, 16), LONGEST_REST)
+            self._resting[name] = self._clock() + rest

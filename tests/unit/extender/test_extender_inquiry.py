@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from extender.clients import RubicanteClient
-from extender.inquiry import CALL_TIMEOUT, Inquiry
+from extender.inquiry import CALL_TIMEOUT, CALLS_AT_ONCE, TRIALS, Inquiry
 from k40s.cpu.workload import Workload
 from k40s.criticality import Criticality
 from k40s.errors import UnavailableError
@@ -136,6 +136,49 @@ def test_a_node_that_failed_rests_before_it_is_asked_again() -> None:
         {"n1": REFUSED, "n2": REFUSED},
     )
     assert nodes.asked.count("a") == 2
+
+
+def test_a_node_that_fails_again_rests_twice_as_long() -> None:
+    nodes, clock = Nodes(a=fail), Clock()
+    inquiry = Inquiry(nodes=nodes, clock=clock, rest=Nanoseconds(NS_PER_S))
+
+    moments = []
+    for second in range(16):
+        clock.now = second * NS_PER_S
+        before = len(nodes.asked)
+        inquiry.ask({"n": "a"}, REQUEST, clock.now + PATIENCE, ignore)()
+        if len(nodes.asked) > before:
+            moments.append(second)
+
+    assert moments == [0, 1, 3, 7, 15]
+
+
+def test_silent_nodes_get_few_threads_and_only_beside_those_that_answer() -> None:
+    let_go, started, clock = threading.Event(), threading.Semaphore(0), Clock()
+
+    def hang() -> AdmissionAnswer:
+        started.release()
+        let_go.wait(120)
+        raise UnavailableError("reset")
+
+    silent = {f"s{number}": "a" for number in range(CALLS_AT_ONCE)}
+    nodes = Nodes(a=fail, b=answer)
+    inquiry = Inquiry(nodes=nodes, clock=clock, rest=Nanoseconds(NS_PER_S))
+    inquiry.ask(silent, REQUEST, PATIENCE, ignore)()
+    nodes.behaviour["a"], clock.now = hang, NS_PER_S
+    nodes.asked.clear()
+
+    collect = inquiry.ask(silent | {"good": "b"}, REQUEST, clock.now + 1, accept)
+    for _ in range(TRIALS):
+        started.acquire(timeout=120)
+    more = inquiry.ask({"new": "b"} | silent, REQUEST, clock.now + NS_PER_S, ignore)()
+    clock.now += 1
+    first = collect()
+    let_go.set()
+
+    assert more == {"new": REFUSED}
+    assert first == {"good": REFUSED}
+    assert nodes.asked.count("a") == TRIALS
 
 
 def test_a_node_whose_turn_did_not_come_is_asked_the_next_time() -> None:

@@ -33,6 +33,12 @@ class Echo(BaseHTTPRequestHandler):
             self.server.release.wait(120)  # type: ignore[attr-defined]  # set below
             self.close_connection = True
             return
+        if self.path.startswith("/trickle"):
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"
+            self.wfile.write(head if self.path == "/trickle-body" else b"HTTP/1.1 200 ")
+            while not self.server.release.wait(0.02):  # type: ignore[attr-defined]  # as above
+                self.wfile.write(b"x")
+            return
         answer = b"x" * (2 << 20) if self.path == "/huge" else body + b"!"
         self.send_response(409 if self.path == "/refused" else 201)
         self.send_header("Content-Length", str(len(answer)))
@@ -100,12 +106,18 @@ def test_refuses_a_server_of_another_name(files: NamedFiles, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "complaint"), [("/silent", "Read timed out"), ("/huge", "above 1048576 bytes")]
+    ("path", "complaint"),
+    [
+        ("/silent", "timed out"),
+        ("/trickle-body", "timed out|not complete in time"),
+        ("/trickle-head", "timed out|not complete in time"),
+        ("/huge", "above 1048576 bytes"),
+    ],
 )
 def test_waits_and_reads_within_bounds(
     client: JsonClient, url: str, path: str, complaint: str
 ) -> None:
-    limit = Nanoseconds((200 if path == "/silent" else 20_000) * NS_PER_MS)
+    limit = Nanoseconds((20_000 if path == "/huge" else 200) * NS_PER_MS)
 
     with pytest.raises(UnavailableError, match=complaint):
         client.request("PUT", url + path, b"", timeout=limit)
