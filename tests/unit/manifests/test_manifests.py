@@ -350,3 +350,34 @@ def test_kustomize_builds(overlay: str) -> None:
             if item["kind"] in ("Deployment", "DaemonSet")
         ]
         assert {pod["containers"][0]["imagePullPolicy"] for pod in pods} == {"Never"}
+
+
+@pytest.mark.skipif(kubectl() is None, reason="kubectl has not been built yet")
+def test_components_add_to_rubicante_what_they_say(tmp_path: Path) -> None:
+    places = {name: os.path.relpath(MANIFESTS / name, tmp_path) for name in ("base", "components")}
+    components = [f"{places['components']}/{name}" for name in ("debugfs", "partitions")]
+    kustomization = {"resources": [places["base"]], "components": components}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+
+    result = subprocess.run(
+        [str(kubectl()), "kustomize", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+
+    (pod,) = (
+        item["spec"]["template"]["spec"]
+        for item in yaml.safe_load_all(result.stdout)
+        if item["kind"] == "DaemonSet" and item["metadata"]["name"] == "rubicante"
+    )
+    container = pod["containers"][0]
+    volumes = {volume["name"]: volume.get("hostPath", {}).get("path") for volume in pod["volumes"]}
+    (mount,) = (one for one in container["volumeMounts"] if one["name"] == "debugfs")
+    environment = {one["name"]: one.get("value") for one in container["env"]}
+    assert volumes["debugfs"] == "/sys/kernel/debug"
+    assert mount["readOnly"]
+    assert environment["K40S_SCHEDULER_DEBUG_PATH"] == f"{mount['mountPath']}/sched"
+    added = container["securityContext"]["capabilities"]["add"]
+    assert added == ["SYS_NICE", "DAC_OVERRIDE", "SYS_ADMIN"]
