@@ -1,6 +1,8 @@
 """Raw JSON requests to the API server over a pool of authenticated connections."""
 
+import http.client
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -8,6 +10,7 @@ import urllib3
 from urllib3.connectionpool import HTTPConnectionPool
 
 from k40s.errors import K40sError, UnavailableError
+from k40s.runtime.kept_connections import KeptConnections, is_direct
 from k40s.runtime.watching import GoneError
 from k40s.units import NS_PER_S, Nanoseconds
 
@@ -17,6 +20,8 @@ MERGE_PATCH = "application/merge-patch+json"
 _RETRIES = urllib3.Retry(total=1, connect=1, read=0, redirect=0, status=0, other=0)
 """Only a request that was never sent is repeated; the status is the caller's to judge."""
 _MAX_TEXT = 200
+_MAX_ANSWER = 64 << 20
+"""Bytes. A page of 500 pods takes some megabytes."""
 
 
 class ConflictError(K40sError):
@@ -43,6 +48,7 @@ class ApiTransport:
         base_path: str = "",
     ) -> None:
         self._pool = pool
+        self._kept = KeptConnections(pool) if is_direct(pool) else None
         self._authorize = authorize
         self._timeout = timeout
         self._base_path = base_path
@@ -59,20 +65,40 @@ class ApiTransport:
     ) -> dict[str, Any]:
         """Return the object that a 2xx answer carries.
 
-        Raises ``NotFoundError`` (404), ``ConflictError`` (409), ``GoneError`` (410), and
-        ``UnavailableError`` for everything else.
+        A request that may have arrived is never repeated. Raises ``NotFoundError`` (404),
+        ``ConflictError`` (409), ``GoneError`` (410), and ``UnavailableError`` for everything else.
         """
-        call = f"{method} {path}"
         limit = self._timeout if timeout is None else timeout
-        answer = self._send(
-            method,
-            path,
-            headers={"Accept": accept, "Content-Type": content_type},
-            body=None if body is None else json.dumps(body).encode(),
-            timeout=urllib3.Timeout(total=limit / NS_PER_S),
-            preload=True,
-        )
-        return _read(call, answer.status, answer.data)
+        headers = {"Accept": accept, "Content-Type": content_type}
+        content = None if body is None else json.dumps(body).encode()
+        return _read(f"{method} {path}", *self._exchange(method, path, headers, content, limit))
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        limit: Nanoseconds,
+    ) -> tuple[int, bytes]:
+        if self._kept is None:
+            wait = urllib3.Timeout(total=limit / NS_PER_S)
+            answer = self._send(
+                method, path, headers=headers, body=body, timeout=wait, preload=True
+            )
+            return answer.status, answer.data
+        try:
+            return self._kept.exchange(
+                method,
+                self._base_path + path,
+                headers={**headers, **self._authorize()},
+                body=body,
+                deadline=time.monotonic_ns() + limit,
+                longest=_MAX_ANSWER,
+            )
+        except (http.client.HTTPException, OSError, ValueError) as error:
+            cause = str(error) or type(error).__name__
+            raise UnavailableError(f"{method} {path}: {_shorten(cause)}") from error
 
     def stream(self, path: str, *, accept: str, silence: Nanoseconds) -> Iterator[dict[str, Any]]:
         """Yield the objects of a watch, one per line, until the server ends it.

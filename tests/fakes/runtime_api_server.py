@@ -18,6 +18,8 @@ class Received:
     path: str
     headers: dict[str, str]
     body: Any
+    port: int
+    """The client's: one for each connection."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def serving() -> Iterator[FakeApiServer]:
         def _serve(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
-            answer = fake.take(Received(self.command, self.path, dict(self.headers), body))
+            port = self.client_address[1]
+            answer = fake.take(Received(self.command, self.path, dict(self.headers), body, port))
             self.send_response(answer.status)
             if answer.lines is None:
                 raw = answer.body if isinstance(answer.body, bytes) else _json(answer.body)

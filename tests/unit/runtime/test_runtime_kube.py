@@ -1,12 +1,16 @@
 import json
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
 import urllib3
 
 from k40s.errors import UnavailableError
+from k40s.runtime.kept_connections import KeptConnections, is_direct
 from k40s.runtime.kube import connect
 from k40s.runtime.kube_gateway import KubeGateway
 from k40s.runtime.kube_transport import ApiTransport, ConflictError, NotFoundError
@@ -322,6 +326,70 @@ def test_a_list_that_cannot_be_used_is_unavailable(
 
     with pytest.raises(UnavailableError, match="unexpected list"):
         gateway.nodes().list()
+
+
+@pytest.mark.parametrize("name", ["a b", "a\r\nX: y", "\u00e4"])
+def test_a_name_that_is_none_reaches_no_server(
+    api: FakeApiServer, gateway: KubeGateway, name: str
+) -> None:
+    with pytest.raises(UnavailableError):
+        gateway.get_node(name)
+
+    assert not api.received
+
+
+def test_uses_a_connection_again_until_the_server_has_ended_it(
+    api: FakeApiServer, gateway: KubeGateway
+) -> None:
+    broken = Answer(body=node(), broken=True)
+    api.answer("GET", "/api/v1/nodes/edge-1", Answer(body=node()), Answer(body=node()), broken)
+    api.answer("GET", "/api/v1/nodes/edge-2", Answer(body=node("edge-2")))
+
+    assert gateway.get_node("edge-1") == gateway.get_node("edge-1")
+    with pytest.raises(UnavailableError, match="IncompleteRead"):
+        gateway.get_node("edge-1")
+    assert gateway.get_node("edge-2") == node_value("edge-2")
+
+    ports = [request.port for request in api.received]
+    assert ports[0] == ports[1] == ports[2] != ports[3]
+
+
+@pytest.mark.parametrize(
+    ("longest", "left", "error"),
+    [(3, 20 * NS_PER_S, HTTPException), (4, 20 * NS_PER_S, None), (4, -1, TimeoutError)],
+    ids=["too long", "short enough", "too late"],
+)
+def test_bounds_an_answer(
+    api: FakeApiServer, longest: int, left: int, error: type[Exception] | None
+) -> None:
+    api.answer("GET", "/x", Answer(body=b"1234"))
+    with urllib3.HTTPConnectionPool("127.0.0.1", api.port) as pool:
+        kept = KeptConnections(pool)
+        with pytest.raises(error) if error else nullcontext():
+            answer = kept.exchange(
+                "GET",
+                "/x",
+                headers={},
+                body=None,
+                deadline=time.monotonic_ns() + left,
+                longest=longest,
+            )
+            assert answer == (200, b"1234")
+
+
+def test_leaves_what_is_unusual_to_the_library() -> None:
+    usual = urllib3.HTTPSConnectionPool("h", cert_reqs="CERT_REQUIRED", ca_certs="ca")
+    unusual = [
+        urllib3.HTTPSConnectionPool("h", cert_reqs="CERT_NONE"),
+        urllib3.HTTPSConnectionPool("h", cert_reqs="CERT_REQUIRED", server_hostname="other"),
+        urllib3.HTTPSConnectionPool("h", cert_reqs="CERT_REQUIRED", assert_hostname="other"),
+        urllib3.ProxyManager("http://proxy", cert_reqs="CERT_REQUIRED").connection_from_url(
+            "https://h"
+        ),
+    ]
+
+    assert is_direct(usual)
+    assert not any(map(is_direct, unusual))
 
 
 def test_a_server_that_is_away_is_unavailable() -> None:
