@@ -6,6 +6,7 @@ Filter and prioritize stay inside the process but for nodes that only the node i
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from extender.bind import Bind, describe
 from extender.contracts import Contract, Contracts
@@ -67,11 +68,12 @@ class Verbs:
         self._clock = clock
         self._patience = patience
         self._priorities = PriorityWriter()
+        self._parse = lru_cache(maxsize=1)(parse_extender_args)
 
     def filter(self, body: bytes) -> bytes:
         """Answer ``ExtenderFilterResult``, with ``Error`` for a body that is not understood."""
         try:
-            args = parse_extender_args(body)
+            args = self._parse(body)
         except InvalidInputError as error:
             self._metrics.faults["filter"].inc()
             return format_filter_fault(str(error))
@@ -92,7 +94,7 @@ class Verbs:
 
     def prioritize(self, body: bytes) -> bytes:
         """Answer ``HostPriorityList``; it has no place for an error: ``InvalidInputError``."""
-        args = parse_extender_args(body)
+        args = self._parse(body)  # often the bytes that filter was just asked with
         contract = self._read(args.pod)
         workload = contract.workload
         if workload is None:
