@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from daemons.rubicante.container import SETTLED_AFTER, Followed
+from daemons.rubicante.container import SETTLED_AFTER
 from daemons.rubicante.entry import Phase
+from daemons.rubicante.followed import Followed
 from daemons.rubicante.kernel.mechanism import Held
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemons.rubicante.entry import Entry
+from daemons.rubicante.followed import Followed
 from daemons.rubicante.kernel.mechanism import GroupName, Held, Home
 from daemons.rubicante.kernel.threads import NAME_BYTES, Thread
 from daemons.rubicante.live_core import Permits
@@ -21,59 +22,6 @@ _STAND_IN_AFTER = 1.0
 """Seconds in which a program may name a thread; in a budget, its start would take long."""
 SETTLED_AFTER = 10.0
 """Seconds in which a main thread may still turn out not to be the task's thread."""
-
-
-@dataclass(slots=True)
-class Part:
-    """One reservation on its way to enforcement.
-
-    ``threads`` are enforced, by task; ``missing`` tasks have none, once the container is ``found``.
-    ``failure`` is what the kernel refused last, since ``failed``.
-    """
-
-    threads: dict[str, Thread] = field(default_factory=dict)
-    found: bool = False
-    missing: tuple[str, ...] = ()
-    failure: str = ""
-    failed: float = 0.0
-
-
-@dataclass(slots=True)
-class Followed:
-    """One pod on its way to enforcement.
-
-    ``seen`` is when its containers (``cgroups``, by id) last changed, None without any;
-    ``appeared`` when its cgroup came, None after all of its tasks were enforced once, and for one
-    older than this process. The last look went by ``ids`` and ``reserved`` and came to ``settled``.
-    A ``leaving`` pod was looked at as such. Its SCHED_DEADLINE threads may have run until
-    ``dropped``. ``failure`` is why it could not be released, since ``failed``.
-    """
-
-    cgroups: frozenset[str] = frozenset()
-    ids: Mapping[str, str] = field(default_factory=dict)
-    reserved: Sequence[Held] = ()
-    settled: bool = False
-    seen: float | None = None
-    absent: bool = False
-    appeared: float | None = None
-    due: float = 0.0
-    leaving: bool = False
-    dropped: float | None = None
-    parts: dict[GroupName, Part] = field(default_factory=dict)
-    failure: str = ""
-    failed: float = 0.0
-
-    def part(self, name: GroupName) -> Part:
-        """The part of a reservation."""
-        return self.parts.setdefault(name, Part())
-
-    def is_new(
-        self, cgroups: Mapping[str, Path], ids: Mapping[str, str], reserved: Sequence[Held]
-    ) -> bool:
-        """Whether a pod that is not due by time has a reason to be looked at."""
-        if not self.settled and self.seen is not None:
-            return True
-        return (ids, reserved) != (self.ids, self.reserved) or cgroups.keys() != self.cgroups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +50,7 @@ class PodEnforcer:
         self._kernel = kernel
         self._metrics = metrics
         self._clock = clock
+        self._told: list[tuple[Held, int, Thread]] = []
 
     def bring_in_line(
         self,
@@ -120,8 +69,8 @@ class PodEnforcer:
         """
         look = _Look(entry=entry, reserved=reserved, followed=followed, permits=permits)
         followed.ids, followed.reserved = ids, reserved
-        if cgroups.keys() != followed.cgroups:
-            followed.cgroups = frozenset(cgroups)
+        if cgroups != followed.cgroups:
+            followed.cgroups = cgroups
             followed.seen = self._clock() if cgroups else None
         for held in reserved:
             with self._noting(held, look):
@@ -138,6 +87,12 @@ class PodEnforcer:
         if followed.appeared is not None and _is_complete(followed, reserved):
             self._metrics.lag.observe(self._clock() - followed.appeared)
             followed.appeared = None
+
+    def tell(self) -> None:
+        """Log what was enforced: after all that was to be done, for a line takes its time too."""
+        told, self._told = self._told, []
+        for held, position, thread in told:
+            _tell(held, position, thread)
 
     def _enforce(self, container: str, place: Place | None, look: _Look) -> bool:
         """One container: which thread is which task, and each where it belongs."""
@@ -181,7 +136,7 @@ class PodEnforcer:
             ):
                 enforced[task.name] = thread
                 if thread not in part.threads.values():
-                    _tell(held, position, thread)
+                    self._told.append((held, position, thread))
         if len(enforced) > len(part.threads) and look.followed.seen is not None:
             self._metrics.delay.observe(self._age(look.followed))
         part.threads, part.found = enforced, True

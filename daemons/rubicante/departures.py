@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable
 
 from daemons.rubicante.book import Book
-from daemons.rubicante.container import Followed
 from daemons.rubicante.entry import Entry
+from daemons.rubicante.followed import Followed
 from daemons.rubicante.metrics import EnforcementMetrics
 from daemons.rubicante.placement import Kernel, held_by
 from k40s.cpu.model import Mechanism

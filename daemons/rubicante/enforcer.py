@@ -1,22 +1,26 @@
 """Makes the kernel follow the book: each task's thread in its budget group, at its priority.
 
 What to do is read from the book, the cgroup tree and /proc each time, and what is as it should be
-is left alone, so that a look may come late, twice, or after a restart.
+is left alone, so that a look may come late, twice, or after a restart. Pods that start all at once
+wait for one another, so a look reads only what there is a reason to read: a pod that something
+was heard of, whose entry or status changed, or that was last looked at a second ago.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from daemons.rubicante.book import Book
 from daemons.rubicante.conditions import Condition, judge
-from daemons.rubicante.container import Followed, PodEnforcer
+from daemons.rubicante.container import PodEnforcer
 from daemons.rubicante.departures import Departures
 from daemons.rubicante.entry import Entry, Phase
+from daemons.rubicante.followed import Following
 from daemons.rubicante.kernel.mechanism import Held, Stray
 from daemons.rubicante.kernel.threads import Thread
-from daemons.rubicante.live_core import LiveCores, Permits, move_bands
+from daemons.rubicante.live_core import NO_PERMITS, LiveCores, Permits, move_bands
 from daemons.rubicante.matching import SLOW_RESCAN, rescan_delay
 from daemons.rubicante.metrics import EnforcementMetrics
 from daemons.rubicante.placement import Kernel, held_by
@@ -53,9 +57,13 @@ class Enforcer:
         self._pods = PodEnforcer(kernel=kernel, metrics=metrics, clock=clock)
         self._departures = Departures(book=book, kernel=kernel, metrics=metrics, clock=clock)
         self._cores = LiveCores(kernel=kernel, clock=clock, held=book.node().reservations)
-        self._news = False
+        self._permits = NO_PERMITS
+        self._known: tuple[Held, ...] = ()
+        self._prepare_due = self._again = 0.0
         self._strays: frozenset[str] = frozenset()
-        self._followed = {entry.pod.uid: Followed(dropped=clock()) for entry in book.entries()}
+        self._followed = Following(tree=kernel.tree, clock=clock)
+        for entry in book.entries():
+            self._followed.of(entry.pod.uid).dropped = clock()
 
     def claim(self, entry: Entry) -> None:
         """Get the kernel's consent, so that it too has agreed before the pod is bound.
@@ -78,29 +86,32 @@ class Enforcer:
                 if entry.phase is Phase.RELEASING:
                     self._end(entry.pod.uid)
             entries = self._book.entries()
-            self._kernel.know(held_by(*entries))
+            known = tuple(held for entry in entries for held in self._followed.held(entry))
+            self._kernel.know(known)
             kept = [entry for entry in entries if entry.phase is not Phase.RELEASING]
+            if known != self._known:
+                self._prepare_due = 0.0
+                self._followed.keep_only(entry.pod.uid for entry in entries)
+            self._known = known
             permits = self._prepare(kept)
-            pods = self._kernel.tree.pods() if kept else {}
+            self._followed.scan(kept)
+            heard = self._followed.news()
             for entry in kept:
-                self._look_at(entry, permits, pods.get(entry.pod.uid))
-            self._news = False
-            present = {entry.pod.uid for entry in entries}
-            self._followed = {u: f for u, f in self._followed.items() if u in present}
+                self._look_at(entry, permits, heard=entry.pod.uid in heard)
             self._count()
-            now = self._clock()
-            next_look = min((max(0.0, f.due - now) for f in self._followed.values()), default=1.0)
-            return next_look if permits.again is None else min(next_look, permits.again)
+            now, dues = self._clock(), [followed.due for followed in self._followed.all()]
+            next_look = max(0.0, min(self._again, *dues, now + SLOW_RESCAN) - now)
+        self._pods.tell()
+        return next_look
 
-    def look_soon(self) -> None:
-        """Everything is due."""
+    def hear(self, directories: Collection[Path] | None = None) -> None:
+        """Something has appeared in these directories; None: it may have been anywhere."""
         with self._book.lock:
-            for followed in self._followed.values():
-                followed.due = 0.0
-
-    def hear(self) -> None:
-        """The book, the tree or a pod's status has changed: whom it concerns is due."""
-        self._news = True
+            if directories is not None:
+                self._followed.hear(directories)
+            else:
+                self._followed.hear_all()
+                self._prepare_due = 0.0
 
     def release(self, pod_uid: str) -> bool:
         """Send a pod's threads home, let the kernel give up what it holds, and forget the pod.
@@ -110,7 +121,7 @@ class Enforcer:
         """
         with self._book.lock:
             self._kernel.know(held_by(*self._book.entries()))
-            return self._departures.release(pod_uid, self._following(pod_uid))
+            return self._departures.release(pod_uid, self._followed.of(pod_uid))
 
     def sweep(self) -> tuple[Stray, ...]:
         """Undo what is ours in the kernel and the book does not know; returns what was found."""
@@ -131,11 +142,13 @@ class Enforcer:
             self._strays = frozenset(stray.what for stray in strays)
             return tuple(strays)
 
-    def watched(self) -> tuple[Path, ...]:
-        """Directories whose next child may be a pod or container with a reservation."""
-        entries = self._book.entries()
-        uids = [entry.pod.uid for entry in entries if entry.phase is not Phase.RELEASING]
-        return self._kernel.tree.watched(uids) if uids else ()
+    def watched(self) -> frozenset[Path]:
+        """Directories whose next child may be a pod or container with a reservation.
+
+        They are those that were there at the last look.
+        """
+        with self._book.lock:
+            return self._followed.watched()
 
     def threads(self, pod_uid: str) -> dict[tuple[str, str], int]:
         """(container, task) → TID of what is enforced for a pod."""
@@ -143,7 +156,7 @@ class Enforcer:
             entry = self._book.find(pod_uid)
             return {
                 (held.reservation.container, task): thread.tid
-                for held in (held_by(entry) if entry else ())
+                for held in (self._followed.held(entry) if entry else ())
                 for task, thread in self._part_threads(held).items()
             }
 
@@ -154,19 +167,25 @@ class Enforcer:
             return tuple(
                 condition
                 for entry in entries
-                if (followed := self._followed.get(entry.pod.uid)) is not None
-                for held in held_by(entry)
+                if (followed := self._followed.find(entry.pod.uid)) is not None
+                for held in self._followed.held(entry)
                 if (condition := judge(entry.phase, held, followed, now)) is not None
             )
 
     def _part_threads(self, held: Held) -> Mapping[str, Thread]:
-        followed = self._followed.get(held.name.pod_uid)
+        followed = self._followed.find(held.name.pod_uid)
         return {} if followed is None else followed.part(held.name).threads
 
     def _prepare(self, entries: Sequence[Entry]) -> Permits:
-        """Move bands, and find out what else may change; who may grow is due."""
-        reserved = held_by(*entries)
-        move_bands(
+        """Move bands, and find out what else may change; who may grow is due.
+
+        Only a change of the book or time makes a difference here, or an outsider, who is found
+        out within a second.
+        """
+        if self._clock() < self._prepare_due:
+            return self._permits
+        reserved = [held for entry in entries for held in self._followed.held(entry)]
+        moved = move_bands(
             self._kernel.threads,
             (
                 (thread, priority)
@@ -179,27 +198,30 @@ class Enforcer:
         )
         permits = self._cores.permits(reserved)
         for name in permits.grow:
-            self._following(name.pod_uid).due = 0.0
+            self._followed.of(name.pod_uid).due = 0.0
+        now = self._clock()
+        self._again = now + (SLOW_RESCAN if permits.again is None else permits.again)
+        self._prepare_due = min(self._again, now + SLOW_RESCAN) if moved else 0.0
+        self._permits = replace(permits, grow=frozenset())
         return permits
 
     def _end(self, pod_uid: str) -> None:
-        followed = self._following(pod_uid)
+        followed = self._followed.of(pod_uid)
         if followed.leaving and followed.due > self._clock():
             return
         followed.leaving = True
         if not self.release(pod_uid):
             followed.due = self._clock() + (self._departures.lag(pod_uid, followed) or SLOW_RESCAN)
 
-    def _look_at(self, entry: Entry, permits: Permits, pod: Path | None) -> None:
-        followed, now = self._following(entry.pod.uid), self._clock()
-        if pod is not None and followed.absent:
-            followed.appeared = now
-        followed.absent, followed.leaving = pod is None, False
-        if followed.due > now and not self._news:
+    def _look_at(self, entry: Entry, permits: Permits, *, heard: bool) -> None:
+        followed, now = self._followed.of(entry.pod.uid), self._clock()
+        followed.leaving = False
+        ids, reserved = self._statuses.container_ids(entry.pod.uid), self._followed.held(entry)
+        due = followed.due <= now or (ids, reserved) != (followed.ids, followed.reserved)
+        if not due and not heard:
             return
-        ids, reserved = self._statuses.container_ids(entry.pod.uid), held_by(entry)
-        cgroups = {} if pod is None else self._kernel.tree.containers(pod)
-        if followed.due > now and not followed.is_new(cgroups, ids, reserved):
+        cgroups = self._followed.cgroups(followed)
+        if not due and followed.settled and cgroups == followed.cgroups:
             return
         self._departures.note(entry, followed)
         self._pods.bring_in_line(
@@ -211,12 +233,9 @@ class Enforcer:
         else:
             followed.due = now + rescan_delay(self._clock() - followed.seen)
 
-    def _following(self, pod_uid: str) -> Followed:
-        return self._followed.setdefault(pod_uid, Followed())
-
     def _count(self) -> None:
         tasks = [r.tasks for entry in self._book.entries() for r in entry.reservations]
-        parts = [part for followed in self._followed.values() for part in followed.parts.values()]
+        parts = [part for followed in self._followed.all() for part in followed.parts.values()]
         enforced = sum(len(part.threads) for part in parts)
         self._metrics.tasks.labels(state="enforced").set(enforced)
         self._metrics.tasks.labels(state="waiting").set(sum(map(len, tasks)) - enforced)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FOLLOW_SECONDS = 1.0
 _STUCK_SECONDS = 30.0
 _PAUSE_SECONDS = 2.0
 """After the API server did not answer."""
@@ -39,20 +38,14 @@ class EnforcementLoop:
         self._enforcer = enforcer
         self._watch = watch
         self._clock = clock
-        self._follow_due = self.looked = clock()
+        self.looked = clock()
 
     def tick(self) -> None:
         """One look, then wait for the next reason to look."""
         delay = self._enforcer.look()
         self.looked = self._clock()
-        if self._clock() >= self._follow_due:
-            self._follow_due = self._clock() + _FOLLOW_SECONDS
-            if self._watch.follow(self._enforcer.watched()):
-                self._enforcer.hear()  # of what appeared before the watch did
-                return
-        if self._watch.wait(delay):
-            self._follow_due = self._clock()
-            self._enforcer.hear()
+        added = self._watch.follow(self._enforcer.watched())  # what appeared before they were?
+        self._enforcer.hear(added or self._watch.wait(delay))
 
     def wake(self) -> None:
         """Look at once; from any thread."""

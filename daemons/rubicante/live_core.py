@@ -36,6 +36,9 @@ class Permits:
         return not self.closed if core == ANY_CORE else core not in self.closed
 
 
+NO_PERMITS = Permits(grow=frozenset(), closed=frozenset(), again=None)
+
+
 class LiveCores:
     """Says when a change may take its next step. ``clock`` is monotonic, in seconds.
 
@@ -77,11 +80,11 @@ class LiveCores:
         return budget < held.reservation.server.budget and bool(back_end.members(held))
 
 
-def move_bands(threads: Threads, wanted: Iterable[tuple[Thread, int]]) -> None:
+def move_bands(threads: Threads, wanted: Iterable[tuple[Thread, int]]) -> bool:
     """Give running real-time threads other priorities, without any two changing their order.
 
-    First those that go down, from the lowest, then those that go up, from the highest. What the
-    kernel refuses is left to the look at that container, which says so.
+    First those that go down, from the lowest, then those that go up, from the highest. False when
+    the kernel refused one, which is left to the look at that container, which says so.
     """
     down: list[tuple[int, int]] = []
     up: list[tuple[int, int]] = []
@@ -93,7 +96,8 @@ def move_bands(threads: Threads, wanted: Iterable[tuple[Thread, int]]) -> None:
         try:
             threads.set_policy(tid, FIFO, priority)
         except KernelError:
-            return
+            return False
+    return True
 
 
 def _lives(threads: Threads, thread: Thread) -> bool:

@@ -98,7 +98,7 @@ class Story:
 
     def look(self) -> None:
         for _ in range(LOOKS):
-            self.daemon.enforcer.look_soon()
+            self.daemon.enforcer.hear()
             self.daemon.enforcer.look()
             self._advance(0.3)
         self.daemon.keeper.keep()

@@ -198,7 +198,7 @@ class World:
         return self.system.make_groups(root)
 
     def look(self) -> float:
-        self.enforcer.look_soon()
+        self.enforcer.hear()
         return self.enforcer.look()
 
     def tell_status(self, number: int = 1, *, id_: int = 1) -> None:

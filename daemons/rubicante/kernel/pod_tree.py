@@ -10,7 +10,6 @@ cri-containerd-<container id>.scope``, with underscores for the dashes of the UI
 
 import errno
 import re
-from collections.abc import Collection
 from pathlib import Path
 
 from daemons.rubicante.kernel.system import System
@@ -45,15 +44,29 @@ class PodTree:
             *(plain / qos for qos in _QOS),
             *(slices / f"kubepods-{qos}.slice" if qos else slices for qos in _QOS),
         )
+        inside = (path for path in (self._root, *self._root.parents))
+        self._ancestors = tuple(path for path in inside if path.is_relative_to(cpu_root))
+        self._seen: dict[Path, dict[str, tuple[str, Path] | None]] = {}
 
     def pods(self) -> dict[str, Path]:
         """The cgroups of all pods, by UID."""
-        return {
-            uid: parent / name
-            for parent in self._parents
-            for name in self._names(parent)
-            if (uid := self.owner(name)) is not None
-        }
+        seen: dict[Path, dict[str, tuple[str, Path] | None]] = {}
+        for parent in self._parents:
+            names, before = self._find_names(parent), self._seen.get(parent, {})
+            if names is not None:
+                seen[parent] = {
+                    name: before[name] if name in before else self._pod_at(parent, name)
+                    for name in names
+                }
+        self._seen = seen
+        return dict(found for names in seen.values() for found in names.values() if found)
+
+    def above(self) -> tuple[Path, ...]:
+        """Directories in which pods' cgroups, or ones that lead to them, will appear.
+
+        Those that existed when ``pods`` last looked.
+        """
+        return (*self._seen, *(p for p in self._ancestors if self._seen or self.exists(p)))
 
     def pod(self, uid: str) -> Path | None:
         """The pod's cgroup, once it exists."""
@@ -70,7 +83,7 @@ class PodTree:
 
     def containers(self, pod: Path) -> dict[str, Path]:
         """Cgroups in a pod's, by container id; the sandbox's is among them."""
-        names = self._names(pod)
+        names = self._find_names(pod) or ()
         return {match[1]: pod / name for name in names if (match := _CONTAINER.fullmatch(name))}
 
     def tids(self, container: Path, depth: int = _DEPTH) -> tuple[int, ...]:
@@ -100,27 +113,16 @@ class PodTree:
         found = (_POD.fullmatch(part) for part in kubepods_path.split("/"))
         return next((match[1].replace("_", "-") for match in found if match), None)
 
-    def watched(self, uids: Collection[str]) -> tuple[Path, ...]:
-        """Existing directories in which cgroups of these pods or their containers will appear."""
-        present = self.pods()
-        pods = [present[uid] for uid in uids if uid in present]
-        found = {path for pod in pods for path in (pod, *self.containers(pod).values())}
-        if len(pods) < len(uids):
-            above = {path for parent in self._parents for path in (parent, *parent.parents)}
-            ours = (path for path in above if path.is_relative_to(self._cpu_root))
-            found |= {path for path in ours if self.exists(path)}
-        return tuple(sorted(found))
+    def exists(self, path: Path) -> bool:
+        """Whether a cgroup is there."""
+        return self._find_names(path) is not None
 
-    def _names(self, path: Path) -> tuple[str, ...]:
+    def _pod_at(self, parent: Path, name: str) -> tuple[str, Path] | None:
+        uid = self.owner(name)
+        return None if uid is None else (uid, parent / name)
+
+    def _find_names(self, path: Path) -> tuple[str, ...] | None:
         try:
             return self._system.directories(path)
         except (FileNotFoundError, NotADirectoryError):
-            return ()
-
-    def exists(self, path: Path) -> bool:
-        """Whether a cgroup is there."""
-        try:
-            self._system.directories(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return True
+            return None

@@ -38,6 +38,7 @@ class RtCgroups:
         self._attributes = attributes
         self._threads = threads
         self._homes = homes
+        self._book: tuple[Held, ...] = ()
         self._users: dict[Group, list[Held]] = {}
         self._containers: dict[GroupName, Path] = {}
         self._servers: dict[Group, Server | None] = {}
@@ -46,7 +47,10 @@ class RtCgroups:
 
     def know(self, book: Sequence[Held]) -> None:
         """All reservations that are enforced by budget groups."""
-        self._users, self._servers, self._inside, self._pods = {}, {}, {}, {}
+        self._servers, self._inside, self._pods = {}, {}, {}
+        if book == self._book:
+            return
+        self._book, self._users = tuple(book), {}
         for held in book:
             self._users.setdefault(_group(held), []).append(held)
         names = {held.name for held in book}

@@ -7,7 +7,7 @@ late, the reader looks at the directories themselves.
 import os
 import select
 import threading
-from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from inotify_simple import (  # type: ignore[import-untyped]  # ships no types
@@ -29,33 +29,36 @@ class DirectoryWatch:
         self._poll.register(self._inotify.fileno(), select.POLLIN)
         self._poll.register(self._bell, select.POLLIN)
         self._watched: dict[Path, int] = {}
+        self._paths: dict[int, Path] = {}
         self._closing = threading.Lock()
 
-    def follow(self, directories: Iterable[Path]) -> bool:
-        """Watch these directories and no others; True when one was added.
+    def follow(self, directories: AbstractSet[Path]) -> frozenset[Path]:
+        """Watch these directories and no others; returns those that were added.
 
-        After True the caller looks again: something may have appeared before the watch did.
+        Into them the caller looks again: something may have appeared before the watch did.
         """
-        wanted = set(directories)
-        for path in self._watched.keys() - wanted:
+        for path in self._watched.keys() - directories:
             self._forget(path)
-        added = False
-        for path in wanted - self._watched.keys():
+        added = set()
+        for path in directories - self._watched.keys():
             try:
-                self._watched[path] = self._inotify.add_watch(path, _MASK)
+                descriptor = self._inotify.add_watch(path, _MASK)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            added = True
-        return added
+            self._watched[path], self._paths[descriptor] = descriptor, path
+            added.add(path)
+        return frozenset(added)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for a new directory, for ``ring``, or for the time to pass; False if it passed."""
+    def wait(self, seconds: float) -> frozenset[Path] | None:
+        """Wait for a new directory, for ``ring``, or for the time to pass.
+
+        Returns the followed directories in which one appeared, or that are gone; None when there
+        was too much to be told, and it may have been any.
+        """
         ready = {fd for fd, _ in self._poll.poll(max(0, round(seconds * 1000)))}
         if self._bell in ready:
             os.read(self._bell, _EVENTFD_READ)
-        if self._inotify.fileno() in ready:
-            self._drain()
-        return bool(ready)
+        return self._drain() if self._inotify.fileno() in ready else frozenset()
 
     def ring(self) -> None:
         """End a ``wait`` at once, from any thread; after ``close`` nothing."""
@@ -70,12 +73,21 @@ class DirectoryWatch:
                 self._inotify.close()
                 os.close(self._bell)
 
-    def _drain(self) -> None:
-        gone = {event.wd for event in self._inotify.read(timeout=0) if event.mask & flags.IGNORED}
-        self._watched = {path: wd for path, wd in self._watched.items() if wd not in gone}
+    def _drain(self) -> frozenset[Path] | None:
+        heard: set[Path] = set()
+        lost = False
+        for event in self._inotify.read(timeout=0):
+            lost |= bool(event.mask & flags.Q_OVERFLOW)
+            path = self._paths.get(event.wd)
+            if path is not None:
+                heard.add(path)
+                if event.mask & flags.IGNORED:
+                    del self._watched[path], self._paths[event.wd]
+        return None if lost else frozenset(heard)
 
     def _forget(self, path: Path) -> None:
         descriptor = self._watched.pop(path)
+        del self._paths[descriptor]
         try:
             self._inotify.rm_watch(descriptor)
         except OSError:

@@ -289,7 +289,7 @@ def test_news_of_one_pod_leaves_settled_ones_alone(world: World) -> None:
     newcomer = world.system.spawn(world.container(2, id_=2), "ctl")
     child = world.system.fork(world.enforcer.threads(uid(1))["main", "ctl"], "ctl")
 
-    world.enforcer.hear()
+    world.enforcer.hear({world.container(2, id_=2).parents[1]})
     world.enforcer.look()
 
     assert world.system.threads[newcomer].policy == FIFO
@@ -305,7 +305,6 @@ def test_a_changed_status_is_news(world: World) -> None:
     world.look()
 
     world.pods.upsert(pod(1, node="edge-1", container_ids={"main": container_id(5)}))
-    world.enforcer.hear()
     world.enforcer.look()
 
     assert world.system.threads[program].policy == FIFO
@@ -317,7 +316,54 @@ def test_a_pod_that_is_gone_is_let_go_with_the_next_look(world: World) -> None:
     world.look()
 
     world.pods.delete(uid(1))
-    world.enforcer.hear()
     world.enforcer.look()
 
     assert world.book.entries() == ()
+
+
+def test_a_container_that_was_there_before_its_reservation_needs_no_news(world: World) -> None:
+    world.reserve(1)
+    world.enforcer.look()
+    early = world.system.spawn(world.container(2, id_=2), "ctl")
+    world.reserve(2)
+
+    world.enforcer.look()
+
+    assert world.system.threads[early].policy == FIFO
+
+
+def test_news_from_within_a_pod_concerns_that_pod_alone(world: World) -> None:
+    tids = {}
+    for number in (1, 2):
+        world.reserve(number)
+        pause = world.container(number, id_=10 + number)
+        world.system.spawn(pause, "pause")
+    world.look()
+    for number in (1, 2):
+        tids[number] = world.system.spawn(world.container(number, id_=number), "ctl")
+
+    world.enforcer.hear({world.container(2, id_=2).parent})
+    world.enforcer.look()
+
+    policies = [world.system.threads[tid].policy for tid in tids.values()]
+    assert policies == [os.SCHED_OTHER, FIFO]
+
+
+def test_a_pods_cgroup_that_comes_again_is_seen_as_another(world: World) -> None:
+    world.reserve()
+    cgroup = world.container()
+    tid = world.system.spawn(cgroup, "ctl")
+    world.look()
+    world.system.kill(tid)
+    del world.system.groups[cgroup], world.system.groups[cgroup.parent]
+    world.enforcer.hear({cgroup.parent})
+    world.enforcer.look()
+    world.enforcer.look()
+    gone = world.enforcer.watched()
+
+    second = world.system.spawn(world.container(), "ctl")
+    world.enforcer.hear({cgroup.parents[1]})
+    world.enforcer.look()
+
+    assert cgroup.parent not in gone
+    assert world.system.threads[second].policy == FIFO

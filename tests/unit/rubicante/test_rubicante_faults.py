@@ -73,7 +73,7 @@ def test_a_release_that_fails_again_and_again_is_told_once_and_tried_in_peace(
     world.pods.delete(uid(1))
     world.system.refuse["set_policy"] = [refused() for _ in range(5)]
 
-    world.enforcer.look_soon()
+    world.enforcer.hear()
     delays = []
     for _ in range(5):
         delays.append(world.enforcer.look())
