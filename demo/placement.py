@@ -68,7 +68,7 @@ def _check_fall(stage: Stage) -> Check:
 
 def _check_refusal(stage: Stage) -> Check:
     stage.observer.create(sleeping_pod("late", criticality="HI"))
-    wait_until("the HI pod is refused", lambda: stage.observer.refusals("late"), seconds=30)
+    wait_until("the HI pod is refused", lambda: stage.observer.refusals("late"), seconds=120)
     refusal, phase = stage.observer.refusals("late"), stage.observer.phase_of("late")
     stage.say(f"    event of the HI pod: {refusal}")
     return Check(

@@ -10,7 +10,7 @@ from demo.observer import BudgetGroup, Observer, wait_until
 from demo.pods import Manifest
 from k40s.annotations import ASSURANCE_KEY, CPU_STATE_KEY, parse_cpu_state, parse_node_assurance
 
-START_SECONDS = 90.0
+START_SECONDS = 300.0
 MEASURE_SECONDS = 5.0
 
 POLICIES = {os.SCHED_OTHER: "SCHED_OTHER", os.SCHED_FIFO: "SCHED_FIFO", os.SCHED_RR: "SCHED_RR"}

@@ -7,7 +7,7 @@ import pytest
 from localcluster.cluster import Cluster
 from localcluster.errors import CommandError
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 ACCOUNT = "system:serviceaccount:k40s-system:"
 STATUS = {"status.k40s.io/cpu": "[]"}

@@ -51,7 +51,7 @@ def test_a_mistake_in_an_annotation_is_named_in_the_pods_event(mistake: str, sta
     published = stage.utilization()
 
     stage.observer.create(_mistaken(**pod))  # type: ignore[arg-type]  # literals of the table
-    wait_until("the pod is refused", lambda: stage.observer.refusals("mistaken"), seconds=30)
+    wait_until("the pod is refused", lambda: stage.observer.refusals("mistaken"), seconds=120)
 
     refusal = stage.observer.refusals("mistaken")
     assert [word for word in words if word not in refusal] == [], refusal
@@ -66,7 +66,7 @@ def test_an_annotation_that_is_not_json_is_named_in_the_pods_event(stage: Stage)
     pod["metadata"] = metadata
 
     stage.observer.create(pod)
-    wait_until("the pod is refused", lambda: stage.observer.refusals("mistaken"), seconds=30)
+    wait_until("the pod is refused", lambda: stage.observer.refusals("mistaken"), seconds=120)
 
     refusal = stage.observer.refusals("mistaken")
     assert "k40s.io/tasks" in refusal

@@ -16,12 +16,12 @@ from localcluster.packages import unmet_guest_requirements
 from localcluster.progress import Progress
 from localcluster.settings import EDGE_NODES, GUEST_NODE, ClusterSettings
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 NAME = "outpost"
 GUEST = GUEST_NODE.name
 SCHED_DEADLINE = 6
-WAIT = 400
+WAIT = 900
 
 OBSERVED = """\
 import os, time

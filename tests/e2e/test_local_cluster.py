@@ -36,7 +36,7 @@ kind: Service
 metadata: {name: web}
 spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
 """
-FETCH = "import urllib.request as u; print(u.urlopen('http://{}', timeout=10).read().decode())"
+FETCH = "import urllib.request as u; print(u.urlopen('http://{}', timeout=60).read().decode())"
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ def pods(trial: Cluster) -> Cluster:
         pod = POD.format(name=name, node=node, image=WORKLOAD_IMAGE, command=command)
         trial.kubectl("apply", "-f", "-", stdin=pod)
     trial.kubectl("apply", "-f", "-", stdin=SERVICE)
-    words = ("--for=condition=Ready", "pod", "--all", "--timeout=90s")
-    trial.kubectl("wait", *words, timeout=120)
+    words = ("--for=condition=Ready", "pod", "--all", "--timeout=300s")
+    trial.kubectl("wait", *words, timeout=330)
     return trial
 
 

@@ -86,7 +86,7 @@ def test_down_leaves_nothing(passing: Cluster, progress: Progress) -> None:
     for node in ("edge-1", "edge-2"):
         pod = POD.format(node=node, image=PAUSE_IMAGE)
         passing.kubectl("apply", "-f", "-", stdin=pod)
-    passing.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s", timeout=90)
+    passing.kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=300s", timeout=330)
     pids = [state.pid for state in passing.supervisor.states()]
     namespaces = {Path(f"/proc/{pid}/ns/net").readlink() for pid in pids}
 

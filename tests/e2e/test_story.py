@@ -7,7 +7,7 @@ from demo.report import format_table
 from demo.story import tell
 from localcluster.cluster import Cluster
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 
 def test_every_claim_of_the_story_holds(cluster: Cluster) -> None:
