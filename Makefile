@@ -61,11 +61,24 @@ test: setup packages ## Everything: check, property, kernel, contract and end-to
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n auto tests/unit tests/property --cov --cov-report=term:skip-covered
+	@echo "==> unit, property and contract tests; beside them the guests, which mostly wait"
+	@$(MAKE) --no-print-directory -j 2 test-units test-guests
 	$(BIN)/pytest -v -p no:randomly tests/kernel
-	$(BIN)/pytest -v -p no:randomly tests/guest
+	$(BIN)/pytest -v -p no:randomly tests/e2e --ignore=tests/e2e/test_guest_node.py
+
+.PHONY: test-units
+test-units: setup
+	$(BIN)/pytest -q -n auto -p no:randomly tests/unit tests/property
 	$(BIN)/pytest -v -p no:randomly tests/contract
-	$(BIN)/pytest -v -p no:randomly tests/e2e
+
+.PHONY: test-guests
+test-guests: setup packages
+	$(BIN)/pytest -v -p no:randomly tests/guest
+	$(BIN)/pytest -v -p no:randomly tests/e2e/test_guest_node.py
+
+.PHONY: coverage
+coverage: setup ## Unit and property tests with their coverage, which takes twice as long
+	$(BIN)/pytest -q -n auto tests/unit tests/property --cov --cov-report=term:skip-covered
 
 .PHONY: bench
 bench: setup packages ## Run the benchmarks; each prints a table (root, about 15 minutes)
