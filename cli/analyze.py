@@ -30,6 +30,13 @@ from workbench.plotting import check_path, plot_supply
     show_default=True,
     help="How to reach the cluster, for --node.",
 )
+@click.option(
+    "--tls",
+    metavar="DIRECTORY",
+    type=click.Path(path_type=Path),
+    help="Ask the node's daemon what only it can say, with the client certificate in this "
+    "directory (tls.crt, tls.key, ca.crt).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw supply against demand.")
 @click.option("--server", metavar="POD/CONTAINER", help="Whose server to draw.")
@@ -40,6 +47,7 @@ def analyze(
     node: str | None,
     state: str | None,
     kubeconfig: str,
+    tls: Path | None,
     as_json: bool,
     plot: Path | None,
     server: str | None,
@@ -55,7 +63,7 @@ def analyze(
             check_path(plot)
         found = _node(node, state, kubeconfig)
         question = asking.read_question(read_text(file), source=source_name(file), node=found)
-        report = asking.answer(question, test)
+        report = _answer(question, test, tls)
         as_text, as_object = asking.text_and_json(report)
         click.echo(json.dumps(as_object(), indent=2) if as_json else as_text())
         if plot is not None:
@@ -63,6 +71,15 @@ def analyze(
     verdict = asking.verdict(report)
     statuses = {True: HOLDS, False: DOES_NOT_HOLD, None: NOT_JUDGED}
     raise SystemExit(statuses[verdict])
+
+
+def _answer(question: asking.Question, test: str | None, tls: Path | None) -> asking.Report:
+    if tls is None:
+        return asking.answer(question, test)
+    from workbench.node_daemon import asking_daemons  # noqa: PLC0415  # most questions need none
+
+    with asking_daemons(tls) as judge_there:
+        return asking.answer(question, test, judge_there)
 
 
 def _node(node: str | None, state: str | None, kubeconfig: str) -> NodeState | None:

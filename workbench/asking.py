@@ -1,10 +1,14 @@
 """From what a person hands in, files or a node's name, to a report: what ``k40s analyze`` does."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from k40s.allocation import core_name
+from k40s.cpu.outcome import Rejection
 from k40s.errors import InvalidInputError
+from k40s.node_api import AdmissionAnswer, PodRef, ReservationRequest
 from k40s.runtime.admission_tests import AdmissionTestError, load_admission_test
+from k40s.units import format_duration
 from workbench import admission_json, admission_text, classic_report, fit_report
 from workbench.admitting import BUILT_IN, AdmissionReport, AdmissionTest, admit_in_order
 from workbench.bounds import ServerBound
@@ -16,11 +20,21 @@ from workbench.judging import judge
 from workbench.manifests import is_manifest, read_manifest_pods
 from workbench.node_state import NodeState
 from workbench.plain_set import PlainSet
+from workbench.pods import Pod
 from workbench.problem import PodSet, problem_of
 from workbench.server_curves import curves_of_server, tightest
 from workbench.set_curves import curves_of_set
 
 Report = AdmissionReport | ClassicReport | FitReport
+Judge = Callable[[str, ReservationRequest], AdmissionAnswer]
+"""The daemon at an endpoint: what a reservation would be answered. ``UnavailableError``."""
+
+_NOBODY = "00000000-0000-4000-8000-000000000000"
+"""The UID of a pod that does not exist yet."""
+_HOW = (
+    "--tls DIRECTORY asks it, with the tls.crt, tls.key and ca.crt of a client that it answers "
+    "(docs/analyze.md)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +71,49 @@ def read_question(text: str, *, source: str, node: NodeState | None) -> Question
     return Question(problem=problem, node=node)
 
 
-def answer(question: Question, test: str | None) -> Report:
-    """Judge it. Raises ``UnsuitableTestError`` where the test does not suit the question."""
+def answer(question: Question, test: str | None, judge_there: Judge | None = None) -> Report:
+    """Judge it; what only the node can say, ``judge_there`` is asked, if it is given.
+
+    Raises ``UnsuitableTestError`` where the test does not suit the question.
+    """
     problem = question.problem
     if isinstance(problem, PlainSet):
         return judge(problem, _analysis(test))
     if question.node is not None:
         if test is not None:
             raise UnsuitableTestError("the node names its test: leave --test out")
-        return find_fit(question.node, problem.pods, installed_test)
+        found = find_fit(question.node, problem.pods, installed_test)
+        if found.answer is not Answer.NODE_DECIDES:
+            return found
+        if judge_there is None:
+            return replace(found, because=f"{found.because}; {_HOW}")
+        return _asked(found, problem.pods, judge_there)
     return admit_in_order(problem.node, problem.pods, test=_admission_test(test))
+
+
+def _asked(report: FitReport, pods: tuple[Pod, ...], judge_there: Judge) -> FitReport:
+    """What the node's daemon says. It judges each pod alone, so several stay undecided."""
+    refusals: list[tuple[Pod, Rejection]] = []
+    granted: list[str] = []
+    for pod in pods:
+        request = ReservationRequest(
+            pod=PodRef(uid=_NOBODY, namespace="default", name=pod.name), workload=pod.workload
+        )
+        said = judge_there(report.node.state.endpoint, request)
+        if said.reason is not None:
+            refusals.append((pod, Rejection(reason=said.reason, detail=said.detail)))
+        granted += [
+            f"{pod.name}/{held.container} {format_duration(held.server.budget)} in "
+            f"{format_duration(held.server.period)} on core {core_name(held.core)}"
+            for held in said.granted
+        ]
+    if refusals:
+        because = "its daemon was asked"
+        return replace(report, answer=Answer.NO, because=because, refusals=tuple(refusals))
+    because = f"its daemon was asked, and would grant {', '.join(granted)}"
+    if len(pods) > 1:
+        return replace(report, because=f"{because}, each pod alone")
+    return replace(report, answer=Answer.YES, because=because)
 
 
 def installed_test(name: str) -> AdmissionTest | None:

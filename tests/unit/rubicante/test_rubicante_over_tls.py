@@ -11,8 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cli.analyze import analyze
 from extender.clients import RubicanteClient
+from k40s.annotations import CRITICALITY_KEY, TASKS_KEY, CpuState, format_cpu_state
 from k40s.errors import UnavailableError
 from k40s.node_api import PodRef, ReservationRequest
 from k40s.reasons import Reason
@@ -20,7 +23,7 @@ from k40s.runtime.json_client import JsonClient
 from k40s.runtime.tls import TlsFiles
 from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.extender_process import ROOT, issue_certificates
-from tests.fakes.rubicante_world import ask, task, uid
+from tests.fakes.rubicante_world import ask, node, task, uid
 
 SERVER_NAME = "rubicante.k40s-system.svc"
 
@@ -173,3 +176,51 @@ def test_a_peer_of_another_authority_is_not_served(
         RubicanteClient(client).reserve(endpoint, ask(5))
 
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("wcet", "status", "said"),
+    [("5ms", 0, "would grant one/main "), ("99ms", 1, "one is refused, cpu.no-bandwidth")],
+)
+def test_analyze_asks_the_daemon_where_it_cannot_judge_by_itself(
+    certificates: Mapping[str, TlsFiles],
+    endpoint: str,
+    tmp_path: Path,
+    wcet: str,
+    status: int,
+    said: str,
+) -> None:
+    state = tmp_path / "state.json"
+    known = node(platform="")
+    state.write_text(
+        format_cpu_state(
+            CpuState(
+                generation=3,
+                test="my-test",
+                mechanism="rt-cgroup",
+                endpoint=endpoint,
+                lease=Nanoseconds(30 * NS_PER_S),
+                node=known,
+                utilization=known.utilizations(),
+                complete=True,
+            )
+        )
+    )
+    tasks = f'[{{"name": "t", "container": "main", "period": "100ms", "wcet": "{wcet}"}}]'
+    annotations = {CRITICALITY_KEY: "LOW", TASKS_KEY: tasks}
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "one", "annotations": annotations},
+        "spec": {"containers": [{"name": "main"}]},
+    }
+    words = ["-", "--state", str(state)]
+    directory = str(certificates["k40s-extender-client-tls"].cert.parent)
+
+    unasked = CliRunner().invoke(analyze, words, input=json.dumps(manifest))
+    asked = CliRunner().invoke(analyze, [*words, "--tls", directory], input=json.dumps(manifest))
+
+    assert unasked.exit_code == 3
+    assert "--tls DIRECTORY asks it" in unasked.stdout
+    assert asked.exit_code == status
+    assert said in asked.stdout
