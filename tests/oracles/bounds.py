@@ -4,7 +4,7 @@ from k40s.cpu import containment
 from k40s.cpu.cores import deadline_tick_figure, tick_figure
 from k40s.cpu.deadline import interference
 from k40s.cpu.figures import server_figures, task_figures
-from k40s.cpu.hierarchy import server_tasks_response
+from k40s.cpu.hierarchy import TaskFigures, server_tasks_response
 from k40s.cpu.model import CpuNode, Reservation
 from k40s.cpu.response import Interference
 from k40s.cpu.servers import deferrable, server_response
@@ -27,28 +27,39 @@ def promised(node: CpuNode) -> dict[tuple[str, str], int]:
 
 
 def contained(node: CpuNode) -> set[str]:
-    """Servers whose bounds hold only while their own tasks keep their WCETs."""
+    """Servers whose bounds, if any, hold only while their own tasks keep their WCETs."""
     servers = [held for held in node.reservations if held.priorities]
-    return {name_of(held) for held in servers if bounds_of(node, held)[1]}
+    return {name_of(held) for held in servers if _waiting(node, held) is None}
 
 
 def bounds_of(node: CpuNode, held: Reservation) -> tuple[dict[str, int], bool]:
     """Responses by task, and whether they are those of a budget that is never used up."""
-    above = _above(node, held)
-    tick = tick_figure(node)
-    order = sorted(range(len(held.tasks)), key=lambda i: -held.priorities[i])
-    tasks = tuple(task_figures(held.tasks[i]) for i in order)
-    budget, period = server_figures(held.server)
-    found = None
-    if server_response(budget, period, above, tick) is not None:
-        found = server_tasks_response(tasks, (budget, period), above, tick)
-    is_contained = found is None
+    found = waiting = _waiting(node, held)
     if found is None:
-        found = containment.responses(tasks, above, tick)
-        if found is None or containment.most_used(tasks, found, period + tick) > budget:
+        tick = tick_figure(node)
+        budget, period = server_figures(held.server)
+        found = containment.responses(_tasks(held), _above(node, held), tick)
+        if found is None or containment.most_used(_tasks(held), found, period + tick) > budget:
             raise AssertionError(f"{name_of(held)} is held, but not schedulable")
-    names = [held.tasks[index].name for index in order]
-    return dict(zip(names, found, strict=True)), is_contained
+    names = [held.tasks[index].name for index in _order(held)]
+    return dict(zip(names, found, strict=True)), waiting is None
+
+
+def _waiting(node: CpuNode, held: Reservation) -> tuple[int, ...] | None:
+    """Responses of tasks that wait for their budget; None where that test refuses."""
+    above, tick = _above(node, held), tick_figure(node)
+    server = server_figures(held.server)
+    if server_response(*server, above, tick) is None:
+        return None
+    return server_tasks_response(_tasks(held), server, above, tick)
+
+
+def _order(held: Reservation) -> list[int]:
+    return sorted(range(len(held.tasks)), key=lambda i: -held.priorities[i])
+
+
+def _tasks(held: Reservation) -> tuple[TaskFigures, ...]:
+    return tuple(task_figures(held.tasks[i]) for i in _order(held))
 
 
 def _above(node: CpuNode, held: Reservation) -> Interference:

@@ -75,6 +75,21 @@ def test_one_unit_less_than_the_least_containing_budget_is_seen_to_miss(
         missed += bool(core.misses)
 
 
+def test_a_window_without_the_tick_is_seen_to_miss() -> None:
+    task = (50, 199, 50)
+
+    def runs_with_misses(budget: int) -> int:
+        groups = [Group((budget, 190), (task,), (1,))]
+        runs = (
+            harmful_run(Random(seed), groups, 40, rogue=None, late_charges=True)
+            for seed in range(40)
+        )
+        return sum(bool(core.misses) for core in runs)
+
+    assert runs_with_misses(containment.most_used((task,), (50,), 190)) > 0
+    assert runs_with_misses(containment.most_used((task,), (50,), 190 + 40)) == 0
+
+
 @pytest.mark.parametrize(("tick", "late_charges"), ENFORCED)
 def test_interleaved_and_equal_priorities_keep_their_bounds(
     tick: int, *, late_charges: bool

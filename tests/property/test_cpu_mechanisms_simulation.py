@@ -38,12 +38,12 @@ def admitted(node: CpuNode, demand: PodDemand) -> CpuNode:
 
 @pytest.mark.parametrize("tick_ms", [0, 1, 2, 4])
 def test_no_sequence_of_arrivals_and_departures_misses_a_deadline(tick_ms: int) -> None:
-    jobs = sets = 0
+    jobs = sets = contained = 0
 
     @settings(max_examples=max(15, EXAMPLES // 5))
     @given(st.integers(0, 2**32))
     def check(seed: int) -> None:
-        nonlocal jobs, sets
+        nonlocal jobs, sets, contained
         chance = Random(seed)
         node = random_node(chance, tick_ms)
         replay = Replay(node, chance)
@@ -56,6 +56,7 @@ def test_no_sequence_of_arrivals_and_departures_misses_a_deadline(tick_ms: int) 
             sets += after is not node
             node = after
             replay.follow(node)
+            contained += len(replay.contained)
             replay.run(chance.randrange(100_000, 1_000_000))
         replay.finish()
         jobs += replay.finished
@@ -65,6 +66,7 @@ def test_no_sequence_of_arrivals_and_departures_misses_a_deadline(tick_ms: int) 
 
     assert sets > max(15, EXAMPLES // 5)
     assert jobs > 30 * sets
+    assert contained > sets // 5
 
 
 def partitioned(node: CpuNode, tick_ms: int) -> CpuNode:

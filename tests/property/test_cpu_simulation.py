@@ -30,6 +30,7 @@ class Tally:
     arrivals: int = 0
     admitted: int = 0
     jobs: int = 0
+    contained: int = 0
     runs_with_misses: int = 0
 
 
@@ -52,6 +53,7 @@ def live(
                 tally.admitted += 1
                 node = outcome.node
         replay.follow(node)
+        tally.contained += len(replay.contained)
         replay.run(chance.randrange(100_000, 1_500_000))
     replay.finish()
     tally.jobs += replay.finished
@@ -75,6 +77,7 @@ def test_no_sequence_of_arrivals_and_departures_misses_a_deadline(tick_ms: int) 
 
     assert tally.admitted > tally.arrivals // 3
     assert tally.jobs > 30 * EXAMPLES
+    assert tally.contained > EXAMPLES // 5
 
 
 @pytest.mark.parametrize("tick_ms", [1, 4])

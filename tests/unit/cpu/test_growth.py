@@ -1,0 +1,54 @@
+from k40s.cpu import containment
+from k40s.cpu.growth import grown_budget, waited_for
+from k40s.cpu.servers import deferrable
+
+MS = 1_000
+TASKS = ((5 * MS, 100 * MS, 60 * MS),)
+LITTLE = (deferrable(2 * MS, 50 * MS),)
+MUCH = (deferrable(2 * MS, 50 * MS), deferrable(20 * MS, 60 * MS))
+TICK = 1 * MS
+
+
+def grown(server: tuple[int, int], *, growable: bool = True, before: bool = False) -> int | None:
+    above = LITTLE if before else MUCH
+    return grown_budget(TASKS, server, before=LITTLE, above=above, tick=TICK, growable=growable)
+
+
+def test_what_suffices_stays_as_it_is() -> None:
+    assert grown((5 * MS, 80 * MS), before=True) == 5 * MS
+    assert grown((10 * MS, 95 * MS), growable=False) == 10 * MS
+
+
+def test_a_server_that_contains_its_tasks_grows_to_contain_them_again() -> None:
+    period = 95 * MS
+    assert not waited_for(TASKS, (5 * MS, period), LITTLE, TICK)
+
+    assert grown((5 * MS, period)) == containment.least_budget(TASKS, period, MUCH, TICK)
+    assert grown((5 * MS, period), growable=False) is None
+
+
+def test_tasks_that_may_be_behind_need_a_budget_for_their_backlog() -> None:
+    period = 40 * MS
+    assert waited_for(TASKS, (6 * MS, period), LITTLE, TICK)
+    assert containment.contains(TASKS, (6 * MS, period), MUCH, TICK)
+    assert not waited_for(TASKS, (6 * MS, period), MUCH, TICK)
+
+    settling = containment.settling_budget(TASKS, period, LITTLE, TICK)
+
+    assert settling == 6 * MS
+    assert grown((6 * MS, period), growable=False) == 6 * MS
+    assert containment.settling_budget(TASKS, 60 * MS, LITTLE, TICK) == 11 * MS
+
+
+def test_no_budget_settles_what_never_catches_up() -> None:
+    assert containment.settling_budget(TASKS, 40 * MS, (deferrable(35 * MS, 40 * MS),), 0) is None
+    assert containment.settling_budget(((5, 9, 9),), 4, (), 0) is None
+
+
+def test_no_budget_helps_tasks_that_others_make_late() -> None:
+    above = (deferrable(50 * MS, 100 * MS),)
+
+    assert (
+        grown_budget(TASKS, (5 * MS, 95 * MS), before=(), above=above, tick=TICK, growable=True)
+        is None
+    )
