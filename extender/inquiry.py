@@ -27,8 +27,10 @@ REST = Nanoseconds(5 * NS_PER_S)
 """A node that gave no answer is not asked for so long, nor while it still owes one. Each time that
 it gives none again, it rests twice as long."""
 LONGEST_REST = Nanoseconds(160 * NS_PER_S)
+DOUBT = 2
+"""So many times in a row without an answer make a node doubtful."""
 TRIALS = CALLS_AT_ONCE // 4
-"""Threads at once for nodes that gave no answer the last time: the others are for those that do."""
+"""Threads at once for doubtful nodes: the others are for those that answer."""
 
 GRACE = Nanoseconds(100 * NS_PER_MS)
 """How long a question waits for those once all others have answered; what is later is kept."""
@@ -113,7 +115,7 @@ class Inquiry:
         late: Late,
     ) -> Answers:
         with self._lock:
-            tried = [future for name, future in asked.items() if name in self._failures]
+            tried = [future for name, future in asked.items() if self._is_doubtful(name)]
         wait(
             [future for future in asked.values() if future not in tried],
             timeout=max(deadline - self._clock(), 0) / NS_PER_S,
@@ -154,11 +156,14 @@ class Inquiry:
                 for name in names
                 if name not in self._owing and self._resting.get(name, now) <= now
             ]
-            doubtful = [name for name in awake if name in self._failures]
+            doubtful = [name for name in awake if self._is_doubtful(name)]
             tried = [name for name in doubtful if name not in self._trials]
             tried = tried[: max(TRIALS - len(self._trials), 0)]
             self._trials.update(tried)
-            return [name for name in awake if name not in self._failures] + tried
+            return [name for name in awake if not self._is_doubtful(name)] + tried
+
+    def _is_doubtful(self, name: str) -> bool:
+        return self._failures.get(name, 0) >= DOUBT
 
     def _let_rest(self, name: str) -> None:
         """Once for each question: a call that is late may end in an error as well."""

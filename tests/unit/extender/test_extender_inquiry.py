@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from extender.clients import RubicanteClient
-from extender.inquiry import CALL_TIMEOUT, CALLS_AT_ONCE, TRIALS, Inquiry
+from extender.inquiry import CALL_TIMEOUT, CALLS_AT_ONCE, DOUBT, TRIALS, Inquiry
 from k40s.cpu.workload import Workload
 from k40s.criticality import Criticality
 from k40s.errors import UnavailableError
@@ -164,8 +164,10 @@ def test_silent_nodes_get_few_threads_and_only_beside_those_that_answer() -> Non
     silent = {f"s{number}": "a" for number in range(CALLS_AT_ONCE)}
     nodes = Nodes(a=fail, b=answer)
     inquiry = Inquiry(nodes=nodes, clock=clock, rest=Nanoseconds(NS_PER_S))
-    inquiry.ask(silent, REQUEST, PATIENCE, ignore)()
-    nodes.behaviour["a"], clock.now = hang, NS_PER_S
+    for _ in range(DOUBT):
+        inquiry.ask(silent, REQUEST, clock.now + PATIENCE, ignore)()
+        clock.now += 2 * NS_PER_S
+    nodes.behaviour["a"] = hang
     nodes.asked.clear()
 
     collect = inquiry.ask(silent | {"good": "b"}, REQUEST, clock.now + 1, accept)
