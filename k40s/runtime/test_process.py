@@ -14,8 +14,8 @@ from k40s.admission_text import format_outcome, parse_question
 from k40s.runtime.admission_tests import AdmissionTestError, Guarded, import_admission_test
 from k40s.runtime.log import configure
 
-_MEMORY = 1 << 30
-"""Bytes of data that a test may have, lest it take the node's."""
+_MEMORY = 256 << 20
+"""Bytes of data that a test may have: well below the memory limit of the pods that run one."""
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _SIGKILL = 9
 _CAPABILITIES_VERSION = 0x20080522
