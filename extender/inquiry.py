@@ -26,7 +26,7 @@ CALL_TIMEOUT = Nanoseconds(NS_PER_S)
 REST = Nanoseconds(5 * NS_PER_S)
 """A node that gave no answer is not asked for so long, nor while it still owes one. Each time that
 it gives none again, it rests twice as long."""
-LONGEST_REST = Nanoseconds(160 * NS_PER_S)
+LONGEST_REST = Nanoseconds(40 * NS_PER_S)
 DOUBT = 2
 """So many times in a row without an answer make a node doubtful."""
 TRIALS = CALLS_AT_ONCE // 4
