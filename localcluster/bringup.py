@@ -17,6 +17,7 @@ from localcluster.guest.node import GuestNode
 from localcluster.machine import memory_bytes, online_cpus
 from localcluster.network import connect_control_plane, connect_node
 from localcluster.node import Node
+from localcluster.node_files import NodeFiles
 from localcluster.node_layout import NodeNames, NodeResources
 from localcluster.packages import find_cni_plugins
 from localcluster.paths import ClusterPaths
@@ -60,12 +61,14 @@ def make_nodes(
         )
         nodes.append(
             Node(
-                names=names,
-                settings=node,
-                number=number,
-                directory=paths.node(node.name),
-                plan=AddressPlan(index=claim.index),
-                plane=plane,
+                NodeFiles(
+                    names=names,
+                    settings=node,
+                    number=number,
+                    directory=paths.node(node.name),
+                    plan=AddressPlan(index=claim.index),
+                    plane=plane,
+                ),
                 cgroup=CgroupTree(names.cgroup, hierarchies=hierarchies),
                 resources=resources,
             )

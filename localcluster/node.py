@@ -1,26 +1,22 @@
 """One node on this machine: containerd, kubelet and kube-proxy in a place of their own."""
 
 import shutil
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from localcluster.addresses import AddressPlan
 from localcluster.cgroups import CgroupTree
 from localcluster.commands import run
 from localcluster.components import containerd
-from localcluster.control_plane import ControlPlane
 from localcluster.node_files import NodeFiles
 from localcluster.node_layout import (
     ETC,
     MOUNTS,
     ONLINE_CPUS,
-    NodeNames,
     NodeResources,
     format_cpus,
 )
 from localcluster.places import Place, anchor_name, open_place
-from localcluster.settings import NodeSettings
+from localcluster.sockets import answers
 
 _CONTAINERD_TIMEOUT = 60
 
@@ -28,33 +24,15 @@ _CONTAINERD_TIMEOUT = 60
 class Node:
     """Brings one node up, piece by piece; every step does nothing when it is done already."""
 
-    def __init__(
-        self,
-        *,
-        names: NodeNames,
-        settings: NodeSettings,
-        number: int,
-        directory: Path,
-        plan: AddressPlan,
-        plane: ControlPlane,
-        cgroup: CgroupTree,
-        resources: NodeResources,
-    ) -> None:
-        self.names = names
-        self.settings = settings
-        self.number = number
-        self._directory = directory
-        self.plan = plan
-        self._files = NodeFiles(
-            names=names,
-            settings=settings,
-            number=number,
-            directory=directory,
-            plan=plan,
-            plane=plane,
-        )
-        self._binaries = plane.binaries
-        self._supervisor = plane.supervisor
+    def __init__(self, files: NodeFiles, *, cgroup: CgroupTree, resources: NodeResources) -> None:
+        self.names = files.names
+        self.settings = files.settings
+        self.number = files.number
+        self.plan = files.plan
+        self._files = files
+        self._directory = files.directory
+        self._binaries = files.plane.binaries
+        self._supervisor = files.plane.supervisor
         self._cgroup = cgroup
         self._resources = resources
 
@@ -88,7 +66,7 @@ class Node:
         self._start(place, "containerd", self._files.containerd_command(), changed=changed)
         name = self.names.component("containerd")
         self._supervisor.wait_ready(
-            name, lambda: _answers(self._socket), timeout=_CONTAINERD_TIMEOUT, what="answering"
+            name, lambda: answers(self._socket), timeout=_CONTAINERD_TIMEOUT, what="answering"
         )
 
     def load_image(self, place: Place, archive: Path) -> None:
@@ -144,13 +122,3 @@ class Node:
         if changed:
             self._supervisor.stop(name)
         self._supervisor.start(name, place.inside(argv), adopt=place.adopt)
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True

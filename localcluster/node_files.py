@@ -35,18 +35,18 @@ class NodeFiles:
         self.names = names
         self.settings = settings
         self.directory = directory
-        self._number = number
-        self._plan = plan
-        self._plane = plane
+        self.number = number
+        self.plan = plan
+        self.plane = plane
 
     @property
     def address(self) -> IPv4Address:
         """The node's."""
-        return self._plan.node(self._number)
+        return self.plan.node(self.number)
 
     def write_containerd(self, *, pause_image: str, cni_plugins: Path) -> bool:
         """Containerd's configuration, and the pod network's."""
-        pods = cni.configuration(network=self.names.cgroup, pods=self._plan.node_pods(self._number))
+        pods = cni.configuration(network=self.names.cgroup, pods=self.plan.node_pods(self.number))
         self._write("cni/net.d/10-local.conflist", pods)
         text = containerd.configuration(pause_image=pause_image, cni_plugins=cni_plugins)
         return self._write("kubernetes/containerd.toml", text)
@@ -55,10 +55,10 @@ class NodeFiles:
         """Kubelet's configuration and identity; ``cgroup`` is its root, "" for the hierarchy's."""
         own = self.directory / "kubernetes" / "pki"
         node = self.names.node
-        server = self._plane.authority.issue(
+        server = self.plane.authority.issue(
             "kubelet-server", name=node, hosts=[node, self.address], directory=own
         )
-        client = self._plane.authority.issue(
+        client = self.plane.authority.issue(
             "kubelet", name=f"system:node:{node}", organizations=["system:nodes"], directory=own
         )
         authority = self._kubeconfig("kubelet", client)
@@ -76,10 +76,10 @@ class NodeFiles:
     def write_proxy(self) -> bool:
         """kube-proxy's configuration and identity."""
         own = self.directory / "kubernetes" / "pki"
-        client = self._plane.authority.issue("proxy", name="system:kube-proxy", directory=own)
+        client = self.plane.authority.issue("proxy", name="system:kube-proxy", directory=own)
         self._kubeconfig("proxy", client)
         text = kube_proxy.configuration(
-            kubeconfig=ETC / "proxy.kubeconfig", node=self.names.node, pods=self._plan.pods
+            kubeconfig=ETC / "proxy.kubeconfig", node=self.names.node, pods=self.plan.pods
         )
         return self._write("kubernetes/proxy.yaml", text)
 
@@ -111,11 +111,11 @@ class NodeFiles:
         return containerd.command(binary, config=ETC / "containerd.toml")
 
     def _kubeconfig(self, file: str, identity: KeyPair) -> Path:
-        authority = self._plane.authority.pair.certificate
+        authority = self.plane.authority.pair.certificate
         self._write("kubernetes/pki/ca.crt", authority.read_text(encoding="ascii"))
         write_kubeconfig(
             self.directory / "kubernetes" / f"{file}.kubeconfig",
-            server=self._plane.endpoint.server,
+            server=self.plane.endpoint.server,
             authority=authority,
             identity=identity,
         )

@@ -12,6 +12,7 @@ from localcluster.guest.kernels import REAL_TIME, ensure_kernel
 from localcluster.guest.node import GuestNode, GuestParts
 from localcluster.images import PAUSE_IMAGE, ImageStore
 from localcluster.machine import online_cpus
+from localcluster.node_files import NodeFiles
 from localcluster.node_layout import NodeNames, format_cpus
 from localcluster.packages import require_guest_machine
 from localcluster.paths import ClusterPaths
@@ -46,12 +47,14 @@ def make_guests(
         directory.mkdir(parents=True, exist_ok=True)
         guests.append(
             GuestNode(
-                names=names,
-                settings=node,
-                number=number,
-                directory=directory,
-                plan=AddressPlan(index=claim.index),
-                plane=plane,
+                NodeFiles(
+                    names=names,
+                    settings=node,
+                    number=number,
+                    directory=directory,
+                    plan=AddressPlan(index=claim.index),
+                    plane=plane,
+                ),
                 cgroup=CgroupTree(names.cgroup, hierarchies=hierarchies),
                 parts=parts,
             )

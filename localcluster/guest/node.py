@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcluster.addresses import AddressPlan
 from localcluster.cgroups import CgroupTree
 from localcluster.components import containerd
-from localcluster.control_plane import ControlPlane
 from localcluster.guest.boot import NETWORK_COMMANDS, SECOND_PROGRAM, node_archive, second_program
 from localcluster.guest.disks import DiskStore
 from localcluster.guest.kernels import GuestKernel
@@ -21,9 +19,8 @@ from localcluster.guest.qemu import CPUS, Emulation, command
 from localcluster.images import digest
 from localcluster.network import connect_tap, node_commands
 from localcluster.node_files import NodeFiles
-from localcluster.node_layout import DAEMON_SETTINGS, ETC, NodeNames, format_cpus
+from localcluster.node_layout import DAEMON_SETTINGS, ETC, format_cpus
 from localcluster.places import SYSTEM_GROUP, Place
-from localcluster.settings import NodeSettings
 
 _MEMORY = 1500
 _PROGRAMS = Path("/usr/local/bin")
@@ -49,32 +46,12 @@ class GuestParts:
 class GuestNode:
     """Brings the guest up; what runs already and has not changed is left alone."""
 
-    def __init__(
-        self,
-        *,
-        names: NodeNames,
-        settings: NodeSettings,
-        number: int,
-        directory: Path,
-        plan: AddressPlan,
-        plane: ControlPlane,
-        cgroup: CgroupTree,
-        parts: GuestParts,
-    ) -> None:
-        self.names = names
-        self.settings = settings
-        self.number = number
-        self.plan = plan
-        self._files = NodeFiles(
-            names=names,
-            settings=settings,
-            number=number,
-            directory=directory,
-            plan=plan,
-            plane=plane,
-        )
-        self._directory = directory
-        self._plane = plane
+    def __init__(self, files: NodeFiles, *, cgroup: CgroupTree, parts: GuestParts) -> None:
+        self.names = files.names
+        self.settings = files.settings
+        self._files = files
+        self._directory = files.directory
+        self._plane = files.plane
         self._cgroup = cgroup
         self._parts = parts
 
@@ -108,14 +85,14 @@ class GuestNode:
         started_with.write_text(parts, encoding="utf-8")
         initrd.touch(mode=0o600)  # it has the node's keys
         initrd.write_bytes(content)
-        tap = connect_tap(control, number=self.number)
+        tap = connect_tap(control, number=self._files.number)
         emulation = Emulation(
             kernel=self._parts.kernel.image,
             initrd=initrd,
             memory=_MEMORY,
             disks=(system.image, images),
             tap=tap,
-            hardware_address=f"52:54:00:77:{self.plan.index:02x}:{self.number:02x}",
+            hardware_address=f"52:54:00:77:{self._files.plan.index:02x}:{self._files.number:02x}",
         )
         self._cgroup.create(cpus=cpus, below=SYSTEM_GROUP)
         self._plane.supervisor.start(
@@ -153,13 +130,14 @@ class GuestNode:
             kubelet=" ".join(self._files.kubelet_command(_PROGRAMS / "kubelet")),
             proxy=" ".join(self._files.proxy_command(_PROGRAMS / "kube-proxy")),
         )
-        network = "\n".join(node_commands(self.plan, number=self.number, nodes=nodes))
+        plan, number = self._files.plan, self._files.number
+        network = "\n".join(node_commands(plan, number=number, nodes=nodes))
         files = {
             SECOND_PROGRAM: (init.encode(), 0o755),
             NETWORK_COMMANDS: (f"{network}\n".encode(), 0o644),
             **{name: (text.encode(), 0o644) for name, text in _FILES.items()},
             "etc/hostname": (f"{self.names.node}\n".encode(), 0o644),
-            "etc/machine-id": (f"{self.plan.index:016x}{self.number:016x}\n".encode(), 0o444),
+            "etc/machine-id": (f"{plan.index:016x}{number:016x}\n".encode(), 0o444),
         }
         for own, seen in (
             ("kubernetes", ETC),
