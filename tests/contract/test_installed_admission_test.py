@@ -7,60 +7,57 @@ nodes' daemons alone, so the extender has to ask.
 
 import json
 import os
-import re
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 
 from k40s.annotations import (
     ALLOCATION_KEY,
-    ASSURANCE_KEY,
     CPU_STATE_KEY,
     CRITICALITY_KEY,
     PLATFORM_LABEL,
     REAL_TIME_LABEL,
     TASKS_KEY,
-    format_node_assurance,
     parse_cpu_state,
 )
 from k40s.node_api import parse_allocation
-from k40s.runtime.tls import TlsFiles, client_context
+from k40s.runtime.tls import TlsFiles
 from localcluster.binaries import Binaries
 from localcluster.control_plane import ControlPlane, free_ports
 from tests.fakes.extender_process import (
     ROOT,
     SCHEDULER,
-    SERVER_NAME,
     RunningExtender,
+    count,
     issue_certificates,
-    read_metrics,
+    scheduler_calls,
     scheduler_configuration,
     start_extender,
 )
-from tests.fakes.extender_world import PLATFORM, make_args, make_assurance, make_pod, make_task
+from tests.fakes.extender_world import PLATFORM, make_args, make_pod, make_task
 from tests.fakes.installed_example import NAME, install_example
 from tests.fakes.registered_nodes import (
     MERGE,
+    PODS,
     Api,
+    assured,
     create_pods,
     delete_pods,
     get_pod,
     make_spec,
     prepare,
+    refusal_of,
     register_nodes,
+    wait_until,
 )
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 NODES = ("line-1", "line-2")
-PODS = "/api/v1/namespaces/default/pods"
-PATIENCE_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +71,8 @@ class Plant:
     packages: Path
 
     def judged(self, how: str, extender: RunningExtender | None = None) -> int:
-        text = read_metrics((extender or self.extender).probes)
-        pattern = rf'^k40s_extender_judged_nodes_total\{{how="{how}"\}} (\S+)$'
-        found = re.search(pattern, text, re.MULTILINE)
-        assert found is not None
-        return int(float(found[1]))
+        probes = (extender or self.extender).probes
+        return count(probes, f'k40s_extender_judged_nodes_total{{how="{how}"}}')
 
     def node(self, name: str) -> dict[str, Any]:
         metadata: dict[str, Any] = self.api.request("GET", f"/api/v1/nodes/{name}")["metadata"]
@@ -100,7 +94,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Itera
     with ControlPlane.on_loopback(directory=place, binaries=binaries) as plane:
         api = Api(plane)
         prepare(api)
-        register_nodes(api, NODES, annotations=lambda _name: assured())
+        register_nodes(api, NODES, annotations=lambda _name: assured(20))
         for name in NODES:
             body = {"metadata": {"labels": {PLATFORM_LABEL: PLATFORM}}}
             api.request("PATCH", f"/api/v1/nodes/{name}", body, kind=MERGE)
@@ -148,20 +142,6 @@ def clean(plant: Plant) -> Iterator[None]:
     wait_until(lambda: not plant.api.request("GET", PODS)["items"] and plant.free())
 
 
-def assured() -> dict[str, str]:
-    """Nobody renews malacoda's Leases here."""
-    return {ASSURANCE_KEY: format_node_assurance(make_assurance(20)).replace('"30s"', '"3600s"')}
-
-
-def wait_until(check: Callable[[], object]) -> None:
-    pause = threading.Event()
-    for _ in range(PATIENCE_S * 10):
-        if check():
-            return
-        pause.wait(0.1)
-    raise AssertionError(f"not within {PATIENCE_S} s")
-
-
 def pod(name: str, wcet: str = "20ms") -> dict[str, Any]:
     tasks = json.dumps([make_task(wcet, "100ms")])
     annotations = {CRITICALITY_KEY: "HI", TASKS_KEY: tasks}
@@ -177,11 +157,6 @@ def place_of(plant: Plant, name: str) -> tuple[str, int] | None:
     (held,) = parse_allocation(text, pod_uid=found["metadata"]["uid"])
     assert held.server.period == 400_000_000  # four task periods, as no other test would choose
     return found["spec"]["nodeName"], held.core
-
-
-def message(plant: Plant, name: str) -> str:
-    conditions = get_pod(plant.api, name)["status"].get("conditions", [])
-    return " ".join(c.get("message", "") for c in conditions if c["type"] == "PodScheduled")
 
 
 def test_nodes_publish_the_test_that_their_operator_installed(plant: Plant) -> None:
@@ -208,7 +183,8 @@ def test_a_pod_beyond_the_nodes_own_rule_waits_and_is_told_why(plant: Plant) -> 
     # A node that another test silenced rests for a while, and the pod is told that meanwhile.
     wait_until(
         lambda: (
-            place_of(plant, "half") and "cpu.not-schedulable" in message(plant, "more-than-half")
+            place_of(plant, "half")
+            and "cpu.not-schedulable" in refusal_of(plant.api, "more-than-half")
         )
     )
 
@@ -222,13 +198,7 @@ def test_an_extender_that_has_the_test_installed_need_not_ask(plant: Plant) -> N
     )
     body = make_args(make_pod(criticality="HI", tasks=[make_task("20ms", "100ms")]), NODES)
 
-    with urllib3.PoolManager(
-        ssl_context=client_context(plant.certificates["k40s-scheduler-tls"]),
-        server_hostname=SERVER_NAME,
-        assert_hostname=SERVER_NAME,
-        retries=False,
-        timeout=10,
-    ) as pool:
+    with scheduler_calls(plant.certificates) as pool:
         answer = json.loads(pool.request("POST", f"{knowing.url}/filter", body=body).data)
 
     assert answer["NodeNames"] == list(NODES)

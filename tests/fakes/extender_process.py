@@ -2,8 +2,10 @@
 
 import base64
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ import urllib3
 import yaml
 
 from k40s.runtime.certificate_directory import CertificateDirectory
-from k40s.runtime.tls import TlsFiles
+from k40s.runtime.tls import TlsFiles, client_context
 from localcluster.control_plane import ControlPlane, free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +94,26 @@ def is_ready(probes: str) -> bool:
 def read_metrics(probes: str) -> str:
     with urllib3.PoolManager(retries=False, timeout=5) as pool:
         return pool.request("GET", f"{probes}/metrics").data.decode()
+
+
+def count(probes: str, sample: str) -> int:
+    """The value of an extender's counter, such as ``k40s_extender_x_total{how="asked"}``."""
+    found = re.search(rf"^{re.escape(sample)} (\S+)$", read_metrics(probes), re.MULTILINE)
+    assert found is not None
+    return int(float(found[1]))
+
+
+@contextmanager
+def scheduler_calls(certificates: Mapping[str, TlsFiles]) -> Iterator[urllib3.PoolManager]:
+    """What calls an extender as the scheduler does."""
+    with urllib3.PoolManager(
+        ssl_context=client_context(certificates["k40s-scheduler-tls"]),
+        server_hostname=SERVER_NAME,
+        assert_hostname=SERVER_NAME,
+        retries=False,
+        timeout=60,
+    ) as pool:
+        yield pool
 
 
 def scheduler_configuration(extender: RunningExtender | None) -> dict[str, Any]:

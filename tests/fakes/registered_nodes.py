@@ -1,6 +1,8 @@
 """A real API server peopled with Node and Pod objects that no kubelet stands behind."""
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -8,11 +10,19 @@ from typing import Any
 
 import urllib3
 
-from k40s.annotations import ASSURANCE_KEY, CPU_STATE_KEY, REAL_TIME_LABEL
+from k40s.annotations import (
+    ASSURANCE_KEY,
+    CPU_STATE_KEY,
+    REAL_TIME_LABEL,
+    format_node_assurance,
+)
 from localcluster.certificates import KeyPair
 from localcluster.control_plane import ControlPlane
+from tests.fakes.extender_world import make_assurance
 
 NAMESPACE = "k40s-system"
+PODS = "/api/v1/namespaces/default/pods"
+PATIENCE_S = 180
 MERGE = "application/merge-patch+json"
 _LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 
@@ -114,20 +124,45 @@ def make_spec(
 
 def create_pods(api: Api, specs: Iterable[Mapping[str, Any]]) -> None:
     def create(spec: Mapping[str, Any]) -> None:
-        api.request("POST", "/api/v1/namespaces/default/pods", spec)
+        api.request("POST", PODS, spec)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(create, specs))
 
 
 def get_pod(api: Api, name: str) -> dict[str, Any]:
-    return api.request("GET", f"/api/v1/namespaces/default/pods/{name}")
+    return api.request("GET", f"{PODS}/{name}")
 
 
 def delete_pods(api: Api) -> None:
     """All pods of the default namespace, at once."""
     options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
-    api.request("DELETE", "/api/v1/namespaces/default/pods", options)
+    api.request("DELETE", PODS, options)
+
+
+def refusal_of(api: Api, name: str) -> str:
+    """The message of the pod's PodScheduled condition, if it has one."""
+    conditions = get_pod(api, name)["status"].get("conditions", [])
+    return " ".join(c.get("message", "") for c in conditions if c["type"] == "PodScheduled")
+
+
+def assured(level: int) -> dict[str, str]:
+    """What malacoda publishes for a node of this level, good for an hour."""
+    return {ASSURANCE_KEY: long_lived(format_node_assurance(make_assurance(level)))}
+
+
+def long_lived(published: str) -> str:
+    """The same for an hour: nobody renews the daemons' Leases."""
+    assert '"30s"' in published
+    return published.replace('"30s"', '"3600s"')
+
+
+def wait_until(check: Callable[[], object]) -> None:
+    """Look ten times a second; the limit is a net against hangs."""
+    pause, end = threading.Event(), time.monotonic() + PATIENCE_S
+    while not check():
+        assert time.monotonic() < end, f"not within {PATIENCE_S} s"
+        pause.wait(0.1)
 
 
 def real_time(cpu_state: str, assurance: str) -> dict[str, str]:
