@@ -21,7 +21,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from k40s.units import NS_PER_S
 
-_MOMENT_MS = 500
+_MOMENT_MS = 50
 """How long a thread waits for the next request; then the connection goes back to the main loop."""
 
 
