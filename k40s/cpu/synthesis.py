@@ -24,6 +24,8 @@ BURST_DIVISOR = 4
 TICK_DIVISOR = 10
 MOST_CONTAINING = 4
 """How many servers that contain the tasks are tried, the cheapest ones."""
+LONGEST_CONTAINING = 16
+"""How many of the shortest task period their periods may be; the bursts of longer ones are dear."""
 
 
 def candidate_periods(tasks: tuple[TaskFigures, ...]) -> tuple[int, ...]:
@@ -117,7 +119,8 @@ def _all_containing_servers(
     tasks: tuple[TaskFigures, ...], found: tuple[int, ...], tick: int
 ) -> Iterator[ServerFigures]:
     """One for each candidate period, and for the longest periods that budgets bear."""
-    fitting = containment.fitting_periods(tasks, found, tick, ROOT_PERIOD)
+    longest = min(ROOT_PERIOD, LONGEST_CONTAINING * shortest_period(tasks))
+    fitting = containment.fitting_periods(tasks, found, tick, longest)
     for period in {*candidate_periods(tasks), *fitting}:
         budget = containment.most_used(tasks, found, period + tick)
         if period >= SHORTEST_PERIOD and budget <= period:
