@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from k40s.cpu.outcome import ADMISSION_TEST
+
+CONSTANTS = {"ADMISSION_TEST": ADMISSION_TEST}
+"""Defaults that settings name."""
+
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "configuration.md"
 SETTINGS = ["extender", "daemons/malacoda", "daemons/rubicante"]
@@ -41,7 +46,7 @@ def default(value: ast.expr | None) -> str:
     if isinstance(value, ast.Tuple):
         words = [str(ast.literal_eval(item)) for item in value.elts]
         return f"`{','.join(words)}`" if words else ""
-    plain = ast.literal_eval(value)
+    plain = CONSTANTS[value.id] if isinstance(value, ast.Name) else ast.literal_eval(value)
     if plain is None or plain == "":
         return ""
     return f"`{str(plain).lower() if isinstance(plain, bool) else plain}`"
