@@ -42,8 +42,8 @@ def deadlines_hold(
         )
         tasks = _with_rivals(reservation)
         if not (
-            _waiting_tasks_hold(tasks, servers[index], above, tick)
-            or _is_contained(tasks, servers[index], above, tick)
+            _is_contained(tasks, servers[index], above, tick)
+            or _waiting_tasks_hold(tasks, servers[index], above, tick)
         ):
             return False
     return True
