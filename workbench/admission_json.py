@@ -36,7 +36,7 @@ def node_json(node: CpuNode) -> dict[str, object]:
         "node_capacity": str(node.node_capacity),
         "platform": node.platform,
         "platform_factor": str(node.platform_factor),
-        "groups": "shared" if node.shared_groups else "own",
+        "groups": _groups(node),
         "packing": str(node.packing),
         "deadline": None
         if offer is None
@@ -115,3 +115,9 @@ def _task_json(bound: TaskBound) -> dict[str, object]:
         "rt_priority": bound.priority,
         "response": or_null(bound.response),
     }
+
+
+def _groups(node: CpuNode) -> str:
+    if node.ancestor_period is not None:
+        return "container"
+    return "shared" if node.shared_groups else "own"

@@ -37,7 +37,8 @@ def format_node(node: CpuNode) -> str:
         f"tick {format_duration(node.tick)}",
         f"capacity {as_share(node.core_capacity)} per core",
         f"{as_share(node.node_capacity)} for all budget groups"
-        + (", which cores share" if node.shared_groups else ""),
+        + (", which cores share" if node.shared_groups else "")
+        + (", with their ancestors" if node.ancestor_period is not None else ""),
     ]
     if node.platform:
         words.append(f"platform {node.platform}")

@@ -38,6 +38,7 @@ def read_node(place: Json | None) -> CpuNode:
         return DEFAULT_NODE
     field = place.fields((), _FIELDS)
     base = DEFAULT_NODE
+    groups = _choice(field.get("groups"), ("shared", "own", "container"), "shared")
     return CpuNode(
         cores=read_cores(field["cores"]) if "cores" in field else base.cores,
         tick=read_tick(field["tick"]) if "tick" in field else base.tick,
@@ -47,7 +48,8 @@ def read_node(place: Json | None) -> CpuNode:
         if "platform" in field
         else base.platform,
         platform_factor=_factor(field.get("platform_factor")),
-        shared_groups=_choice(field.get("groups"), ("shared", "own"), "shared") == "shared",
+        shared_groups=groups == "shared",
+        ancestor_period=Nanoseconds(NS_PER_S) if groups == "container" else None,
         packing=Packing(_choice(field.get("packing"), tuple(Packing), Packing.FIRST_FIT.value)),
         deadline=_read_offer(field["deadline"]) if "deadline" in field else None,
     )

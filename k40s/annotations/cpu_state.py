@@ -17,7 +17,7 @@ from k40s.annotations.reservation_rows import format_reservation, read_reservati
 from k40s.cpu.model import ANY_CORE, CpuNode, DeadlineOffer, Domain, Packing
 from k40s.errors import InvalidAnnotationError
 from k40s.strict_json import Json, format_json, read_json
-from k40s.units import NS_PER_S, Nanoseconds, format_duration
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds, format_duration
 
 MAX_STATE = 1024
 """Longest annotation with reservations, in bytes; beyond it only utilizations are written."""
@@ -29,7 +29,7 @@ _HEAD = (
     *("v", "gen", "test", "mech", "url", "lease"),
     *("tick", "cap", "core_cap", "platform", "factor", "cores"),
 )
-_WIDENED = ("groups", "dl", "pack")
+_WIDENED = ("groups", "dl", "pack", "nest")
 _SHARED = "shared"
 _MILLION = 1_000_000
 _MAX_CORES = 1024
@@ -149,6 +149,8 @@ def _widened(node: CpuNode) -> dict[str, object]:
         written["dl"] = [tick, capacity, offer.domain.value, offer.cpus]
     if node.packing is not Packing.FIRST_FIT:
         written["pack"] = node.packing.value
+    if node.ancestor_period is not None:
+        written["nest"] = format_duration(node.ancestor_period)
     return written
 
 
@@ -156,6 +158,8 @@ def _read_node(field: Mapping[str, Json]) -> CpuNode:
     cores = _read_cores(field["cores"])
     if "groups" in field and field["groups"].value != _SHARED:
         raise field["groups"].invalid(f'"{_SHARED}", or no such field')
+    if "groups" in field and "nest" in field:
+        raise field["nest"].invalid("no such field where groups are shared")
     return CpuNode(
         cores=cores,
         tick=_read_tick(field["tick"]),
@@ -166,6 +170,7 @@ def _read_node(field: Mapping[str, Json]) -> CpuNode:
         shared_groups="groups" in field,
         deadline=_read_offer(field["dl"]) if "dl" in field else None,
         packing=field["pack"].member_of(Packing) if "pack" in field else Packing.FIRST_FIT,
+        ancestor_period=_read_ancestor_period(field["nest"]) if "nest" in field else None,
     )
 
 
@@ -213,6 +218,13 @@ def _read_tick(place: Json) -> Nanoseconds:
     if tick > NS_PER_S:
         raise place.invalid("at most 1s")
     return tick
+
+
+def _read_ancestor_period(place: Json) -> Nanoseconds:
+    period = place.duration()
+    if not NS_PER_MS <= period <= 10 * NS_PER_S:
+        raise place.invalid("1ms to 10s")
+    return period
 
 
 def _read_capacity(place: Json, highest: int) -> Fraction:

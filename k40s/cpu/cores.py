@@ -1,16 +1,17 @@
 """A node and its cores as the search needs them: plain figures, and what may change."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from k40s.cpu.bands import Band
-from k40s.cpu.bandwidth import room_above, share_below
+from k40s.cpu.bandwidth import fits_capacity, room_above, share_below
 from k40s.cpu.deadline import interference
 from k40s.cpu.figures import server_figures
 from k40s.cpu.hierarchy import ServerFigures
 from k40s.cpu.model import ANY_CORE, CpuNode, Mechanism, Packing
+from k40s.cpu.nesting import share_of_node
 from k40s.cpu.response import Interference
 from k40s.units import NS_PER_US
 
@@ -20,8 +21,9 @@ class CoreLoad:
     """The rt-cgroup servers of a core, most urgent band first, as figures in microseconds.
 
     ``positions`` are their places in the node's reservations; ``growable`` tells whose budget
-    group serves nobody else. ``elsewhere`` are the node's budget groups that no change of this
-    core can change, ``groups`` those (number, server) that it does not use yet. ``deadline`` is
+    group serves nobody else. ``elsewhere`` is what those of the node's budget groups take of it
+    that no change of this core can change, ``groups`` are those (number, server) that it does not
+    use yet; ``ancestors`` is the period of the groups above, None at the top. ``deadline`` is
     the interference of SCHED_DEADLINE, ``deadline_servers`` its (Q, P). ``core_room`` and
     ``node_room`` bound what is left of the capacities from above, in units of 2⁻⁴⁰. ``tick`` is δ.
     """
@@ -41,6 +43,12 @@ class CoreLoad:
     deadline: Interference
     deadline_servers: tuple[ServerFigures, ...]
     sharing: bool
+    ancestors: int | None = None
+
+    def fits_node(self, changing: Iterable[ServerFigures]) -> bool:
+        """Whether the node bears the groups that serve only this core, beside all others."""
+        shares = [share_of_node(server, self.ancestors, self.tick) for server in changing]
+        return fits_capacity((*shares, *self.elsewhere), self.node_capacity)
 
 
 def tick_figure(node: CpuNode) -> int:
@@ -51,6 +59,11 @@ def tick_figure(node: CpuNode) -> int:
 def deadline_tick_figure(node: CpuNode) -> int:
     """δ of SCHED_DEADLINE in microseconds, rounded up; that of rt-cgroups where it is unknown."""
     return tick_figure(node) if node.deadline is None else -(-node.deadline.tick // NS_PER_US)
+
+
+def ancestor_figure(node: CpuNode) -> int | None:
+    """The period of the groups above containers' own, in microseconds; None without any."""
+    return None if node.ancestor_period is None else node.ancestor_period // NS_PER_US
 
 
 class NodeLoad:
@@ -69,12 +82,13 @@ class NodeLoad:
                 self._deadline.setdefault(held.core, []).append(position)
                 continue
             self._bands.setdefault(held.core, []).append(position)
-            if held.group is None:
+            group = self._group(position)
+            if group is None:
                 self._own.append(position)
             else:
-                self._users[held.group] += 1
-                self._groups[held.group] = self._figures[position]
-        every = [*(self._figures[position] for position in self._own), *self._groups.values()]
+                self._users[group] += 1
+                self._groups[group] = self._figures[position]
+        every = [*(self._share(position) for position in self._own), *self._groups.values()]
         self._node_room = room_above(every, node.node_capacity)
 
     @property
@@ -89,7 +103,7 @@ class NodeLoad:
         servers = tuple(self._figures[position] for position in positions)
         deadline = self.deadline_servers(core)
         tick = tick_figure(node)
-        used = [node.reservations[position].group for position in positions]
+        used = [self._group(position) for position in positions]
         changing = {group for group in used if group is not None and self._users[group] == 1}
         return CoreLoad(
             core=core,
@@ -103,13 +117,14 @@ class NodeLoad:
             servers=servers,
             growable=tuple(group is None or group in changing for group in used),
             elsewhere=(
-                *(self._figures[p] for p in self._own if node.reservations[p].core != core),
+                *(self._share(p) for p in self._own if node.reservations[p].core != core),
                 *(server for number, server in self._groups.items() if number not in changing),
             ),
             groups=tuple(entry for entry in self._groups.items() if entry[0] not in used),
             deadline=interference(deadline, deadline_tick_figure(node), tick),
             deadline_servers=deadline,
             sharing=node.shared_groups,
+            ancestors=ancestor_figure(node),
         )
 
     def deadline_servers(self, core: int) -> tuple[ServerFigures, ...]:
@@ -123,11 +138,19 @@ class NodeLoad:
         if self.node.packing is Packing.FIRST_FIT:
             return iter(cores)
         sign = -1 if self.node.packing is Packing.BEST_FIT else 1
-        return iter(sorted(cores, key=lambda core: sign * self._share(core)))
+        return iter(sorted(cores, key=lambda core: sign * self._utilization(core)))
 
-    def _share(self, core: int) -> int:
+    def _share(self, position: int) -> ServerFigures:
+        node = self.node
+        return share_of_node(self._figures[position], ancestor_figure(node), tick_figure(node))
+
+    def _utilization(self, core: int) -> int:
         positions = (*self._bands.get(core, ()), *self._deadline.get(core, ()))
         return sum(share_below(*self._figures[position]) for position in positions)
+
+    def _group(self, position: int) -> int | None:
+        nested = self.node.ancestor_period is not None
+        return None if nested else self.node.reservations[position].group
 
     def _by_urgency(self, core: int) -> list[int]:
         held = self.node.reservations

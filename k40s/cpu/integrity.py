@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
+from k40s.cpu.cores import ancestor_figure, tick_figure
+from k40s.cpu.figures import server_figures
 from k40s.cpu.model import (
     ANY_CORE,
     HIGHEST_PRIORITY,
@@ -22,6 +24,7 @@ from k40s.cpu.model import (
     Task,
     total_bandwidth,
 )
+from k40s.cpu.nesting import share_of_node
 from k40s.cpu.outcome import Admission
 from k40s.cpu.priorities import LOWEST_PRIORITY
 from k40s.cpu.seats import LONGEST_DEADLINE_PERIOD
@@ -47,6 +50,7 @@ def find_breach(node: CpuNode, demand: PodDemand, admission: Admission) -> str |
         *_of_others(node, after, demand),
         *_of_capacities(node, after),
         *_of_groups(after),
+        *_of_containers(after),
         *_of_deadline(after),
         *_of_cores(after),
     )
@@ -141,8 +145,12 @@ def _of_capacities(node: CpuNode, after: CpuNode) -> Iterator[str]:
 
 
 def _groups_share(node: CpuNode) -> Fraction:
-    """ΣQ/P over distinct budget groups: a shared one counts once."""
+    """ΣQ/P over distinct budget groups: a shared one counts once, ancestors for what is below."""
     held = [r for r in node.reservations if r.mechanism is Mechanism.RT_CGROUP]
+    ancestors, tick = ancestor_figure(node), tick_figure(node)
+    if ancestors is not None:
+        shares = (share_of_node(server_figures(r.server), ancestors, tick) for r in held)
+        return sum((Fraction(*share) for share in shares), Fraction(0))
     shared = {r.group: r for r in held if r.group is not None}
     return total_bandwidth([*shared.values(), *(r for r in held if r.group is None)])
 
@@ -159,6 +167,13 @@ def _of_groups(after: CpuNode) -> Iterator[str]:
             if (held.group, held.core) in seats:
                 yield f"budget group {held.group} serves two reservations on core {held.core}"
             seats.add((held.group, held.core))
+
+
+def _of_containers(after: CpuNode) -> Iterator[str]:
+    held = [r for r in after.reservations if r.mechanism is Mechanism.RT_CGROUP]
+    containers = {(r.pod_uid, r.container) for r in held}
+    if after.ancestor_period is not None and len(containers) < len(held):
+        yield "a container's own cgroup serves two reservations"
 
 
 def _of_deadline(after: CpuNode) -> Iterator[str]:

@@ -19,3 +19,14 @@ def least_ancestor_budget(children: Sequence[ServerFigures], period: int, tick: 
     refill may be charged after it.
     """
     return sum(most_consumed(period + tick, *child, tick) for child in children)
+
+
+def share_of_node(server: ServerFigures, ancestor_period: int | None, tick: int) -> ServerFigures:
+    """What a group takes of the bandwidth that the kernel grants to all groups, as (Q, P).
+
+    That is its own where it lies at the top of the hierarchy (None), else what its ancestors of
+    that period need for it: the highest of them is the one that counts there.
+    """
+    if ancestor_period is None:
+        return server
+    return least_ancestor_budget((server,), ancestor_period, tick), ancestor_period

@@ -81,9 +81,7 @@ def _place_at(load: CoreLoad, newcomer: Band, position: int) -> Placement | Reje
         servers = (*load.servers[:position], choice.server, *lower)
         own = [choice.server] if choice.group is None else []
         grown = _growable(load, (*load.servers[:position], *lower))
-        if _within_core(load, servers) and fits_capacity(
-            (*own, *grown, *load.elsewhere), load.node_capacity
-        ):
+        if _within_core(load, servers) and load.fits_node((*own, *grown)):
             return Placement(position, servers, choice.group)
         outcome = _no_room(load, "with its server, and those that must grow for it")
     if outcome is not None:
@@ -106,7 +104,7 @@ def grown_below(
     everything = (*servers, *deadline_servers)
     if (
         fits_capacity(everything, load.capacity)
-        and fits_capacity((*_growable(load, servers), *load.elsewhere), load.node_capacity)
+        and load.fits_node(_growable(load, servers))
         and leaves_headroom(servers, load.tick, deadline)
     ):
         return servers

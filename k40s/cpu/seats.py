@@ -53,6 +53,8 @@ class Asker:
         there = load.on(core)
         if there.deadline and node.deadline and node.deadline.domain is Domain.EXCLUSIVE:
             return _refusal(Reason.CPU_NO_BANDWIDTH, "a pod has it for itself")
+        if node.ancestor_period is not None and len(tasks) < len(self.container.tasks):
+            return _refusal(Reason.CPU_NO_MECHANISM, "a container's own cgroup serves one core")
         container = replace(self.container, tasks=tasks)
         band = Band.of_demand(container, self.demand.criticality)
         placement = place(there, band)

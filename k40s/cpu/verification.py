@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from k40s.cpu import containment
 from k40s.cpu.bandwidth import fits_capacity
-from k40s.cpu.cores import deadline_tick_figure, tick_figure
+from k40s.cpu.cores import ancestor_figure, deadline_tick_figure, tick_figure
 from k40s.cpu.deadline import domain_holds, interference
 from k40s.cpu.figures import server_figures, task_figures
 from k40s.cpu.headroom import leaves_headroom
 from k40s.cpu.hierarchy import ServerFigures, TaskFigures, task_response
 from k40s.cpu.model import ANY_CORE, CpuNode, Domain, Mechanism, Reservation
+from k40s.cpu.nesting import share_of_node
 from k40s.cpu.response import Interference
 from k40s.cpu.servers import deferrable, server_response
 
@@ -114,15 +115,26 @@ def migrating_hold(node: CpuNode) -> bool:
 
 
 def groups_hold(node: CpuNode) -> bool:
-    """Whether ΣQ/P over the budget groups fits the node, and each serves a core at most once."""
+    """Whether ΣQ/P over the budget groups fits the node, and each serves a core at most once.
+
+    Where the groups are the containers' own, each serves one reservation, and takes of the node
+    what its ancestors need.
+    """
     own: list[ServerFigures] = []
     shared: dict[int, ServerFigures] = {}
     seen: set[tuple[int, int]] = set()
+    containers: set[tuple[str, str]] = set()
+    ancestors, tick = ancestor_figure(node), tick_figure(node)
     for held in node.reservations:
         if held.mechanism is Mechanism.DEADLINE:
             continue
         server = server_figures(held.server)
-        if held.group is None:
+        if ancestors is not None:
+            if (held.pod_uid, held.container) in containers:
+                return False
+            containers.add((held.pod_uid, held.container))
+            own.append(share_of_node(server, ancestors, tick))
+        elif held.group is None:
             own.append(server)
         elif (held.group, held.core) in seen or shared.setdefault(held.group, server) != server:
             return False

@@ -125,6 +125,20 @@ def test_a_state_of_every_kind_reads_back(domain: Domain, core: int, count: int)
         assert read == value
 
 
+def test_the_period_above_containers_is_written_where_there_is_one() -> None:
+    plain = state()
+    node = replace(plain.node, ancestor_period=Nanoseconds(NS_PER_S))
+    text = format_cpu_state(replace(plain, node=node))
+
+    assert '"cores":"1-2","nest":"1s","res"' in text
+    assert parse_cpu_state(text).node == node
+    for wrong in ("0s", "1us", "11s"):
+        with pytest.raises(InvalidAnnotationError, match="nest"):
+            parse_cpu_state(text.replace('"nest":"1s"', f'"nest":"{wrong}"'))
+    with pytest.raises(InvalidAnnotationError, match="nest"):
+        parse_cpu_state(text.replace('"nest"', '"groups":"shared","nest"'))
+
+
 def test_the_utilization_of_a_shared_domain_may_exceed_one_cpu() -> None:
     value = wide_state()
     busy = {1: Fraction(0), 2: Fraction(1, 2), ANY_CORE: Fraction(9, 5)}
