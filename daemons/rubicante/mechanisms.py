@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from daemons.rubicante.deadline_access import DeadlineAccess, DeadlineMechanism
+from daemons.rubicante.kernel.ancestors import ANCESTOR_PERIOD
 from daemons.rubicante.kernel.capability import (
     Capability,
     RtSupport,
@@ -20,11 +21,11 @@ from daemons.rubicante.kernel.pod_tree import TASKS_V1, TASKS_V2, PodTree
 from daemons.rubicante.kernel.root_domain import DeadlineSupport, Partitions
 from daemons.rubicante.kernel.rt_bandwidth import RtBandwidth
 from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
-from daemons.rubicante.kernel.rt_groups import RtCgroups
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.threads import Threads
 from daemons.rubicante.placement import Kernel
 from daemons.rubicante.places import exists, reads
+from daemons.rubicante.rt_setup import RtEnforcement, ours_at_the_top, rt_enforcement
 from daemons.rubicante.settings import Groups, Settings
 from k40s.cpu.model import CpuNode, Mechanism, Reservation
 from k40s.units import Nanoseconds
@@ -62,6 +63,8 @@ class Mechanisms:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
+        self._clock = clock
+        self._wait = stop.wait
         self._system = system
         self._threads = Threads(system=system, proc=settings.proc_path)
         self._groups = BudgetGroups(
@@ -74,7 +77,7 @@ class Mechanisms:
             system=system,
             cpu_root=settings.cpu_cgroup_path,
             proc=settings.proc_path,
-            is_ours=self._groups.is_ours,
+            is_ours=ours_at_the_top(settings, self._groups),
         )
         self._tick = settings.tick if settings.tick is not None else tick_length()
         self._deadline = (
@@ -88,6 +91,7 @@ class Mechanisms:
         self._rt_cgroups = self._find_rt_cgroups()
         self.capability = self._combine(support)
         self._foreign: Mapping[str, Fraction] = {}
+        self._rt: RtEnforcement | None = None
         self.kernel = self._kernel(access)
         if self._deadline is not None and self.capability.deadline is not None:
             self._deadline.start(self.kernel, self.capability.deadline, partitions)
@@ -111,6 +115,7 @@ class Mechanisms:
             shared_groups=settings.groups is Groups.SHARED,
             deadline=found.deadline,
             packing=settings.packing,
+            ancestor_period=ANCESTOR_PERIOD if settings.groups is Groups.CONTAINER else None,
         )
 
     def foreign(self) -> Mapping[str, Fraction]:
@@ -124,6 +129,8 @@ class Mechanisms:
 
     def _node_capacity(self) -> Fraction:
         share, _ = self._bandwidth.read()
+        if self._rt is not None:
+            share = replace(share, foreign={**share.foreign, **self._rt.foreign()})
         if share.foreign != self._foreign:
             self._foreign = share.foreign
             log.warning(
@@ -179,12 +186,19 @@ class Mechanisms:
         homes = Homes(threads=self._threads, tree=tree, cores=cores)
         kernel = Kernel(back_ends={}, threads=self._threads, tree=tree, homes=homes)
         if reads(self._system, settings.cpu_cgroup_path / "cpu.rt_runtime_us"):
-            kernel.back_ends[Mechanism.RT_CGROUP] = RtCgroups(
+            self._rt = rt_enforcement(
+                settings,
+                system=self._system,
                 groups=self._groups,
                 threads=self._threads,
+                tree=tree,
                 homes=homes,
                 attributes=None if access is None else access.attributes,
+                tick=self._tick,
+                wait=self._wait,
+                clock=self._clock,
             )
+            kernel.back_ends[Mechanism.RT_CGROUP] = self._rt.back_end
         return kernel
 
     def _uses(self, mechanism: Mechanism) -> bool:

@@ -17,6 +17,8 @@ class Groups(StrEnum):
     """One reservation on each core."""
     OWN = "own"
     """One reservation."""
+    CONTAINER = "container"
+    """The container whose own cgroup it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Settings:
     mechanisms: tuple[str, ...] = ("rt-cgroup", "deadline")
     """What may enforce budgets, where the kernel can: rt-cgroup, deadline."""
     groups: Groups = Groups.SHARED
-    """Whether a budget group serves one reservation on each core (shared) or one in all (own)."""
+    """Where budgets are: in shared or own groups of ours, or in the container's own cgroup."""
     packing: Packing = Packing.FIRST_FIT
     """Which core is tried first: first-fit, best-fit or worst-fit."""
     load_balance_off: bool = False

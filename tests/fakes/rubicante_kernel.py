@@ -103,10 +103,11 @@ class FakeKernel:
 
     def admitted(self) -> Fraction:
         """What the kernel has given to groups at the top."""
-        return sum(
-            (Fraction(g.runtime, g.period) for p, g in self.groups.items() if p.parent == CPU),
-            Fraction(0),
-        )
+        return self.held_below(CPU)
+
+    def held_below(self, path: Path) -> Fraction:
+        """What it has given to the children of a group."""
+        return sum((Fraction(*self.budget(child)) for child in self._children(path)), Fraction(0))
 
     # System
 
@@ -202,12 +203,13 @@ class FakeKernel:
     def _set_runtime(self, path: Path, group: Group, runtime: int) -> None:
         if not runtime and any(self.threads[t].policy & _FIFO for t in group.tids):
             raise OSError(errno.EBUSY, "real-time threads inside")
-        others = self.admitted() - Fraction(group.runtime, group.period)
+        wanted = Fraction(runtime, group.period)
+        others = self.held_below(path.parent) - Fraction(group.runtime, group.period)
         lingering = self.lingering.pop(0) if self.lingering else Fraction(0)
-        if others + lingering + Fraction(runtime, group.period) > Fraction(95, 100):
+        if others + lingering + wanted > Fraction(*self.budget(path.parent)):
             raise OSError(errno.EINVAL, "more than the parent has")
-        if path.parent != CPU and runtime:
-            raise OSError(errno.EINVAL, "the parent has none")
+        if self.held_below(path) > wanted:
+            raise OSError(errno.EINVAL, "less than the children have")
         group.runtime = runtime
 
     def _read_group(self, group: Group, file: str) -> str:

@@ -26,7 +26,13 @@ from tests.kernel.hog import CPU, OTHER
 
 
 class Machine:
-    """The real kernel, one store, and two processes for pods."""
+    """The real kernel, one store, and two processes for pods.
+
+    With ``retries`` what the kernel refuses for some milliseconds is written again, so that a story
+    may end before its last point.
+    """
+
+    retries = False
 
     def __init__(self, cgroup_root: str, prefix: str, directory: str, *tids: str) -> None:
         self.pods = CPU / cgroup_root.strip("/") / "kubepods" / "burstable"
@@ -105,8 +111,8 @@ class Machine:
             assert str(tid) in listed.split(), f"thread {tid} is not at home"
 
 
-def main() -> None:
-    machine = Machine(*sys.argv[1:])
+def main(make: type[Machine] = Machine) -> None:
+    machine = make(*sys.argv[1:])
     names = count(machine)
     failed = 0
     for number, name in enumerate(names, start=1):
@@ -155,7 +161,8 @@ def die(machine: Machine, number: int) -> list[list[int | str]]:
     with os.fdopen(reader) as pipe:
         told = [json.loads(line) for line in pipe if line.endswith("\n")]
     _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status), f"point {number} was not reached"
+    ended = machine.retries and len(told) == len(list(machine.story(Points()).steps()))
+    assert os.WIFSIGNALED(status) or ended, f"point {number} was not reached"
     return told
 
 

@@ -81,6 +81,10 @@ class PodTree:
                 return path
         return None
 
+    def above_pods(self) -> tuple[Path, ...]:
+        """The groups there are in which pods lie: kubepods, and those of classes below it."""
+        return tuple(path for path in self._parents if self.exists(path))
+
     def containers(self, pod: Path) -> dict[str, Path]:
         """Cgroups in a pod's, by container id; the sandbox's is among them."""
         names = self._find_names(pod) or ()

@@ -1,0 +1,145 @@
+"""Which cgroup is whose container's, what budget it has, and which real-time threads are in it.
+
+The enforcer says so when it enforces a thread. A new process does not know it before, and takes a
+container's cgroup with a budget for that of a reservation meanwhile, by its threads or by its
+figures: only to see what the kernel gives, and to take it back when the pod ends.
+"""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from daemons.rubicante.kernel.mechanism import GroupName, Held
+from daemons.rubicante.kernel.pod_tree import TASKS_V1, PodTree
+from daemons.rubicante.kernel.rt_files import RtFiles
+from daemons.rubicante.kernel.sched_attr import is_deadline
+from daemons.rubicante.kernel.system import System
+from daemons.rubicante.kernel.threads import NAME_BYTES, Threads
+from k40s.cpu.model import Server
+from k40s.units import NS_PER_US, Nanoseconds
+
+
+class Leaves:
+    """What is read is read once after each ``know``, and again where this has changed it."""
+
+    def __init__(self, *, system: System, files: RtFiles, tree: PodTree, threads: Threads) -> None:
+        self._system = system
+        self._files = files
+        self._tree = tree
+        self._threads = threads
+        self._confirmed: dict[GroupName, Path] = {}
+        self._book: tuple[Held, ...] = ()
+        self._guessed: dict[GroupName, Path | None] = {}
+        self._tids: dict[Path, tuple[int, ...]] = {}
+        self._members: dict[Path, tuple[int, ...]] = {}
+
+    def know(self, book: Sequence[Held]) -> None:
+        """All reservations."""
+        names = {held.name for held in book}
+        self._confirmed = {name: path for name, path in self._confirmed.items() if name in names}
+        self._book, self._guessed, self._tids, self._members = tuple(book), {}, {}, {}
+
+    def confirm(self, held: Held, cgroup: Path) -> None:
+        """This is the cgroup of a reservation's container."""
+        self._confirmed[held.name] = cgroup
+
+    def is_confirmed(self, held: Held) -> bool:
+        """Whether its cgroup was said to be so."""
+        return held.name in self._confirmed
+
+    def of(self, held: Held) -> Path | None:
+        """The cgroup of a reservation's container, as far as is known."""
+        found = self._confirmed.get(held.name)
+        if found is not None:
+            return found
+        if held.name not in self._guessed:
+            self._guessed[held.name] = self._guess(held)
+        return self._guessed[held.name]
+
+    def known(self) -> tuple[AbstractSet[Path], AbstractSet[str]]:
+        """Cgroups of reservations, and pods (UIDs) of which not all are confirmed."""
+        found = {path for held in self._book if (path := self.of(held)) is not None}
+        unclear = {held.name.pod_uid for held in self._book if not self.is_confirmed(held)}
+        return found, unclear
+
+    def server(self, held: Held) -> Server | None:
+        """What its cgroup gives; None without a budget, or without a cgroup."""
+        path = self.of(held)
+        return None if path is None else self._budget(path)
+
+    def give(self, held: Held, budget: int, period: int, *, patience: float) -> None:
+        """Write a budget, in microseconds; 0 takes it away. Nothing where the cgroup is gone.
+
+        One that has a budget in another period is emptied first: no real-time thread is inside.
+        """
+        path = self.of(held)
+        has = None if path is None else self._files.read(path)
+        if path is None or has is None or (not budget and not has[0]):
+            return
+        if budget and has[0] and has[1] != period:
+            self._files.give(path, 0, period)
+        self._files.give(path, budget, period, patience=patience)
+        self.forget(held)
+
+    def tids(self, held: Held) -> tuple[int, ...]:
+        """Threads in its cgroup, not in those below."""
+        path = self.of(held)
+        return () if path is None else self._inside(path)
+
+    def real_time(self, held: Held) -> tuple[int, ...]:
+        """Threads in it that use its budget."""
+        path = self.of(held)
+        return () if path is None else self._real_time(path)
+
+    def _real_time(self, path: Path) -> tuple[int, ...]:
+        if path not in self._members:
+            inside = () if self._budget(path) is None else self._inside(path)
+            self._members[path] = tuple(tid for tid in inside if self._uses_budget(tid))
+        return self._members[path]
+
+    def _budget(self, path: Path) -> Server | None:
+        figures = self._files.read(path)
+        if figures is None or figures[0] <= 0:
+            return None
+        budget, period = figures
+        return Server(
+            budget=Nanoseconds(budget * NS_PER_US), period=Nanoseconds(period * NS_PER_US)
+        )
+
+    def forget(self, held: Held) -> None:
+        """What was read of its threads has changed."""
+        path = self.of(held)
+        if path is not None:
+            self._tids.pop(path, None)
+            self._members.pop(path, None)
+
+    def _inside(self, path: Path) -> tuple[int, ...]:
+        if path not in self._tids:
+            try:
+                self._tids[path] = tuple(map(int, self._system.read(path / TASKS_V1).split()))
+            except FileNotFoundError:
+                return ()
+        return self._tids[path]
+
+    def _uses_budget(self, tid: int) -> bool:
+        policy = self._threads.policy(tid)
+        return policy is not None and policy[1] > 0 and not is_deadline(policy[0])
+
+    def _guess(self, held: Held) -> Path | None:
+        """One with a task's thread in it; else with the book's period, and no larger budget."""
+        pod = self._tree.pod(held.name.pod_uid)
+        if pod is None:
+            return None
+        taken = {*self._confirmed.values(), *self._guessed.values()}
+        free = [path for path in self._tree.containers(pod).values() if path not in taken]
+        names = {task.name[:NAME_BYTES] for task in held.reservation.tasks}
+        for path in free:
+            found = map(self._threads.find, self._real_time(path))
+            if any(thread is not None and thread.name in names for thread in found):
+                return path
+        wanted = held.reservation.server
+        for path in free:
+            has = self._budget(path)
+            if has is not None and has.period == wanted.period and has.budget <= wanted.budget:
+                return path
+        return None

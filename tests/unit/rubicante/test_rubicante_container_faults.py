@@ -1,0 +1,145 @@
+"""Budgets in containers' own cgroups, killed or refused at every write of the story."""
+
+import errno
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from daemons.rubicante.daemon import Daemon
+from daemons.rubicante.entry import Phase
+from daemons.rubicante.settings import Groups
+from k40s.cpu.figures import server_figures
+from k40s.cpu.nesting import least_ancestor_budget
+from k40s.errors import UnavailableError
+from tests.fakes.rubicante_api_server import FakeApiServer, FakePodSource
+from tests.fakes.rubicante_faults import FaultyStore, FaultySystem, Points
+from tests.fakes.rubicante_kernel import CPU
+from tests.fakes.rubicante_scene import SETTINGS
+from tests.fakes.rubicante_story import insist
+from tests.fakes.rubicante_world import container_id, uid
+from tests.unit.rubicante.test_rubicante_fault_points import KilledError, Stage, die
+
+KUBEPODS = CPU / "k8s" / "kubepods"
+HEIGHT = 9
+"""Steps until two pods run."""
+
+
+class ContainerStage(Stage):
+    """The same machine with kubelet's groups, and budgets in containers' own."""
+
+    def __init__(self, points: Points) -> None:
+        super().__init__(points)
+        self.kernel.make_groups(KUBEPODS / "burstable")
+
+    def make(self, server: FakeApiServer, pods: FakePodSource) -> Daemon:
+        daemon = Daemon(
+            replace(SETTINGS, groups=Groups.CONTAINER),
+            system=FaultySystem(self.kernel, self.points),
+            gateway=server,
+            pods=pods,
+            store=FaultyStore(self.disk, self.points),
+            clock=lambda: self.seconds,
+        )
+        self.daemons.append(daemon)
+        return daemon
+
+    def check_agreement(self) -> None:
+        """Threads of bound pods have their budget, and those above what can never bind."""
+        story = self.story
+        assert story.lost() == []
+        entries = story.daemon.book.entries()
+        for entry in entries:
+            server = entry.reservations[0].server
+            if entry.phase is Phase.BOUND:
+                leaf = self.leaf(int(entry.pod.name.rpartition("-")[2]))
+                assert self.kernel.budget(leaf) == server_figures(server)
+                assert story.daemon.enforcer.threads(entry.pod.uid), entry.pod.name
+        servers = [server_figures(r.server) for entry in entries for r in entry.reservations]
+        need = least_ancestor_budget(servers, 1_000_000, 4_000)
+        assert self.kernel.budget(KUBEPODS)[0] >= need
+        assert self.written() == {entry.pod.uid for entry in entries}
+
+    def check_emptiness(self) -> None:
+        """No budget, and nothing real-time."""
+        assert self.story.daemon.book.entries() == ()
+        assert self.written() == set()
+        held = {path: group.runtime for path, group in self.kernel.groups.items() if group.runtime}
+        assert held == {CPU: 950_000}
+        for thread in self.kernel.threads.values():
+            assert thread.policy == os.SCHED_OTHER
+            assert thread.cgroup == self.homes[thread.tid]
+
+    @staticmethod
+    def leaf(number: int) -> Path:
+        return KUBEPODS / "burstable" / f"pod{uid(number)}" / container_id(number)
+
+    def end_all(self) -> None:
+        """All pods go; what was above them is given back a period later, and at the next sweep."""
+        self.story.end_all()
+        for _ in range(2):
+            self.story.daemon.keeper.keep()
+            self.advance(2.0)
+            self.story.daemon.enforcer.hear()
+            self.story.daemon.enforcer.look()
+        self.story.daemon.keeper.keep()
+
+
+def all_points() -> list[str]:
+    points = Points()
+    stage = ContainerStage(points)
+    for step in stage.story.steps():
+        step()
+    names = list(points.names)
+    stage.end_all()
+    stage.close()
+    stage.check_emptiness()
+    return names
+
+
+def test_killed_at_any_write_nothing_is_leaked_and_nothing_lost() -> None:
+    names = all_points()
+    assert sum(name.startswith("cpu.rt_runtime_us") for name in names) > 15
+
+    for number, name in enumerate(names, start=1):
+        stage = ContainerStage(Points(at=number, fault=die))
+        with suppress(KilledError):
+            for step in stage.story.steps():
+                step()
+        stage.story.restart()
+        try:
+            stage.check_agreement()
+            stage.end_all()
+            stage.check_emptiness()
+        except AssertionError as error:
+            raise AssertionError(f"killed at write {number}, {name}") from error
+        finally:
+            stage.close()
+
+
+def test_refused_at_any_write_it_goes_on_and_nothing_is_leaked_or_lost() -> None:
+    def refuse(what: str) -> None:
+        if what.startswith("store"):
+            raise UnavailableError(f"disk full at {what}")
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    for number, name in enumerate(all_points(), start=1):
+        stage = ContainerStage(Points(at=number, fault=refuse))
+        for step in list(stage.story.steps())[:HEIGHT]:
+            insist(step)
+        try:
+            if stage.story.daemon.capability.problems:
+                continue
+            for pod in (1, 2):
+                if stage.story.statuses.get(pod) not in (200, 201):
+                    assert stage.story.statuses[pod] == 503
+                    stage.story.reserve(pod)
+                    stage.story.bind(pod)
+            stage.story.look()
+            stage.check_agreement()
+            stage.end_all()
+            stage.check_emptiness()
+        except AssertionError as fault:
+            raise AssertionError(f"refused at write {number}, {name}") from fault
+        finally:
+            stage.close()
