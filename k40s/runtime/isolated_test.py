@@ -32,7 +32,11 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "TZ")
 
 
 class IsolatedTest:
-    """Called as ``admit(node, demand)``, by any thread. ``clock`` is monotonic, in seconds."""
+    """Called as ``admit(node, demand)``, by any thread. ``clock`` is monotonic, in seconds.
+
+    The kernel ends the process with the thread that started it (``PR_SET_PDEATHSIG``): start and
+    call from threads that stay.
+    """
 
     def __init__(
         self,
@@ -62,13 +66,13 @@ class IsolatedTest:
     def __call__(self, node: CpuNode, demand: PodDemand) -> Admission | Rejection:
         """Ask it; whatever keeps it from a valid answer in time is ``cpu.test-failed``."""
         seconds = self._patience / NS_PER_S
-        end = self._clock() + seconds
         if not self._lock.acquire(timeout=seconds):
             return self._refusal(f"others wait for it for {format_duration(self._patience)}")
-        try:
-            if self._process is None and self._clock() < self._pause_end:
+        try:  # the wait is not held against the test
+            now = self._clock()
+            if self._process is None and now < self._pause_end:
                 return self._refusal("it failed a moment ago, and is started again later")
-            return self._answer(node, demand, end)
+            return self._answer(node, demand, now + seconds)
         finally:
             self._lock.release()
 

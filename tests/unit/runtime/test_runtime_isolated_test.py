@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def admit(node, demand):
         time.sleep(3600)
     if what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    while what.startswith("/") and not os.path.exists(what):
+        time.sleep(0.01)
     if what == "garble":
         for file in range(3, 16):
             try:
@@ -145,6 +148,30 @@ def test_a_test_that_dies_or_talks_nonsense_is_started_again_after_a_growing_pau
     assert "started again later" in detail(early)
     assert "CapEff" in detail(well, Reason.CPU_NOT_SCHEDULABLE)
     test.close()
+
+
+def test_who_waited_for_others_does_not_blame_the_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, end = Clock(), tmp_path / "end"
+    test = start(tmp_path, monkeypatch, clock)
+    outcomes = []
+
+    def call(uid: str) -> None:
+        outcomes.append(test(NODE, demand(uid)))
+
+    slow, next_one = (threading.Thread(target=call, args=(uid,)) for uid in (str(end), "calm"))
+    slow.start()
+    slow.join(0.1)
+    next_one.start()
+    next_one.join(0.1)
+    clock.now += 20
+    end.touch()
+    slow.join()
+    next_one.join()
+    test.close()
+
+    assert [detail(o, Reason.CPU_NOT_SCHEDULABLE)[:1] for o in outcomes] == ["{", "{"]
 
 
 def test_a_test_has_no_capabilities_and_none_of_the_daemons_environment(
