@@ -85,12 +85,13 @@ class JsonClient:
             )
             try:
                 content = answer.read(_MAX_ANSWER + 1)
+                if len(content) > _MAX_ANSWER:
+                    answer.close()  # or the next answer would begin with the rest of this one
             finally:
                 answer.release_conn()
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UnavailableError(f"{method} {url}: {_shorten(error)}") from error
         if len(content) > _MAX_ANSWER:
-            answer.close()
             raise UnavailableError(f"{method} {url}: answer above {_MAX_ANSWER} bytes")
         return answer.status, content
 

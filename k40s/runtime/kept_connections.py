@@ -100,6 +100,8 @@ def _limit(connection: http.client.HTTPConnection, deadline: int) -> None:
 
 
 def _read(response: http.client.HTTPResponse, longest: int) -> bytes:
+    if response.status < http.client.OK:
+        raise http.client.HTTPException(f"{response.status}, and an answer still to come")
     content = response.read(longest + 1)
     if len(content) > longest:
         raise http.client.HTTPException(f"answer above {longest} bytes")

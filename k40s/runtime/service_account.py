@@ -46,9 +46,9 @@ class ServiceAccount:
         Raises ``UnavailableError`` when there is none.
         """
         try:
-            token = self._token.read_text(encoding="ascii").strip()
+            words = self._token.read_text(encoding="ascii").split()
         except (OSError, ValueError) as error:
             raise UnavailableError(f"service account token: {error}") from error
-        if not token:
-            raise UnavailableError(f"service account token: {self._token} is empty")
-        return f"Bearer {token}"
+        if len(words) != 1:  # a line break would end up in an error's text, with the token
+            raise UnavailableError(f"service account token: {self._token} holds none")
+        return f"Bearer {words[0]}"

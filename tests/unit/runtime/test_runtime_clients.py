@@ -39,7 +39,8 @@ class Echo(BaseHTTPRequestHandler):
             while not self.server.release.wait(0.02):  # type: ignore[attr-defined]  # as above
                 self.wfile.write(b"x")
             return
-        answer = b"x" * (2 << 20) if self.path == "/huge" else body + b"!"
+        excess = {"/huge": 1 << 20, "/over": 9000}
+        answer = b"x" * ((1 << 20) + excess[self.path]) if self.path in excess else body + b"!"
         self.send_response(409 if self.path == "/refused" else 201)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
@@ -121,6 +122,13 @@ def test_waits_and_reads_within_bounds(
 
     with pytest.raises(UnavailableError, match=complaint):
         client.request("PUT", url + path, b"", timeout=limit)
+
+
+def test_the_rest_of_a_long_answer_is_not_taken_for_the_next(client: JsonClient, url: str) -> None:
+    with pytest.raises(UnavailableError, match="above"):
+        client.request("PUT", f"{url}/over")
+
+    assert client.request("PUT", f"{url}/x", b"a") == (201, b"a!")
 
 
 def test_a_peer_that_is_away_is_unavailable(client: JsonClient) -> None:

@@ -354,6 +354,20 @@ def test_uses_a_connection_again_until_the_server_has_ended_it(
     assert ports[0] == ports[1] == ports[2] != ports[3]
 
 
+def test_an_answer_that_is_none_yet_is_not_followed_by_that_to_another_request(
+    api: FakeApiServer, gateway: KubeGateway
+) -> None:
+    api.answer("GET", "/api/v1/nodes/edge-1", Answer(103, b""))
+    api.answer("GET", "/api/v1/nodes/edge-2", Answer(body=node("edge-2")))
+
+    with pytest.raises(UnavailableError, match="103"):
+        gateway.get_node("edge-1")
+    assert gateway.get_node("edge-2") == node_value("edge-2")
+
+    ports = [request.port for request in api.received]
+    assert ports[0] != ports[1]
+
+
 @pytest.mark.parametrize(
     ("longest", "left", "error"),
     [(3, 20 * NS_PER_S, HTTPException), (4, 20 * NS_PER_S, None), (4, -1, TimeoutError)],

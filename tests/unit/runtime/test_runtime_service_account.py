@@ -77,10 +77,11 @@ def test_connects_to_the_server_of_the_clusters_authority_alone(tmp_path: Path) 
             stranger.get_node(NODE)
 
 
-def test_an_empty_token_proves_nothing(mount: Path) -> None:
-    (mount / "token").write_text("\n")
+@pytest.mark.parametrize("text", ["\n", "a\nb", "a b"])
+def test_what_is_no_token_proves_nothing_and_is_not_told(mount: Path, text: str) -> None:
+    (mount / "token").write_text(text)
 
-    with pytest.raises(UnavailableError, match="token is empty"):
+    with pytest.raises(UnavailableError, match=r"token holds none$"):
         ServiceAccount(POD, directory=mount)
 
 
