@@ -28,8 +28,10 @@ from k40s.units import Nanoseconds
 _log = logging.getLogger(__name__)
 
 API_SILENT = "the API server does not answer"
-_OF_THE_POD = frozenset({Reason.POD_INVALID, Reason.POD_UNKNOWN, Reason.POD_ELSEWHERE})
-"""Refusals that say nothing of what the node has left for others."""
+_NOT_OF_THE_STATE = frozenset(
+    {Reason.POD_INVALID, Reason.POD_UNKNOWN, Reason.POD_ELSEWHERE, Reason.CPU_TEST_FAILED}
+)
+"""Refusals that say nothing of what the node has left: another pod may fit, or the same later."""
 
 
 class Outcome(StrEnum):
@@ -122,7 +124,7 @@ class Binder:
             _log.warning("reservation failed", extra=_facts(args) | {"cause": str(error)})
             return refusal(Reason.CPU_DAEMON_SILENT, Outcome.FAULT)
         if answer.reason is not None:
-            if answer.reason not in _OF_THE_POD:
+            if answer.reason not in _NOT_OF_THE_STATE:
                 self._memory.contradict(args.node, view.cpu, contract, answer.reason)
             return refusal(answer.reason)
         undo.callback(self._release, endpoint, args)

@@ -158,6 +158,7 @@ class Inquiry:
             ]
             doubtful = [name for name in awake if self._is_doubtful(name)]
             tried = [name for name in doubtful if name not in self._trials]
+            tried.sort(key=lambda name: self._resting.get(name, now))  # who waits the longest
             tried = tried[: max(TRIALS - len(self._trials), 0)]
             self._trials.update(tried)
             return [name for name in awake if not self._is_doubtful(name)] + tried

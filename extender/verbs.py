@@ -39,6 +39,8 @@ _log = logging.getLogger(__name__)
 
 INTERNAL = "internal error of the k40s extender; its log says more"
 
+_PASSING = (Reason.CPU_NO_ANSWER, Reason.CPU_TEST_FAILED)
+"""Refusals whose end is no event: the scheduler has to ask again by itself."""
 _TEXTS = {reason: describe(reason) for reason in Reason}
 
 
@@ -87,9 +89,10 @@ class Verbs:
             self._metrics.refusals[reason].inc(count)
         if not split.fit and new:
             _log.info("pod refused everywhere", extra=_facts(pod) | _by_reason(split.refused))
-        if not split.fit and Reason.CPU_NO_ANSWER in split.refused.values():
-            self._metrics.faults["filter"].inc()  # no event would make the scheduler ask again
-            return format_filter_fault(_TEXTS[Reason.CPU_NO_ANSWER])
+        passing = [reason for reason in _PASSING if reason in split.refused.values()]
+        if not split.fit and passing:
+            self._metrics.faults["filter"].inc()
+            return format_filter_fault(_TEXTS[passing[0]])
         return format_filter_result(args, split.fit, split.refused, _TEXTS)
 
     def prioritize(self, body: bytes) -> bytes:

@@ -121,6 +121,18 @@ def test_where_nothing_fits_and_a_node_gave_no_answer_the_scheduler_asks_again()
     assert heard["NodeNames"] == ["a"]
 
 
+def test_where_nothing_fits_and_a_test_failed_the_scheduler_asks_again() -> None:
+    world = world_with("a")
+    world.cpu.judge_reason = Reason.CPU_TEST_FAILED
+
+    failed = world.filter(pod(), ["a"])
+    world.cpu.judge_reason = None
+    again = world.filter(pod(), ["a"])
+
+    assert failed["Error"] == f"{Reason.CPU_TEST_FAILED.value}: {Reason.CPU_TEST_FAILED.text}"
+    assert again["NodeNames"] == ["a"]
+
+
 def test_a_node_that_could_not_publish_its_reservations_is_asked() -> None:
     world = World()
     node = make_cpu_node()

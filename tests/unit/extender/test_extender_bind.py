@@ -77,8 +77,11 @@ def test_a_refused_reservation_creates_no_binding(world: World) -> None:
     assert world.journal == [RESERVE]
 
 
-def test_what_a_node_says_of_one_pod_is_not_held_against_others(world: World) -> None:
-    world.cpu.reserve_reason = Reason.POD_UNKNOWN
+@pytest.mark.parametrize("reason", [Reason.POD_UNKNOWN, Reason.CPU_TEST_FAILED])
+def test_what_a_node_says_of_one_pod_or_moment_is_not_held_against_others(
+    world: World, reason: Reason
+) -> None:
+    world.cpu.reserve_reason = reason
     twin = make_pod("twin", criticality="HI", tasks=[make_task()])
 
     world.bind(REAL_TIME, "a")

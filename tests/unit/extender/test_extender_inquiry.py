@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from extender.clients import RubicanteClient
-from extender.inquiry import CALL_TIMEOUT, CALLS_AT_ONCE, DOUBT, TRIALS, Inquiry
+from extender.inquiry import CALL_TIMEOUT, CALLS_AT_ONCE, DOUBT, LONGEST_REST, TRIALS, Inquiry
 from k40s.cpu.workload import Workload
 from k40s.criticality import Criticality
 from k40s.errors import UnavailableError
@@ -181,6 +181,22 @@ def test_silent_nodes_get_few_threads_and_only_beside_those_that_answer() -> Non
     assert more == {"new": REFUSED}
     assert first == {"good": REFUSED}
     assert nodes.asked.count("a") == TRIALS
+
+
+def test_every_silent_node_has_its_turn_however_many_there_are() -> None:
+    silent = {f"s{number}": f"e{number}" for number in range(2 * TRIALS)}
+    nodes, clock = Nodes(**dict.fromkeys(silent.values(), fail)), Clock()
+    inquiry = Inquiry(nodes=nodes, clock=clock)
+    for _ in range(DOUBT):
+        inquiry.ask(silent, REQUEST, clock.now + PATIENCE, ignore)()
+        clock.now += LONGEST_REST
+    nodes.asked.clear()
+
+    for _ in range(2):
+        inquiry.ask(silent, REQUEST, clock.now + PATIENCE, ignore)()
+        clock.now += LONGEST_REST
+
+    assert sorted(nodes.asked) == sorted(silent.values())
 
 
 def test_a_node_whose_turn_did_not_come_is_asked_the_next_time() -> None:
