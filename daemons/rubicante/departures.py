@@ -41,7 +41,7 @@ class Departures:
         try:
             gone = self._kernel.release(pod_uid)
             self.note(self._book.find(pod_uid), followed)
-            followed.parts = {}
+            followed.parts, followed.reserved = {}, ()
             gone = gone and not self.lag(pod_uid, followed) and self._book.forget(pod_uid)
         except (KernelError, UnavailableError) as error:
             self._metrics.failures.inc()

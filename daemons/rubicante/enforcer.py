@@ -89,7 +89,7 @@ class Enforcer:
             known = tuple(held for entry in entries for held in self._followed.held(entry))
             self._kernel.know(known)
             kept = [entry for entry in entries if entry.phase is not Phase.RELEASING]
-            if known != self._known:
+            if known != self._known or len(self._followed.all()) > len(entries):
                 self._prepare_due = 0.0
                 self._followed.keep_only(entry.pod.uid for entry in entries)
             self._known = known

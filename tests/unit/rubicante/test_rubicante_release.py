@@ -73,6 +73,28 @@ def test_release_gives_back_every_microsecond(world: World) -> None:
     assert world.book.node().utilization(1) == 0
 
 
+def test_a_pod_that_was_released_between_two_looks_leaves_nothing_to_look_at(
+    world: World,
+) -> None:
+    world.look()
+    world.reserve()
+    world.reservations.release(uid(1))
+
+    assert world.look() > 0
+
+
+def test_a_pod_that_comes_again_between_two_looks_is_enforced_at_once(world: World) -> None:
+    world.reserve()
+    tid = world.system.spawn(world.container(), "ctl")
+    world.look()
+    world.reservations.release(uid(1))
+    world.reserve()
+
+    world.enforcer.look()
+
+    assert world.system.threads[tid].policy == FIFO
+
+
 def test_a_thread_without_a_home_keeps_no_budget(world: World) -> None:
     world.reserve()
     tid = world.system.spawn(world.container(), "ctl")
