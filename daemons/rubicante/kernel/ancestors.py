@@ -45,12 +45,14 @@ class Ancestors:
         self._tick = tick
         self._loads: Loads = {}
         self._pods: Mapping[str, Path] | None = None
+        self._places: dict[str, Path] = {}
         self._needed: Mapping[Path, int] | None = None
         self._foreign: Mapping[Path, ServerFigures] = {}
 
     def know(self, loads: Loads) -> None:
         """What all pods of the book need."""
         self._loads, self._pods, self._needed = loads, None, None
+        self._places = {uid: place for uid, place in self._places.items() if uid in loads}
 
     def pod(self, uid: str) -> Path | None:
         """A pod's group, if it is there."""
@@ -132,10 +134,15 @@ class Ancestors:
         return found
 
     def _needs(self, loads: Loads) -> dict[Path, int]:
-        """What each level needs. A pod without a group yet counts for what all have in common."""
+        """What each level needs.
+
+        A pod without a group yet counts for what all have in common; one whose group has gone
+        counts where it was, because its share of the present period may be used.
+        """
         self._pods = self._tree.pods()
+        self._places.update((uid, self._pods[uid]) for uid in loads if uid in self._pods)
         top = self._top()
-        below = [(self._pods.get(uid) or top, servers) for uid, servers in loads.items()]
+        below = [(self._places.get(uid) or top, servers) for uid, servers in loads.items()]
         below += [(group.parent, (server,)) for group, server in self._foreign.items()]
         needs: dict[Path, int] = {}
         for lowest, servers in below:

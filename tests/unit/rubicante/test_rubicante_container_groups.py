@@ -170,6 +170,25 @@ def test_the_pod_may_be_gone_before_it_is_released() -> None:
     assert budgets(world) == {}
 
 
+def test_a_newcomer_does_not_pay_for_a_pod_of_its_class_that_has_just_gone() -> None:
+    world = container_world(admit=HandMade(grant(1, group=None), grant(2, group=None, highest=80)))
+    world.reserve(1)
+    tid = run(world, 1)
+    world.look()
+    cgroup = world.system.threads[tid].cgroup
+    world.system.kill(tid)
+    for path in (cgroup, cgroup.parent):
+        world.system.remove_directory(path)
+    end(world)
+
+    world.reserve(2)
+    run(world, 2)
+    world.look()
+
+    server = (30_000, 100_000)
+    assert world.system.budget(KUBEPODS / "burstable") == above(server, server)
+
+
 def test_a_new_process_leaves_everything_as_it_is() -> None:
     world, tid, _ = one_pod()
     before = budgets(world)
