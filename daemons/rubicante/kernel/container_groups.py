@@ -62,6 +62,7 @@ class ContainerGroups:
         self._left: dict[str, float] = {}
         self._ended: dict[GroupName, float] = {}
         self._excess_since: float | None = None
+        self._others_changed = -inf
 
     def know(self, book: Sequence[Held]) -> None:
         """All reservations that are enforced in containers' own cgroups."""
@@ -124,6 +125,7 @@ class ContainerGroups:
         if self._leaves.is_confirmed(held) and self._leaves.of(held) != home.cgroup:
             self._empty(held)
         self._leaves.confirm(held, home.cgroup)
+        self._unused.discard(uid)
         if self._leaves.server(held) is None:
             self._ancestors.provide(home.pod, patience=_DEAD_CONTAINER_SECONDS)
             if not self._give(held):
@@ -132,7 +134,6 @@ class ContainerGroups:
             if self._threads.find(tid) is None:
                 return False
             raise KernelError(f"thread {tid} is not in its container's own cgroup")
-        self._unused.discard(uid)
         if tid not in self.members(held):
             self._homes.note(thread, pod_uid=uid, cgroup=home.cgroup)
             if not self._make_ordinary(tid):
@@ -158,16 +159,10 @@ class ContainerGroups:
             return True
         for held in mine:
             self._empty(held)
-        if pod_uid not in self._unused:
-            since = self._left.setdefault(pod_uid, self._clock())
-            if self._clock() - since < SETTLE_SECONDS:
-                return False
-        before = self._ancestors.foreign()
         self._look_for_foreign()
-        if self._ancestors.foreign() != before:  # they too may have run in the present period
-            self._left[pod_uid] = self._clock()
-            return False
-        return self._ancestors.lower(leaving=pod_uid)
+        used = pod_uid not in self._unused
+        since = self._left.setdefault(pod_uid, self._clock()) if used else -inf
+        return self._is_settled(since) and self._ancestors.lower(leaving=pod_uid)
 
     def sweep(self) -> tuple[Stray, ...]:
         """Groups of another setting, and budgets above containers that no reservation needs."""
@@ -179,7 +174,7 @@ class ContainerGroups:
             return strays
         if self._excess_since is None:
             self._excess_since = self._clock()
-        if self._clock() - self._excess_since < SETTLE_SECONDS:
+        if not self._is_settled(self._excess_since):
             return strays
         idle = self._ancestors.lower()
         return (*strays, Stray(what="budgets above containers", idle=idle))
@@ -191,7 +186,14 @@ class ContainerGroups:
 
     def _look_for_foreign(self) -> None:
         ours, unclear = self._leaves.known()
+        before = self._ancestors.foreign()
         self._ancestors.find_foreign(ours=ours, unclear=unclear)
+        if self._ancestors.foreign() != before:
+            self._others_changed = self._clock()
+
+    def _is_settled(self, since: float) -> bool:
+        """Whether all that stopped at ``since``, or was others', is of a former period."""
+        return self._clock() - max(since, self._others_changed) >= SETTLE_SECONDS
 
     def _give(self, held: Held) -> bool:
         """False while it is too early."""

@@ -332,6 +332,27 @@ def test_a_budget_of_another_container_of_the_pod_outlives_the_reservation() -> 
     assert world.book.find(uid(1)) is None
 
 
+def test_what_others_gave_up_is_not_taken_from_those_above_within_the_second() -> None:
+    world = container_world(admit=HandMade(grant(1, group=None), grant(2, group=None, highest=80)))
+    foreign = KUBEPODS / f"pod{uid(9)}"
+    for path, runtime in ((CPU / "k8s", 200_000), (KUBEPODS, 200_000), (foreign, 100_000)):
+        world.system.groups[path] = Group(runtime=runtime)
+    world.reserve(1)
+    run(world, 1)
+    world.look()
+    world.reserve(2)
+    before = world.system.budget(KUBEPODS)
+
+    world.system.groups[foreign].runtime = 0
+    world.reservations.release(uid(2))
+    world.look()
+
+    assert world.system.budget(KUBEPODS) == before
+    world.seconds += 1.2
+    world.look()
+    assert world.system.budget(KUBEPODS) == above((30_000, 100_000))
+
+
 def test_what_is_above_in_another_period_is_somebody_elses() -> None:
     world = container_world(admit=HandMade(grant(1, group=None)))
     world.system.groups[CPU / "k8s"] = Group(runtime=100_000, period=500_000)
