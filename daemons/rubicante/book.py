@@ -96,10 +96,13 @@ class Book:
                 tuple(r for entry in self.entries() for r in entry.reservations)
             )
 
-    def describe(self, node: CpuNode) -> None:
-        """Take over another platform or capacity of the node; reservations stay."""
+    def describe(self, node: CpuNode, *, anew: bool = False) -> None:
+        """Take over another platform or capacity of the node; reservations stay.
+
+        ``anew`` makes a new generation in any case: who was refused by this one may ask again.
+        """
         with self.lock:
-            if node.holding(()) != self._base:
+            if anew or node.holding(()) != self._base:
                 self._commit({}, base=node.holding(()))
 
     def judge(self, request: ReservationRequest) -> Admission | Rejection:

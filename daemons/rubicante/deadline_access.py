@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import floor
 
 from daemons.rubicante.kernel.deadline import DeadlineThreads
 from daemons.rubicante.kernel.deadline_setup import ask_for_deadline, deadline_back_end, withdraw
@@ -24,6 +25,8 @@ LOOK_SECONDS = 10.0
 """At least between two looks, however often the kernel refuses."""
 RETURN_SECONDS = 60.0
 """Between two looks whether what was offered at first is there again."""
+PARTS = 1024
+"""An offer without what others hold is a multiple of 1/PARTS: exact sums are endless to read."""
 _MOVED = "the root domains were cut anew, and reservations are held in the former ones"
 
 
@@ -114,7 +117,7 @@ class DeadlineMechanism:
         now = self._clock()
         if self._first is None or now < self._due:
             return False
-        return self._doubted.is_set() or (self._present != self._first and now >= self._return_due)
+        return self._doubted.is_set() or (now >= self._return_due and self._lacks(self._first))
 
     def look(self, kernel: Kernel, held: Sequence[Reservation]) -> DeadlineSupport:
         """Ask again, and keep what is offered by then.
@@ -148,6 +151,14 @@ class DeadlineMechanism:
         if isinstance(back_end, DeadlineThreads):
             back_end.close()
 
+    def _lacks(self, first: DeadlineOffer) -> bool:
+        present = self._present
+        return (
+            present is None
+            or present.domain is not first.domain
+            or present.capacity < first.capacity
+        )
+
     def _what_is_left(
         self, kernel: Kernel, offer: DeadlineOffer, held: Sequence[Reservation]
     ) -> DeadlineOffer | None:
@@ -165,7 +176,8 @@ class DeadlineMechanism:
             wanted = offer.capacity * offer.cpus - here
             granted = back_end.grants(core, wanted)
             if granted < wanted:
-                capacity = min(capacity, (granted + here) / offer.cpus)
+                left = (granted + here) / offer.cpus
+                capacity = min(capacity, Fraction(floor(left * PARTS), PARTS))
         return replace(offer, capacity=capacity) if capacity > 0 else None
 
 

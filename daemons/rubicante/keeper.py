@@ -147,8 +147,10 @@ class Keeper:
             self._mechanisms.look(known.reservations)
             found = self._mechanisms.node()
             self._book.describe(
-                replace(found, platform=known.platform, platform_factor=known.platform_factor)
+                replace(found, platform=known.platform, platform_factor=known.platform_factor),
+                anew=self._reservations.kernel_refused.is_set(),
             )
+            self._reservations.kernel_refused.clear()
 
     def publish(self) -> None:
         """Write the node's state where it differs from what is written."""
@@ -178,7 +180,8 @@ class Keeper:
             if record is None:
                 log.warning("the node does not exist", extra={"node": self._name})
                 return
-            self._book.describe(describe_node(self._mechanisms.node(), record))
+            with self._book.lock:  # or a look at the kernel meanwhile would be undone
+                self._book.describe(describe_node(self._mechanisms.node(), record))
             self._described = True
             if self._published is not None and not self._publisher.verify():
                 self._published = None

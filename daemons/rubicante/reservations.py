@@ -27,7 +27,8 @@ Claim = Callable[[Entry], None]
 class Reservations:
     """The API's work. ``claim`` secures the kernel's consent, ``changed`` wakes the enforcer.
 
-    ``enforceable`` tells whether the kernel can enforce anything at present.
+    ``enforceable`` tells whether the kernel can enforce anything at present; ``kernel_refused`` is
+    set when it has not granted what the book admits.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Reservations:
         self._metrics = metrics
         self._enforceable = enforceable
         self._open = threading.Event()
+        self.kernel_refused = threading.Event()
 
     @property
     def is_open(self) -> bool:
@@ -183,10 +185,12 @@ class Reservations:
             )
         if pod.node:
             self._book.confirm(pod.uid)
-        try:
-            return self._book.reserve(request, containers=pod.containers, claim=self._claim)
-        except MechanismRefusedError as error:
-            return Rejection(reason=Reason.CPU_KERNEL_REFUSED, detail=str(error))
+        with self._book.lock:  # which the next look at the kernel takes
+            try:
+                return self._book.reserve(request, containers=pod.containers, claim=self._claim)
+            except MechanismRefusedError as error:
+                self.kernel_refused.set()
+                return Rejection(reason=Reason.CPU_KERNEL_REFUSED, detail=str(error))
 
     def _answer(self, outcome: Reserved | Admission | Rejection) -> AdmissionAnswer:
         with self._book.lock:

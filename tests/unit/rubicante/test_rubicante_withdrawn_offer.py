@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemons.rubicante.daemon import Daemon
-from daemons.rubicante.deadline_access import LOOK_SECONDS, RETURN_SECONDS, DeadlineAccess
+from daemons.rubicante.deadline_access import LOOK_SECONDS, PARTS, RETURN_SECONDS, DeadlineAccess
 from daemons.rubicante.kernel.parking import LinuxPark
 from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, LinuxAttributes, SchedAttr
 from k40s.annotations import CPU_STATE_KEY, REAL_TIME_LABEL, CpuState, parse_cpu_state
@@ -149,13 +149,17 @@ def test_what_is_held_keeps_its_domains_and_nothing_more_is_offered(make_node: M
     assert any("held in the former" in p for p in node.daemon.capability.problems)
 
 
-def test_bandwidth_that_others_took_is_not_offered_any_more(make_node: MakeNode) -> None:
-    node = make_node(balance="1")
-    period = Nanoseconds(10 * NS_PER_MS)
+def take_bandwidth(node: Node) -> None:
+    """Two threads of others, with 0.8 of a CPU each."""
+    runtime, period = Nanoseconds(8 * NS_PER_MS), Nanoseconds(10 * NS_PER_MS)
     for tid in (60, 61):
-        runtime = Nanoseconds(8 * NS_PER_MS)
         foreign = SchedAttr(policy=SCHED_DEADLINE, runtime=runtime, deadline=period, period=period)
         node.kernel.set(node.kernel.spawn(tid), foreign)
+
+
+def test_bandwidth_that_others_took_is_not_offered_any_more(make_node: MakeNode) -> None:
+    node = make_node(balance="1")
+    take_bandwidth(node)
 
     refused = node.reserve(wcet_ms=40)
     offer = node.look().node.deadline
@@ -165,6 +169,34 @@ def test_bandwidth_that_others_took_is_not_offered_any_more(make_node: MakeNode)
     assert offer is not None
     assert Fraction(9, 100) < offer.capacity <= Fraction(1, 10)
     assert node.reserve(2, wcet_ms=40).reason is Reason.CPU_NO_BANDWIDTH
+
+
+def test_what_is_left_beside_others_and_odd_servers_is_a_short_fraction(
+    make_node: MakeNode,
+) -> None:
+    node = make_node(balance="1")
+    node.reserve(1, wcet_ms=13)
+    take_bandwidth(node)
+    node.reserve(2, wcet_ms=60)
+
+    offer = node.look().node.deadline
+
+    assert offer is not None
+    assert Fraction(15, 100) < offer.capacity < Fraction(17, 100)
+    assert PARTS % offer.capacity.denominator == 0
+
+
+def test_a_refusal_that_did_not_last_makes_a_new_state(make_node: MakeNode) -> None:
+    node = make_node(balance="0")
+    before = node.look()
+    node.kernel.refuse["set"] = [PermissionError(errno.EPERM, "no")] * 2
+
+    refused = node.reserve()
+    after = node.look()
+
+    assert refused.reason is Reason.CPU_KERNEL_REFUSED
+    assert after.node == before.node
+    assert after.generation > before.generation
 
 
 def test_the_kernel_is_asked_again_at_most_every_ten_seconds(make_node: MakeNode) -> None:
