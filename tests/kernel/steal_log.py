@@ -19,7 +19,7 @@ _DISTURBING = 2 * NS_PER_MS
 
 
 class StealLog:
-    """The hypervisor's steal of the CPUs in question, sampled while it is open.
+    """The hypervisor's steal of the CPUs in question, sampled while it is open, in whole units.
 
     ``rivals`` are real-time groups of other programs whose threads ran meanwhile: what happens
     beside them says nothing.
@@ -31,7 +31,7 @@ class StealLog:
         self._ran: dict[tuple[str, str], int] = {}
         self._names = {f"cpu{cpu}" for cpu in cpus}
         self._times: list[int] = []
-        self._steal: list[float] = []
+        self._steal: list[int] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample)
 
@@ -47,10 +47,10 @@ class StealLog:
         """Seconds that the samples around an interval show."""
         first = max(0, bisect_left(self._times, start) - 1)
         last = min(len(self._times) - 1, bisect_left(self._times, end))
-        return self._steal[last] - self._steal[first]
+        return (self._steal[last] - self._steal[first]) * STEAL_UNIT
 
     def total(self) -> float:
-        return self._steal[-1] - self._steal[0]
+        return (self._steal[-1] - self._steal[0]) * STEAL_UNIT
 
     def _sample(self) -> None:
         with Path("/proc/stat").open() as file:
@@ -63,7 +63,7 @@ class StealLog:
                 fields = [line.split() for line in file.read().splitlines()]
                 stolen = sum(int(f[8]) for f in fields if f and f[0] in self._names)
                 self._times.append(time.monotonic_ns())
-                self._steal.append(stolen * STEAL_UNIT)
+                self._steal.append(stolen)
 
     def _look_for_rivals(self) -> None:
         """Threads in others' real-time groups that have run for a while since they were seen."""

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(
     reason="needs root, real-time groups and cpusets of cgroup v1",
 )
 SECONDS = 3.0
+US_PER_S = 1_000_000
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +49,9 @@ def test_who_obeys_is_on_time_whatever_the_others_do(
     told = f"seed {random_seed}: {len(jobs)} jobs, {len(late)} late"
     print(told, *late, sep="\n")  # noqa: T201  # the figures, with pytest -s
     assert sum(job.obeyed for job in jobs) > 0.9 * len(jobs)
-    assert not [job for job in late if not _is_explained(job)], told
+    unexplained = [job for job in late if not _is_explained(job)]
+    assert all(map(_may_be_steal, unexplained)), told
+    assert len(unexplained) <= len(jobs) / 20, told
 
 
 @pytest.fixture
@@ -63,3 +66,8 @@ def _is_explained(job: Job) -> bool:
     The kernel tells of it in steps of 10 ms.
     """
     return job.steal >= STEAL_UNIT
+
+
+def _may_be_steal(job: Job) -> bool:
+    """Whether all that the job was late may be steal that is less than a step."""
+    return not job.missed and job.response - job.bound < STEAL_UNIT * US_PER_S
