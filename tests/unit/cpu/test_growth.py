@@ -1,5 +1,6 @@
 from k40s.cpu import containment
 from k40s.cpu.growth import grown_budget, waited_for
+from k40s.cpu.hierarchy import server_tasks_response
 from k40s.cpu.servers import deferrable
 
 MS = 1_000
@@ -38,6 +39,41 @@ def test_tasks_that_may_be_behind_need_a_budget_for_their_backlog() -> None:
     assert settling == 6 * MS
     assert grown((6 * MS, period), growable=False) == 6 * MS
     assert containment.settling_budget(TASKS, 60 * MS, LITTLE, TICK) == 11 * MS
+
+
+def test_waiting_tasks_are_contained_only_by_a_budget_that_settles_them() -> None:
+    server = (6 * MS, 50 * MS)
+    assert waited_for(TASKS, server, LITTLE, TICK)
+    assert containment.contains(TASKS, server, MUCH, TICK)
+
+    assert grown(server) == containment.settling_budget(TASKS, 50 * MS, LITTLE, TICK) == 11 * MS
+    assert grown(server, growable=False) is None
+
+
+def test_a_budget_larger_than_needed_never_shrinks() -> None:
+    assert not waited_for(TASKS, (20 * MS, 60 * MS), MUCH, TICK)
+
+    assert grown((20 * MS, 60 * MS)) == 20 * MS
+    assert grown((20 * MS, 60 * MS), growable=False) == 20 * MS
+
+
+def test_a_server_that_need_not_get_its_budget_is_not_waited_for() -> None:
+    server = (32 * MS, 40 * MS)
+    assert server_tasks_response(TASKS, server, MUCH, TICK) is not None
+
+    assert not waited_for(TASKS, server, MUCH, TICK)
+
+
+def test_waiting_tasks_with_a_lasting_backlog_are_not_contained() -> None:
+    tasks, server, above = ((31 * MS, 100 * MS, 60 * MS),), (31 * MS, 40 * MS), (4 * MS, 60 * MS)
+    assert waited_for(tasks, server, (), TICK)
+    assert containment.contains(tasks, server, (deferrable(*above),), TICK)
+
+    found = grown_budget(
+        tasks, server, before=(), above=(deferrable(*above),), tick=TICK, growable=False
+    )
+
+    assert found is None
 
 
 def test_no_budget_settles_what_never_catches_up() -> None:
