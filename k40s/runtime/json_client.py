@@ -1,35 +1,16 @@
 """A pooled HTTPS client for the daemons' API, with mutual TLS."""
 
-import ssl
 import threading
 import time
-from typing import TYPE_CHECKING
 
 import urllib3
 
 from k40s.errors import UnavailableError
+from k40s.runtime.punctual import PunctualSocket, end_call_at
 from k40s.runtime.tls import RenewingContext, TlsFiles, client_context
 from k40s.units import NS_PER_S, Nanoseconds
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 _MAX_ANSWER = 1 << 20
-_call = threading.local()
-"""``end``: the moment (monotonic, in seconds) at which the thread's call is over."""
-
-
-class _PunctualSocket(ssl.SSLSocket):
-    """Reads until the end of the call, and not for a timeout after each byte of a slow answer."""
-
-    def recv_into(
-        self, buffer: "WriteableBuffer", nbytes: int | None = None, flags: int = 0
-    ) -> int:
-        left = _call.end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer is not complete in time")
-        self.settimeout(left)
-        return super().recv_into(buffer, nbytes, flags)
 
 
 class JsonClient:
@@ -70,7 +51,7 @@ class JsonClient:
         repeated here; ``timeout`` bounds the call as a whole, however slowly an answer trickles.
         """
         limit = (self._timeout if timeout is None else timeout) / NS_PER_S
-        _call.end = time.monotonic() + limit
+        end_call_at(time.monotonic() + limit)
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
             answer = self._current_pools().request(
@@ -103,7 +84,7 @@ class JsonClient:
         context = self._context.get()
         with self._lock:
             if context is not self._made_for:
-                context.sslsocket_class = _PunctualSocket
+                context.sslsocket_class = PunctualSocket
                 self._pools = urllib3.PoolManager(
                     num_pools=1024,
                     maxsize=self._connections,

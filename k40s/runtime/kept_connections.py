@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util import wait_for_read
 
+from k40s.runtime.punctual import PunctualSocket, end_call_at
 from k40s.units import NS_PER_S
 
 
@@ -49,10 +50,11 @@ class KeptConnections:
     ) -> tuple[int, bytes]:
         """Send one request, once, and return status and body of the answer.
 
-        ``deadline`` (monotonic clock, ns) bounds the call but for an answer that trickles;
-        ``longest`` bounds the body, in bytes. Raises ``HTTPException`` or ``OSError``.
+        ``deadline`` (monotonic clock, ns) bounds the call, without TLS but for an answer that
+        trickles; ``longest`` bounds the body, in bytes. Raises ``HTTPException`` or ``OSError``.
         """
         connection = self._take()
+        end_call_at(deadline / NS_PER_S)
         try:
             _limit(connection, deadline)
             connection.request(method, target, body, headers)
@@ -78,6 +80,7 @@ class KeptConnections:
         if not isinstance(pool, HTTPSConnectionPool):
             return http.client.HTTPConnection(pool.host, pool.port)
         context = ssl.create_default_context(cafile=pool.ca_certs, capath=pool.ca_cert_dir)
+        context.sslsocket_class = PunctualSocket
         if pool.cert_file:
             context.load_cert_chain(pool.cert_file, pool.key_file, pool.key_password)
         return http.client.HTTPSConnection(pool.host, pool.port, context=context)

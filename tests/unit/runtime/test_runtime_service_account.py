@@ -1,6 +1,9 @@
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from k40s.errors import UnavailableError
 from k40s.runtime.kube import connect
 from k40s.runtime.service_account import ServiceAccount
+from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.rubicante_api_server import NODE
 from tests.fakes.rubicante_cluster import Cluster, service_account_tls, serving
 
@@ -83,6 +87,41 @@ def test_what_is_no_token_proves_nothing_and_is_not_told(mount: Path, text: str)
 
     with pytest.raises(UnavailableError, match=r"token holds none$"):
         ServiceAccount(POD, directory=mount)
+
+
+def test_an_answer_that_trickles_ends_with_the_call(tmp_path: Path) -> None:
+    context = service_account_tls(tmp_path / "pod")
+    done = threading.Event()
+
+    def trickle(listener: socket.socket) -> None:
+        with listener.accept()[0] as plain, context.wrap_socket(plain, server_side=True) as peer:
+            peer.recv(9999)
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+            with suppress(OSError):
+                while not done.wait(0.02):
+                    peer.sendall(b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=trickle, args=(listener,))
+        server.start()
+        environment = {
+            "KUBERNETES_SERVICE_HOST": "localhost",
+            "KUBERNETES_SERVICE_PORT": str(listener.getsockname()[1]),
+        }
+        gateway = connect(
+            environment=environment,
+            service_account=tmp_path / "pod",
+            timeout=Nanoseconds(300 * NS_PER_MS),
+        )
+        timer = threading.Timer(20, done.set)
+        timer.start()
+
+        with pytest.raises(UnavailableError, match=r"timed out|not complete in time"):
+            gateway.get_node(NODE)
+        assert not done.is_set()
+        timer.cancel()
+        done.set()
+        server.join()
 
 
 def test_a_pod_does_not_hold_the_client_library_in_memory() -> None:
