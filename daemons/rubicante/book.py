@@ -1,7 +1,7 @@
 """The reservations of this node: the single writer of who holds which server on which core."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from k40s.reasons import Reason
 from k40s.units import Nanoseconds
 
 Admit = Callable[[CpuNode, PodDemand], Admission | Rejection]
-Claim = Callable[[Entry], None]
+Claim = Callable[[Entry, Iterable[Entry]], None]
 
 _GENERATION = "generation"
 _MAX_DIGITS = 18
@@ -125,8 +125,8 @@ class Book:
         """Admit a pod and write it down as leased, or change nothing.
 
         A repeat of the same request finds the same reservation and renews its lease. ``claim``
-        is called with the new entry before it is written; what it raises leaves the book as it
-        was.
+        is called with the new entry, and all others as they will be, before anything is written;
+        what it raises leaves the book as it was.
         """
         uid = request.pod.uid
         with self.lock:
@@ -154,8 +154,10 @@ class Book:
                 phase=Phase.LEASED,
                 reservations=outcome.granted,
             )
-            claim(entry)
-            self._commit({**self._moved(outcome), uid: entry})
+            changes = {**self._moved(outcome), uid: entry}
+            after = {**self._entries, **changes}
+            claim(entry, [e for other, e in after.items() if e is not None and other != uid])
+            self._commit(changes)
             self._leases.renew(uid)
             return Reserved(entry=entry, created=True)
 

@@ -7,7 +7,7 @@ was heard of, whose entry or status changed, or that was last looked at a second
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -65,12 +65,12 @@ class Enforcer:
         for entry in book.entries():
             self._followed.of(entry.pod.uid).dropped = clock()
 
-    def claim(self, entry: Entry) -> None:
+    def claim(self, entry: Entry, others: Iterable[Entry]) -> None:
         """Get the kernel's consent, so that it too has agreed before the pod is bound.
 
-        Raises ``KernelError``, and gives back what it took, when it has not.
+        ``others`` are the other pods' entries as they will be. Raises ``KernelError``, and gives
+        back what it took, when it has not.
         """
-        others = [e for e in self._book.entries() if e.pod.uid != entry.pod.uid]
         self._kernel.know(held_by(*others, entry))
         try:
             for mechanism, back_end in self._kernel.all():

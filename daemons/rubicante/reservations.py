@@ -4,8 +4,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-from daemons.rubicante.book import Book, Reserved
-from daemons.rubicante.entry import Entry, Phase
+from daemons.rubicante.book import Book, Claim, Reserved
+from daemons.rubicante.entry import Phase
 from daemons.rubicante.kernel.mechanism import MechanismRefusedError
 from daemons.rubicante.metrics import BookMetrics
 from daemons.rubicante.pods import PodSource
@@ -20,8 +20,6 @@ from k40s.runtime.records import PodRecord
 from k40s.units import format_duration
 
 log = logging.getLogger(__name__)
-
-Claim = Callable[[Entry], None]
 
 
 class Reservations:

@@ -1,5 +1,7 @@
 """A book of reservations by itself, with a clock that only tests move."""
 
+from collections.abc import Iterable
+
 from daemons.rubicante.book import Book, Reserved
 from daemons.rubicante.entry import Entry, Phase
 from k40s.cpu.admission import admit
@@ -23,7 +25,7 @@ def make(store: FakeStore, clock: Clock) -> Book:
     return Book(store=store, node=node(), admit=admit, lease=lease, clock=clock)
 
 
-def consent(entry: Entry) -> None:
+def consent(entry: Entry, _others: Iterable[Entry]) -> None:
     assert entry.phase is Phase.LEASED
 
 

@@ -1,5 +1,7 @@
 """Who is given what, and what changes nothing."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from daemons.rubicante.book import Book, Reserved
@@ -130,7 +132,7 @@ def test_judging_changes_nothing(book: Book, store: FakeStore) -> None:
 
 
 def test_what_the_claim_raises_leaves_the_book_as_it_was(book: Book, store: FakeStore) -> None:
-    def refuse(_entry: Entry) -> None:
+    def refuse(_entry: Entry, _others: Iterable[Entry]) -> None:
         raise KernelError("EINVAL")
 
     with pytest.raises(KernelError):

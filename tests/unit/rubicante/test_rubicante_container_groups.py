@@ -220,6 +220,17 @@ def test_a_live_budget_grows_when_its_turn_has_come_and_its_ancestors_first() ->
     assert world.system.budget(cgroup.parent) == above((35_000, 100_000))
 
 
+def test_the_kernel_also_agrees_to_what_others_have_to_grow() -> None:
+    granting = HandMade(grant(1, group=None), grant(2, group=None, highest=95))
+    world = container_world(admit=granting)
+    world.reserve(1)
+    granting.others[uid(1)] = grant(1, group=None, budget_ms=35)
+
+    world.reserve(2)
+
+    assert world.system.budget(KUBEPODS) == above((35_000, 100_000), (30_000, 100_000))
+
+
 def test_after_a_restart_a_live_container_that_has_to_grow_keeps_newcomers_out() -> None:
     granting = HandMade(grant(1, group=None), grant(2, group=None, highest=95))
     world = container_world(admit=granting)
