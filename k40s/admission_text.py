@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 def format_question(node: CpuNode, demand: PodDemand) -> str:
     """One line. Raises ``ValueError`` for what JSON cannot carry."""
-    offer = node.deadline
+    offer, nested = node.deadline, node.ancestor_period
     return format_json(
         {
             "node": {
@@ -53,6 +53,7 @@ def format_question(node: CpuNode, demand: PodDemand) -> str:
                 "platform": node.platform,
                 "platform_factor": str(node.platform_factor),
                 "shared_groups": node.shared_groups,
+                "ancestor_period": nested and format_duration(nested),
                 "packing": node.packing.value,
                 "deadline": None
                 if offer is None
@@ -153,9 +154,10 @@ def _read_node(place: Json) -> CpuNode:
     field = place.fields(
         (
             *("cores", "tick", "node_capacity", "core_capacity", "platform", "platform_factor"),
-            *("shared_groups", "packing", "deadline", "reservations"),
+            *("shared_groups", "ancestor_period", "packing", "deadline", "reservations"),
         )
     )
+    nested = field["ancestor_period"]
     return CpuNode(
         cores=tuple(core.integer(0, _MOST * _MOST) for core in field["cores"].items(at_most=_MOST)),
         tick=_read_tick(field["tick"]),
@@ -165,6 +167,7 @@ def _read_node(place: Json) -> CpuNode:
         platform_factor=field["platform_factor"].fraction(),
         reservations=_read_all(field["reservations"]),
         shared_groups=field["shared_groups"].truth(),
+        ancestor_period=None if nested.value is None else nested.duration(),
         deadline=None if field["deadline"].value is None else _read_offer(field["deadline"]),
         packing=field["packing"].member_of(Packing),
     )

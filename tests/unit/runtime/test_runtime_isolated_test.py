@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -187,6 +188,14 @@ def test_a_test_has_no_capabilities_and_none_of_the_daemons_environment(
     assert found["NoNewPrivs"] == "1"
     assert "K40S_SECRET" not in found["environment"]
     assert int(found["Pid"]) != os.getpid()
+
+
+NESTED = replace(NODE, shared_groups=False, ancestor_period=Nanoseconds(1000 * MS))
+
+
+@pytest.mark.parametrize("node", [NODE, NESTED, replace(NODE, deadline=None)])
+def test_a_node_reaches_the_test_as_it_is(node: CpuNode) -> None:
+    assert parse_question(format_question(node, demand())) == (node, demand())
 
 
 def test_questions_and_answers_survive_the_way_there_and_back() -> None:
