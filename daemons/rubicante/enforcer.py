@@ -97,7 +97,12 @@ class Enforcer:
             self._followed.scan(kept)
             heard = self._followed.news()
             for entry in kept:
-                self._look_at(entry, permits, heard=entry.pod.uid in heard)
+                try:
+                    self._look_at(entry, permits, heard=entry.pod.uid in heard)
+                except OSError as error:  # one pod that cannot be read hinders no other
+                    self._followed.of(entry.pod.uid).due = self._clock() + SLOW_RESCAN
+                    self._metrics.failures.inc()
+                    log.warning("not read", extra={"pod": entry.pod.uid, "cause": str(error)})
             self._count()
             now, dues = self._clock(), [followed.due for followed in self._followed.all()]
             next_look = max(0.0, min(self._again, *dues, now + SLOW_RESCAN) - now)

@@ -3,6 +3,7 @@
 import errno
 import os
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,32 @@ def test_a_kernel_that_refuses_is_asked_again_and_hinders_no_other_pod(world: Wo
     assert sorted(first) == [os.SCHED_OTHER, FIFO]
     assert [world.system.threads[t].policy for t in tids] == [FIFO, FIFO]
     assert world.metric("k40s_rubicante_enforcement_failures_total") == 1
+
+
+def test_a_pod_that_cannot_be_read_hinders_no_other_pod(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tids = []
+    for number in (1, 2):
+        world.reserve(number)
+        tids.append(world.system.spawn(world.container(number, id_=number), "ctl"))
+    pod_1, directories = world.container(1).parent, world.system.directories
+
+    def fail_for_pod_1(path: Path) -> tuple[str, ...]:
+        if path == pod_1:
+            raise OSError(errno.EIO, "broken")
+        return directories(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.system, "directories", fail_for_pod_1)
+        delay = world.look()
+    first = [world.system.threads[tid].policy for tid in tids]
+    world.seconds += 1.1
+    world.enforcer.look()
+
+    assert delay > 0
+    assert first == [os.SCHED_OTHER, FIFO]
+    assert [world.system.threads[tid].policy for tid in tids] == [FIFO, FIFO]
 
 
 def test_release_gives_back_every_microsecond(world: World) -> None:
