@@ -1,8 +1,6 @@
 """Budgets in the containers' own cgroups, on the real kernel."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from daemons.rubicante.entry import Phase
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.threads import FIFO
 from daemons.rubicante.settings import Groups, Settings
 from k40s.cpu.figures import server_figures
@@ -169,37 +166,3 @@ def test_a_container_that_starts_again_gets_the_budget_while_the_dead_one_counts
     assert [budget(again_leaf)] == servers(node)
     node.pods.tell(pod(1, node=NODE), Change.DELETE)
     eventually(lambda: node.daemon.book.find(uid(1)) is None)
-
-
-@pytest.mark.timeout(900)
-def test_killed_at_any_write_nothing_is_leaked_and_nothing_lost(
-    settings: Settings,
-    kubepods: Path,
-    groups: BudgetGroups,
-    start_hog: StartHog,
-    tmp_path: Path,
-) -> None:
-    assert groups.numbers() == ()
-    hogs = [start_hog("idle", "ctl", seconds=900) for _ in range(2)]
-    arguments = [settings.cgroup_root, settings.group_prefix, str(tmp_path)]
-
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.kernel.container_fault_points",
-            *arguments,
-            *(str(hog.tid) for hog in hogs),
-        ],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    lines = ended.stdout.splitlines()
-    print(*lines, sep="\n")  # noqa: T201  # which points there were
-    assert [line for line in lines if not line.endswith(": ok")] == []
-    assert ended.returncode == 0, ended.stderr
-    assert len(lines) > 30
-    assert budget(kubepods)[0] == 0

@@ -64,14 +64,15 @@ def test_after_kill_9_the_book_the_pods_and_the_kernel_agree(
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("story", ["fault_points", "container_fault_points"])
 def test_killed_at_any_write_nothing_is_leaked_and_nothing_lost(
+    story: str,
     settings: Settings,
     kubepods: Path,
     groups: BudgetGroups,
     start_hog: StartHog,
     tmp_path: Path,
 ) -> None:
-    assert kubepods.exists()
     hogs = [start_hog("idle", "ctl", seconds=900) for _ in range(2)]
     arguments = [settings.cgroup_root, settings.group_prefix, str(tmp_path)]
 
@@ -79,7 +80,7 @@ def test_killed_at_any_write_nothing_is_leaked_and_nothing_lost(
         [
             sys.executable,
             "-m",
-            "tests.kernel.fault_points",
+            f"tests.kernel.{story}",
             *arguments,
             *(str(hog.tid) for hog in hogs),
         ],
@@ -95,6 +96,7 @@ def test_killed_at_any_write_nothing_is_leaked_and_nothing_lost(
     assert ended.returncode == 0, ended.stderr
     assert len(lines) > 30
     assert groups.names() == groups.numbers() == ()
+    assert int((kubepods / "cpu.rt_runtime_us").read_text()) == 0
 
 
 def test_needs_no_more_than_two_capabilities(

@@ -6,14 +6,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from daemons.rubicante.daemon import Daemon
 from daemons.rubicante.entry import Phase
 from daemons.rubicante.settings import Groups
 from k40s.cpu.figures import server_figures
 from k40s.cpu.nesting import least_ancestor_budget
 from k40s.errors import UnavailableError
-from tests.fakes.rubicante_api_server import FakeApiServer, FakePodSource
-from tests.fakes.rubicante_faults import FaultyStore, FaultySystem, Points
+from tests.fakes.rubicante_faults import Points
 from tests.fakes.rubicante_kernel import CPU
 from tests.fakes.rubicante_scene import SETTINGS
 from tests.fakes.rubicante_story import insist
@@ -28,21 +26,11 @@ HEIGHT = 9
 class ContainerStage(Stage):
     """The same machine with kubelet's groups, and budgets in containers' own."""
 
+    settings = replace(SETTINGS, groups=Groups.CONTAINER)
+
     def __init__(self, points: Points) -> None:
         super().__init__(points)
         self.kernel.make_groups(KUBEPODS / "burstable")
-
-    def make(self, server: FakeApiServer, pods: FakePodSource) -> Daemon:
-        daemon = Daemon(
-            replace(SETTINGS, groups=Groups.CONTAINER),
-            system=FaultySystem(self.kernel, self.points),
-            gateway=server,
-            pods=pods,
-            store=FaultyStore(self.disk, self.points),
-            clock=lambda: self.seconds,
-        )
-        self.daemons.append(daemon)
-        return daemon
 
     def check_agreement(self) -> None:
         """Threads of bound pods have their budget, and those above what can never bind."""

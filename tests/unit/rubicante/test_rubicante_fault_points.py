@@ -30,6 +30,8 @@ def die(_what: str) -> None:
 class Stage:
     """One machine: its kernel, its disk, and the daemons that run on it one after another."""
 
+    settings = SETTINGS
+
     def __init__(self, points: Points) -> None:
         self.kernel = FakeKernel()
         self.disk = FakeStore()
@@ -41,7 +43,7 @@ class Stage:
 
     def make(self, server: FakeApiServer, pods: FakePodSource) -> Daemon:
         daemon = Daemon(
-            SETTINGS,
+            self.settings,
             system=FaultySystem(self.kernel, self.points),
             gateway=server,
             pods=pods,
