@@ -48,7 +48,8 @@ def test_who_obeys_is_on_time_whatever_the_others_do(
     late = [job for job in jobs if job.obeyed and job.broke_bound]
     told = f"seed {random_seed}: {len(jobs)} jobs, {len(late)} late"
     print(told, *late, sep="\n")  # noqa: T201  # the figures, with pytest -s
-    assert sum(job.obeyed for job in jobs) > 0.9 * len(jobs)
+    assert sum(job.obeyed for job in jobs) > 0.5 * len(jobs)
+    assert sum(job.obeyed or _is_explained(job) for job in jobs) > 0.9 * len(jobs)
     unexplained = [job for job in late if not _is_explained(job)]
     assert all(map(_may_be_steal, unexplained)), told
     assert len(unexplained) <= len(jobs) / 20, told
