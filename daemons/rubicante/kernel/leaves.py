@@ -16,6 +16,7 @@ from daemons.rubicante.kernel.sched_attr import is_deadline
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.threads import NAME_BYTES, Threads
 from k40s.cpu.model import Server
+from k40s.errors import KernelError
 from k40s.units import NS_PER_US, Nanoseconds
 
 
@@ -40,7 +41,13 @@ class Leaves:
         self._book, self._guessed, self._tids, self._members = tuple(book), {}, {}, {}
 
     def confirm(self, held: Held, cgroup: Path) -> None:
-        """This is the cgroup of a reservation's container."""
+        """This is the cgroup of a reservation's container.
+
+        Raises ``KernelError`` where it serves another one: made under another setting, they may be
+        on several cores, and one cgroup has one budget for all.
+        """
+        if any(path == cgroup for name, path in self._confirmed.items() if name != held.name):
+            raise KernelError(f"{cgroup.name} serves another reservation")
         self._confirmed[held.name] = cgroup
 
     def is_confirmed(self, held: Held) -> bool:

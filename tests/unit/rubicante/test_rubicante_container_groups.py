@@ -395,6 +395,25 @@ def test_a_thread_in_a_cgroup_below_its_containers_is_refused() -> None:
     assert "not in its container's own cgroup" in condition.detail
 
 
+def test_a_container_with_reservations_on_two_cores_of_another_setting_gets_one_and_says_so() -> None:
+    on_two = (grant(1, group=None), grant(1, "two", group=None, core=0, budget_ms=10))
+    world = container_world(admit=HandMade(*on_two))
+    world.reserve(1, task(), task("two"))
+    tid = run(world, 1)
+    cgroup = world.system.threads[tid].cgroup
+    other = world.system.spawn(cgroup, "two", pid=tid)
+
+    for _ in range(2):
+        world.look()
+        world.seconds += 1.0
+
+    (condition,) = world.enforcer.conditions()
+    assert "serves another reservation" in condition.detail
+    assert world.system.budget(cgroup) == (30_000, 100_000)
+    policies = [world.system.threads[each].policy for each in (tid, other)]
+    assert policies == [FIFO, os.SCHED_OTHER]
+
+
 def test_what_a_former_process_left_above_is_taken_back() -> None:
     world, tid, cgroup = one_pod()
     end(world)
