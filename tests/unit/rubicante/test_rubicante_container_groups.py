@@ -395,7 +395,7 @@ def test_a_thread_in_a_cgroup_below_its_containers_is_refused() -> None:
     assert "not in its container's own cgroup" in condition.detail
 
 
-def test_a_container_with_reservations_on_two_cores_of_another_setting_gets_one_and_says_so() -> None:
+def test_of_a_containers_reservations_on_two_cores_one_is_served_and_the_other_told() -> None:
     on_two = (grant(1, group=None), grant(1, "two", group=None, core=0, budget_ms=10))
     world = container_world(admit=HandMade(*on_two))
     world.reserve(1, task(), task("two"))
