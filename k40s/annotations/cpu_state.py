@@ -212,9 +212,7 @@ def _read_cores(place: Json) -> tuple[int, ...]:
 
 
 def _read_tick(place: Json) -> Nanoseconds:
-    if place.value == "0ns":
-        return Nanoseconds(0)
-    tick = place.duration()
+    tick = Nanoseconds(0) if place.value == "0ns" else place.duration()
     if tick > NS_PER_S:
         raise place.invalid("at most 1s")
     return tick
@@ -243,10 +241,9 @@ def _read_factor(place: Json) -> Fraction:
 
 def _read_millionths(place: Json, node: CpuNode) -> dict[int, Fraction]:
     """Of a core at most 1, of a shared root domain at most its CPUs."""
-    places = _places(node)
-    counts = place.items(at_least=len(places), at_most=len(places))
+    cores = _places(node)
+    counts = place.items(at_least=len(cores), at_most=len(cores))
     cpus = node.deadline.cpus if node.deadline is not None else 1
-    return {
-        core: Fraction(count.integer(0, _MILLION * (cpus if core == ANY_CORE else 1)), _MILLION)
-        for core, count in zip(places, counts, strict=True)
-    }
+    most = {core: _MILLION * (cpus if core == ANY_CORE else 1) for core in cores}
+    pairs = zip(most.items(), counts, strict=True)
+    return {core: Fraction(count.integer(0, limit), _MILLION) for (core, limit), count in pairs}

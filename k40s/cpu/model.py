@@ -185,9 +185,8 @@ class CpuNode:
     core (the kernel's own test); 0 where there are no rt-cgroups. With ``shared_groups`` a group
     serves one reservation on each core; with an ``ancestor_period`` budgets lie in the containers'
     own cgroups, below others of that period, and a container's tasks are on one core. ``deadline``
-    is None without SCHED_DEADLINE.
-    ``core_capacity`` bounds ΣQ/P on each core.
-    ``platform`` names the hardware class of HI WCETs; ``platform_factor`` scales LOW baselines.
+    is None without SCHED_DEADLINE. ``core_capacity`` bounds ΣQ/P on each core. ``platform`` names
+    the hardware class of HI WCETs; ``platform_factor`` scales LOW baselines.
     """
 
     cores: tuple[int, ...]
@@ -207,9 +206,8 @@ class CpuNode:
             raise ValueError("a core is listed twice")
         if self.tick < 0 or self.platform_factor <= 0:
             raise ValueError("tick must not be negative, platform_factor must be positive")
-        if self.ancestor_period is not None and (
-            self.shared_groups or self.ancestor_period < NS_PER_US
-        ):
+        above = self.ancestor_period
+        if above is not None and (self.shared_groups or above < NS_PER_US):
             raise ValueError("containers' own groups are not shared, and lie below others")
         if not 0 <= self.core_capacity <= 1 or self.node_capacity < 0:
             raise ValueError("capacities must lie in 0 to 1 per core, and from 0 per node")

@@ -1,8 +1,7 @@
 """rt-cgroup as a mechanism: threads in budget groups, shared between cores or one's own.
 
 A shared group's (Q, P) applies on each core separately, and a thread is pinned to its core, so
-reservations on different cores do not touch each other. Whose a thread in it is tells the cgroup
-of its container, which all its other hierarchies show.
+reservations on different cores do not touch each other. All other hierarchies tell whose it is.
 """
 
 import os
@@ -21,9 +20,8 @@ from k40s.errors import KernelError
 class RtCgroups:
     """Implements ``BackEnd``.
 
-    What groups give, who is in them and whose that is, is read once after each ``know``, and
-    again where this has changed it. ``attributes`` are the way to SCHED_DEADLINE, which a thread
-    may have from a former contract of its pod.
+    What groups give, who is in them and whose that is, is read once after each ``know``, and again
+    where this has changed it. ``attributes`` can end a SCHED_DEADLINE of a former contract.
     """
 
     def __init__(
@@ -102,12 +100,8 @@ class RtCgroups:
 
         A child that no other hierarchy shows to be the container's goes where its parent was.
         """
-        return self._send_home(
-            tid,
-            pod_uid=held.name.pod_uid,
-            core=held.reservation.core,
-            usual=self._containers.get(held.name),
-        )
+        pod, usual = held.name.pod_uid, self._containers.get(held.name)
+        return self._send_home(tid, pod_uid=pod, core=held.reservation.core, usual=usual)
 
     def release(self, pod_uid: str) -> bool:
         """Empty and remove the pod's own groups, and shared ones that no other pod uses."""
