@@ -53,6 +53,16 @@ def reserve_two_containers(node: Node) -> None:
     eventually(lambda: node.daemon.book.find(uid(1)).phase is Phase.BOUND)
 
 
+def run_pod(start_node: StartNode, kubepods: Path, start_hog: StartHog) -> tuple[Node, Path, Hog]:
+    """A node with pod 1, its container's cgroup, and its thread, which is real-time."""
+    node = start_node()
+    reserve(node, 1)
+    leaf = make_container(kubepods)
+    hog = start_hog("thread", "ctl", cgroup=leaf)
+    eventually(lambda: policy(hog.tid) == FIFO)
+    return node, leaf, hog
+
+
 def servers(node: Node) -> list[tuple[int, int]]:
     entries = node.daemon.book.entries()
     return [server_figures(r.server) for entry in entries for r in entry.reservations]
@@ -98,12 +108,8 @@ def test_each_container_gets_its_budget_and_no_more_and_all_is_given_back(
 def test_a_thread_that_made_itself_real_time_has_its_containers_budget_and_not_for_long(
     start_node: StartNode, kubepods: Path, start_hog: StartHog
 ) -> None:
-    node = start_node()
-    reserve(node, 1)
-    leaf = make_container(kubepods)
-    hog = start_hog("thread", "ctl", cgroup=leaf)
+    node, leaf, hog = run_pod(start_node, kubepods, start_hog)
     wild = start_hog("spin", cgroup=leaf)
-    eventually(lambda: policy(hog.tid) == FIFO)
 
     os.sched_setscheduler(wild.tid, os.SCHED_FIFO, os.sched_param(99))
 
@@ -125,11 +131,7 @@ def test_a_thread_that_made_itself_real_time_has_its_containers_budget_and_not_f
 def test_a_new_process_changes_nothing_that_runs(
     start_node: StartNode, kubepods: Path, start_hog: StartHog
 ) -> None:
-    node = start_node()
-    reserve(node, 1)
-    leaf = make_container(kubepods)
-    hog = start_hog("thread", "ctl", cgroup=leaf)
-    eventually(lambda: policy(hog.tid) == FIFO)
+    node, leaf, hog = run_pod(start_node, kubepods, start_hog)
     before = [budget(level) for level in (*above(kubepods, leaf), leaf)]
     node.stop()
 
@@ -146,11 +148,7 @@ def test_a_new_process_changes_nothing_that_runs(
 def test_a_container_that_starts_again_gets_the_budget_while_the_dead_one_counts(
     start_node: StartNode, kubepods: Path, start_hog: StartHog
 ) -> None:
-    node = start_node()
-    reserve(node, 1)
-    leaf = make_container(kubepods)
-    hog = start_hog("thread", "ctl", cgroup=leaf)
-    eventually(lambda: policy(hog.tid) == FIFO)
+    node, leaf, hog = run_pod(start_node, kubepods, start_hog)
     hog.end()
     for _ in range(100):
         try:

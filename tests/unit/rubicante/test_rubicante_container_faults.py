@@ -2,7 +2,6 @@
 
 import errno
 import os
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +9,13 @@ from daemons.rubicante.entry import Phase
 from daemons.rubicante.settings import Groups
 from k40s.cpu.figures import server_figures
 from k40s.cpu.nesting import least_ancestor_budget
-from k40s.errors import UnavailableError
 from tests.fakes.rubicante_faults import Points
 from tests.fakes.rubicante_kernel import CPU
 from tests.fakes.rubicante_scene import SETTINGS
-from tests.fakes.rubicante_story import insist
 from tests.fakes.rubicante_world import container_id, uid
-from tests.unit.rubicante.test_rubicante_fault_points import KilledError, Stage, die
+from tests.unit.rubicante.test_rubicante_fault_points import Stage, kill_at_each, refuse_each
 
 KUBEPODS = CPU / "k8s" / "kubepods"
-HEIGHT = 9
-"""Steps until two pods run."""
 
 
 class ContainerStage(Stage):
@@ -89,45 +84,8 @@ def test_killed_at_any_write_nothing_is_leaked_and_nothing_lost() -> None:
     names = all_points()
     assert sum(name.startswith("cpu.rt_runtime_us") for name in names) > 15
 
-    for number, name in enumerate(names, start=1):
-        stage = ContainerStage(Points(at=number, fault=die))
-        with suppress(KilledError):
-            for step in stage.story.steps():
-                step()
-        stage.story.restart()
-        try:
-            stage.check_agreement()
-            stage.end_all()
-            stage.check_emptiness()
-        except AssertionError as error:
-            raise AssertionError(f"killed at write {number}, {name}") from error
-        finally:
-            stage.close()
+    kill_at_each(names, ContainerStage)
 
 
 def test_refused_at_any_write_it_goes_on_and_nothing_is_leaked_or_lost() -> None:
-    def refuse(what: str) -> None:
-        if what.startswith("store"):
-            raise UnavailableError(f"disk full at {what}")
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-
-    for number, name in enumerate(all_points(), start=1):
-        stage = ContainerStage(Points(at=number, fault=refuse))
-        for step in list(stage.story.steps())[:HEIGHT]:
-            insist(step)
-        try:
-            if stage.story.daemon.capability.problems:
-                continue
-            for pod in (1, 2):
-                if stage.story.statuses.get(pod) not in (200, 201):
-                    assert stage.story.statuses[pod] == 503
-                    stage.story.reserve(pod)
-                    stage.story.bind(pod)
-            stage.story.look()
-            stage.check_agreement()
-            stage.end_all()
-            stage.check_emptiness()
-        except AssertionError as fault:
-            raise AssertionError(f"refused at write {number}, {name}") from fault
-        finally:
-            stage.close()
+    refuse_each(all_points(), ContainerStage, errno.EINVAL)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,6 +67,21 @@ class Stage:
     def close(self) -> None:
         for daemon in self.daemons:
             daemon.halt()
+
+    def end_all(self) -> None:
+        """All pods go."""
+        self.story.end_all()
+
+    def must_end_well(self, what: str) -> None:
+        """Kernel and book agree, and nothing is left once all pods are gone. Closes the stage."""
+        try:
+            self.check_agreement()
+            self.end_all()
+            self.check_emptiness()
+        except AssertionError as error:
+            raise AssertionError(what) from error
+        finally:
+            self.close()
 
     def check_agreement(self) -> None:
         """Kernel and book hold the same, and threads of bound pods are enforced."""
@@ -148,45 +164,41 @@ def test_the_story_meets_every_kind_of_write() -> None:
     assert len(names) > 30
 
 
-def test_killed_at_any_write_nothing_is_leaked_and_nothing_lost() -> None:
-    for number, name in enumerate(all_points(), start=1):
-        stage = Stage(Points(at=number, fault=die))
+def kill_at_each(names: Sequence[str], kind: type[Stage]) -> None:
+    """Kill the story's daemon at each of its writes in turn, and start another."""
+    for number, name in enumerate(names, start=1):
+        stage = kind(Points(at=number, fault=die))
         with suppress(KilledError):
             for step in stage.story.steps():
                 step()
         stage.story.restart()
-        try:
-            stage.check_agreement()
-            stage.story.end_all()
-            stage.check_emptiness()
-        except AssertionError as error:
-            raise AssertionError(f"killed at write {number}, {name}") from error
-        finally:
-            stage.close()
+        stage.must_end_well(f"killed at write {number}, {name}")
 
 
-@pytest.mark.parametrize("error", [errno.EINVAL, errno.EBUSY, errno.EPERM, errno.EROFS])
-def test_refused_at_any_write_it_goes_on_and_nothing_is_leaked_or_lost(error: int) -> None:
+def refuse_each(names: Sequence[str], kind: type[Stage], error: int) -> None:
+    """Refuse each of the story's writes in turn."""
+
     def refuse(what: str) -> None:
         if what.startswith("store"):
             raise UnavailableError(f"disk full at {what}")
         raise OSError(error, os.strerror(error))
 
-    for number, name in enumerate(all_points(), start=1):
-        stage = tell_through(Points(at=number, fault=refuse))
-        try:
-            stage.check_agreement()
-            stage.story.end_all()
-            stage.check_emptiness()
-        except AssertionError as fault:
-            raise AssertionError(f"refused at write {number}, {name}") from fault
-        finally:
-            stage.close()
+    for number, name in enumerate(names, start=1):
+        stage = tell_through(kind(Points(at=number, fault=refuse)))
+        stage.must_end_well(f"refused at write {number}, {name}")
 
 
-def tell_through(points: Points) -> Stage:
+def test_killed_at_any_write_nothing_is_leaked_and_nothing_lost() -> None:
+    kill_at_each(all_points(), Stage)
+
+
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.EBUSY, errno.EPERM, errno.EROFS])
+def test_refused_at_any_write_it_goes_on_and_nothing_is_leaked_or_lost(error: int) -> None:
+    refuse_each(all_points(), Stage, error)
+
+
+def tell_through(stage: Stage) -> Stage:
     """The story of callers that repeat what failed, up to its height: two pods run."""
-    stage = Stage(points)
     height = 9
     for step in list(stage.story.steps())[:height]:
         insist(step)
