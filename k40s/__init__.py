@@ -1,4 +1,7 @@
 """The k40s model as a library: workloads, analyses, assurance, and their text forms.
 
-It starts no process. Everything outside ``k40s.runtime`` is pure.
+Pure: ``cpu`` (admission and analyses), ``assurance``, ``simulation``, ``annotations``,
+``reasons``, ``strict_json``. For processes: ``kube`` (the API server), ``http``, ``pki``,
+``node_api`` (extender and rubicante), ``node_agent`` (node daemons), ``admission_plugins``
+(installed tests), ``runtime`` (settings, log, store).
 """

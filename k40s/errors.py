@@ -6,6 +6,7 @@ An *error* is one of these:
 - ``InvalidInputError``: what a person or a peer wrote cannot be understood. Never retried.
 - ``KernelError``: the kernel refused or failed; the errno and the call are in the text.
 - ``UnavailableError``: something that should answer does not (API server, daemon, store). Retried.
+  Of these, ``UnreadableError`` is about one object alone; other work goes on.
 """
 
 
@@ -39,6 +40,10 @@ class KernelError(K40sError):
 
 class UnavailableError(K40sError):
     """A peer or a store that has to answer does not; the same call may succeed later."""
+
+
+class UnreadableError(UnavailableError):
+    """A peer has answered with an object of which something needed cannot be understood."""
 
 
 def _shorten(found: object) -> str:

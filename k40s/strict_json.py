@@ -1,11 +1,12 @@
-"""Strict JSON from outside, read field by field: every surprise is one clear error.
+"""Strict JSON from outside, read field by field, with one clear error.
 
 ``read_json`` turns text into a ``Json``: a decoded value that knows its source and path, so each
 refusal names the place, what was found there and what would be right. Repeated fields, NaN,
-endless nesting, endless numbers and unknown fields are refused like any other mistake.
+deep nesting, long numbers and unknown fields are refused like any other mistake.
 """
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -28,8 +29,8 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}", re.ASCII)
 _FRACTION = re.compile(r"[0-9]{1,600}(?:/[0-9]{1,600}|\.[0-9]{1,12})?", re.ASCII)
 
 
-class _Words:
-    """What was found where no JSON value can stand for it, in words."""
+class _Description:
+    """A description of what was found, where no JSON value shows it."""
 
     def __init__(self, words: str) -> None:
         self._words = words
@@ -38,7 +39,7 @@ class _Words:
         return self._words
 
 
-class _Repeated(_Words):
+class _Repeated(_Description):
     """An object that names a field twice."""
 
 
@@ -56,7 +57,7 @@ class Json:
 
     def invalid(self, expected: str, *, found: str | None = None) -> InvalidInputError:
         """The error for this place, to be raised by the caller; ``found`` in words, if any."""
-        what = _found(self.value) if found is None else _Words(found)
+        what = _found(self.value) if found is None else _Description(found)
         return self.error(source=self.source, path=self.path, found=what, expected=expected)
 
     def fields(self, required: Iterable[str], optional: Iterable[str] = ()) -> "dict[str, Json]":
@@ -100,7 +101,16 @@ class Json:
             raise self.invalid(f"a whole number from {lowest} to {highest}")
         return value
 
-    def truth(self) -> bool:
+    def number(self, expected: str) -> float:
+        """A finite number, whole or not; a Boolean and a text are none."""
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.invalid(expected)
+        if not math.isfinite(value):  # 1e999 is such a number in JSON
+            raise self.invalid(expected)
+        return float(value)
+
+    def boolean(self) -> bool:
         """``true`` or ``false``."""
         if not isinstance(self.value, bool):
             raise self.invalid("true or false")
@@ -175,14 +185,14 @@ def _quoted(name: str) -> str:
 def _found(value: object) -> object:
     match value:
         case dict():
-            return _Words(f"an object with {len(value)} fields")
+            return _Description(f"an object with {len(value)} fields")
         case list():
-            return _Words(f"an array of {len(value)} items")
+            return _Description(f"an array of {len(value)} items")
         case _:
             return value
 
 
-def _once_each(pairs: list[tuple[str, object]]) -> object:
+def _unique_members(pairs: list[tuple[str, object]]) -> object:
     members = dict(pairs)
     if len(members) == len(pairs):
         return members
@@ -202,5 +212,5 @@ def _no_constant(text: str) -> object:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_once_each, parse_int=_whole_number, parse_constant=_no_constant
+    object_pairs_hook=_unique_members, parse_int=_whole_number, parse_constant=_no_constant
 )

@@ -1,30 +1,55 @@
-"""Every k40s label and annotation on Pods and Nodes: its key, and its text as a value and back.
+"""Labels and annotations of k40s on Pods and Nodes: keys, parsers and formatters.
 
-Whatever the text is, reading gives a value or raises ``InvalidAnnotationError``, never else.
+For any text, parsing returns a value or raises ``InvalidAnnotationError``, and nothing else.
 """
 
-from k40s.annotations.cpu_state import CpuState, format_cores, format_cpu_state, parse_cpu_state
+from k40s.annotations.cpu_state import (
+    NO_MECHANISM,
+    CpuState,
+    format_cores,
+    format_cpu_state,
+    parse_cpu_state,
+)
 from k40s.annotations.keys import (
     ALLOCATION_KEY,
     ASSURANCE_CLASS_LABEL,
     ASSURANCE_KEY,
+    ASSURANCE_PROFILE_LABEL,
+    ASSURANCE_REDUCED_CONDITION,
+    ASSURANCE_SINCE_KEY,
     CPU_STATE_KEY,
+    CPU_STATE_SINCE_KEY,
     CRITICALITY_KEY,
+    ENFORCED_CONDITION,
     ENFORCEMENT_KEY,
+    GIVE_BACK_LABEL,
     HARDWARE_ASSURANCE_KEY,
+    METRIC_KEY,
+    MIGRATION_KEY,
+    MOVES_KEY,
     PLATFORM_FACTOR_KEY,
     PLATFORM_LABEL,
+    POD_KEYS,
     REAL_TIME_LABEL,
     SOFTWARE_ASSURANCE_KEY,
     TASKS_KEY,
+    unreached_keys,
+)
+from k40s.annotations.migration import (
+    format_history,
+    format_release,
+    parse_history,
+    parse_release,
 )
 from k40s.annotations.node_assurance import (
+    HIGHEST_STATE,
     NodeAssurance,
     format_node_assurance,
     parse_assurance_part,
     parse_node_assurance,
     parse_platform_factor,
 )
+from k40s.annotations.pod_metric import PodMetric, parse_pod_metric
 from k40s.annotations.reservation_rows import UID_LENGTH
 from k40s.annotations.workload import parse_tasks, read_tasks, read_workload, task_json
 
@@ -32,27 +57,46 @@ __all__ = [
     "ALLOCATION_KEY",
     "ASSURANCE_CLASS_LABEL",
     "ASSURANCE_KEY",
+    "ASSURANCE_PROFILE_LABEL",
+    "ASSURANCE_REDUCED_CONDITION",
+    "ASSURANCE_SINCE_KEY",
     "CPU_STATE_KEY",
+    "CPU_STATE_SINCE_KEY",
     "CRITICALITY_KEY",
+    "ENFORCED_CONDITION",
     "ENFORCEMENT_KEY",
+    "GIVE_BACK_LABEL",
     "HARDWARE_ASSURANCE_KEY",
+    "HIGHEST_STATE",
+    "METRIC_KEY",
+    "MIGRATION_KEY",
+    "MOVES_KEY",
+    "NO_MECHANISM",
     "PLATFORM_FACTOR_KEY",
     "PLATFORM_LABEL",
+    "POD_KEYS",
     "REAL_TIME_LABEL",
     "SOFTWARE_ASSURANCE_KEY",
     "TASKS_KEY",
     "UID_LENGTH",
     "CpuState",
     "NodeAssurance",
+    "PodMetric",
     "format_cores",
     "format_cpu_state",
+    "format_history",
     "format_node_assurance",
+    "format_release",
     "parse_assurance_part",
     "parse_cpu_state",
+    "parse_history",
     "parse_node_assurance",
     "parse_platform_factor",
+    "parse_pod_metric",
+    "parse_release",
     "parse_tasks",
     "read_tasks",
     "read_workload",
     "task_json",
+    "unreached_keys",
 ]

@@ -1,8 +1,11 @@
 """A node's per-core state as rubicante publishes it: compact, versioned, at most 1 KB.
 
-The form is for machines and therefore terse; ``GET /v1/state`` gives the readable one. Times are
-whole microseconds, fractions exact text, utilizations of a state without its reservations
-millionths rounded down (so the necessary condition on bandwidth never refuses what could fit).
+The format is terse, for machines; ``GET /v1/state`` returns the readable one. Times are whole
+microseconds, fractions exact text, utilizations of a state without its reservations millionths
+rounded down (so the necessary bandwidth condition never rejects what could fit).
+
+A new field: optional here (``_WIDENED``) with a version of its own (``_VERSION``), since readers
+refuse fields that they do not know; extenders are updated before the nodes that write it.
 """
 
 import re
@@ -13,7 +16,13 @@ from itertools import groupby
 
 from k40s.annotations.keys import CPU_STATE_KEY
 from k40s.annotations.node_assurance import MAX_LEASE, MIN_LEASE
-from k40s.annotations.reservation_rows import format_reservation, read_reservations
+from k40s.annotations.reservation_rows import (
+    UID_LENGTH,
+    format_reservation,
+    read_reservations,
+    read_uid,
+)
+from k40s.annotations.reserve import format_reserve, read_reserve
 from k40s.cpu.model import ANY_CORE, CpuNode, DeadlineOffer, Domain, Packing
 from k40s.errors import InvalidAnnotationError
 from k40s.strict_json import Json, format_json, read_json
@@ -22,14 +31,18 @@ from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds, format_duration
 MAX_STATE = 1024
 """Longest annotation with reservations, in bytes; beyond it only utilizations are written."""
 
-_VERSION = 2
+NO_MECHANISM = "none"
+"""The published ``mechanism`` of a node on which nothing enforces budgets."""
+_VERSION = 3
+_BEFORE_RESERVE = 2
+"""Without a reserve for HI. A node without one still writes it, for old readers."""
 _FIRST_VERSION = 1
-"""Had no budget groups, no SCHED_DEADLINE and no packing; what it wrote is read as such."""
+"""Without budget groups, SCHED_DEADLINE and packing; it is still read."""
 _HEAD = (
     *("v", "gen", "test", "mech", "url", "lease"),
     *("tick", "cap", "core_cap", "platform", "factor", "cores"),
 )
-_WIDENED = ("groups", "dl", "pack", "nest")
+_WIDENED = ("groups", "dl", "pack", "nest", "hi")
 _SHARED = "shared"
 _MILLION = 1_000_000
 _MAX_CORES = 1024
@@ -44,12 +57,14 @@ _CORES = re.compile(r"(?:[0-9]{1,4}(?:-[0-9]{1,4})?(?:,[0-9]{1,4}(?:-[0-9]{1,4})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuState:
-    """What the extender must know to judge a pod on a node without asking it.
+    """The state by which the extender filters a node without a query to its daemon.
 
     ``test`` names the schedulability test, ``mechanism`` what enforces budgets ("rt-cgroup",
     "deadline", "rt-cgroup+deadline", "none"), ``endpoint`` where the daemon answers. ``complete``
-    tells whether ``node`` holds all reservations; where it does not, ``utilization`` is all there
-    is: by core, and under ``ANY_CORE`` where the node has a shared root domain.
+    says whether ``node`` holds all reservations; where it does not, only ``utilization`` is known:
+    by core, and under ``ANY_CORE`` where the node has a shared root domain. ``leased`` are then the
+    UIDs of pods that hold a reservation and were not bound yet when this was written, or None where
+    they are too many: such a pod must not be filtered as if it held nothing.
     """
 
     generation: int
@@ -60,9 +75,10 @@ class CpuState:
     node: CpuNode
     utilization: Mapping[int, Fraction]
     complete: bool
+    leased: frozenset[str] | None = frozenset()
 
     def __post_init__(self) -> None:
-        if set(self.utilization) != set(_places(self.node)):
+        if set(self.utilization) != set(_possible_cores(self.node)):
             raise ValueError("utilization names other cores than the node")
         if not MIN_LEASE <= self.lease <= MAX_LEASE:
             raise ValueError("a lease lasts 1 s to 3600 s")
@@ -78,7 +94,7 @@ def format_cpu_state(value: CpuState) -> str:
     """
     node = value.node
     head: dict[str, object] = {
-        "v": _VERSION,
+        "v": _BEFORE_RESERVE if node.hi_reserve is None else _VERSION,
         "gen": value.generation,
         "test": value.test,
         "mech": value.mechanism,
@@ -96,8 +112,14 @@ def format_cpu_state(value: CpuState) -> str:
         whole = format_json(head | {"res": [format_reservation(r) for r in node.reservations]})
         if len(whole) <= MAX_STATE:
             return whole
-    millionths = [int(value.utilization[core] * _MILLION) for core in _places(node)]
-    return format_json(head | {"util": millionths})
+    rest = head | {
+        "util": [int(value.utilization[core] * _MILLION) for core in _possible_cores(node)]
+    }
+    if value.leased is not None:
+        named = format_json(rest | {"leased": sorted({uid[:UID_LENGTH] for uid in value.leased})})
+        if len(named) <= MAX_STATE:
+            return named
+    return format_json(rest)
 
 
 def parse_cpu_state(text: str) -> CpuState:
@@ -106,14 +128,18 @@ def parse_cpu_state(text: str) -> CpuState:
     version = whole.members().get("v")
     if version is not None:
         version.integer(_FIRST_VERSION, _VERSION)
-    field = whole.fields(_HEAD, (*_WIDENED, "res", "util"))
+    field = whole.fields(_HEAD, (*_WIDENED, "res", "util", "leased"))
     if ("res" in field) == ("util" in field):
         raise whole.invalid("either res or util")
+    if "leased" in field and "res" in field:
+        raise field["leased"].invalid("no such field where all reservations are written")
+    if "hi" in field and field["v"].value != _VERSION:
+        raise field["hi"].invalid(f"no such field before version {_VERSION}")
     node = _read_node(field)
-    places = _places(node)
+    cores = _possible_cores(node)
     complete = "res" in field
     if complete:
-        node = node.holding(read_reservations(field["res"], places))
+        node = node.holding(read_reservations(field["res"], cores))
         utilization = node.utilizations()
     else:
         utilization = _read_millionths(field["util"], node)
@@ -129,17 +155,24 @@ def parse_cpu_state(text: str) -> CpuState:
         node=node,
         utilization=utilization,
         complete=complete,
+        leased=frozenset() if complete else _read_leased(field.get("leased")),
     )
 
 
-def _places(node: CpuNode) -> tuple[int, ...]:
-    """Where reservations can be: the cores, and a shared root domain."""
+def _read_leased(place: Json | None) -> frozenset[str] | None:
+    if place is None:
+        return None
+    return frozenset(read_uid(item) for item in place.items(at_most=MAX_STATE))
+
+
+def _possible_cores(node: CpuNode) -> tuple[int, ...]:
+    """The cores of the node, and ``ANY_CORE`` for a shared root domain."""
     shared = node.deadline is not None and node.deadline.domain is Domain.SHARED
     return (*node.cores, ANY_CORE) if shared else node.cores
 
 
 def _widened(node: CpuNode) -> dict[str, object]:
-    """What differs from a node with rt-cgroups alone, one for each reservation, and first fit."""
+    """Fields that are absent for rt-cgroups alone, one for each reservation, and first fit."""
     written: dict[str, object] = {}
     if node.shared_groups:
         written["groups"] = _SHARED
@@ -151,6 +184,8 @@ def _widened(node: CpuNode) -> dict[str, object]:
         written["pack"] = node.packing.value
     if node.ancestor_period is not None:
         written["nest"] = format_duration(node.ancestor_period)
+    if node.hi_reserve is not None:
+        written["hi"] = format_reserve(node.hi_reserve)
     return written
 
 
@@ -171,6 +206,7 @@ def _read_node(field: Mapping[str, Json]) -> CpuNode:
         deadline=_read_offer(field["dl"]) if "dl" in field else None,
         packing=field["pack"].member_of(Packing) if "pack" in field else Packing.FIRST_FIT,
         ancestor_period=_read_ancestor_period(field["nest"]) if "nest" in field else None,
+        hi_reserve=read_reserve(field["hi"]) if "hi" in field else None,
     )
 
 
@@ -241,7 +277,7 @@ def _read_factor(place: Json) -> Fraction:
 
 def _read_millionths(place: Json, node: CpuNode) -> dict[int, Fraction]:
     """Of a core at most 1, of a shared root domain at most its CPUs."""
-    cores = _places(node)
+    cores = _possible_cores(node)
     counts = place.items(at_least=len(cores), at_most=len(cores))
     cpus = node.deadline.cpus if node.deadline is not None else 1
     most = {core: _MILLION * (cpus if core == ANY_CORE else 1) for core in cores}

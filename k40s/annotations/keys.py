@@ -1,13 +1,23 @@
-"""Every key that k40s writes or reads on Pods and Nodes; docs/annotations.md says who writes it."""
+"""Keys that k40s writes or reads on Pods and Nodes; docs/annotations.md says who writes them."""
+
+from collections.abc import Mapping
 
 CRITICALITY_KEY = "k40s.io/criticality"
 """Pod annotation or label, by the application team: ``NO``, ``LOW`` or ``HI``."""
 TASKS_KEY = "k40s.io/tasks"
 """Pod annotation, by the application team: JSON list of real-time tasks."""
 ENFORCEMENT_KEY = "k40s.io/enforcement"
-"""Pod annotation, by the application team: what shall hold its tasks."""
+"""Pod annotation, by the application team: the mechanism that enforces its tasks."""
+METRIC_KEY = "k40s.io/metric"
+"""Pod annotation, by the application team: a metric of its own, by which it reports harm."""
 ALLOCATION_KEY = "status.k40s.io/cpu"
-"""Pod annotation, by the extender: the servers that the pod was given."""
+"""Pod annotation, by the extender: the servers that the pod was granted."""
+MIGRATION_KEY = "status.k40s.io/migration"
+"""Pod annotation, by the controller: the pod is released from its owner, and will be evicted."""
+MOVES_KEY = "status.k40s.io/moves"
+"""Annotation of the controller's Lease, by its leader: moves that began lately."""
+ENFORCED_CONDITION = "k40s.io/enforced"
+"""Type of a condition of a Pod, by rubicante: whether the kernel enforces all of its tasks."""
 
 REAL_TIME_LABEL = "node.k40s.io/real-time"
 """Node label, by rubicante: ``true`` where budgets are enforced, else ``false``."""
@@ -15,9 +25,17 @@ CPU_STATE_KEY = "node.k40s.io/cpu-state"
 """Node annotation, by rubicante: JSON of the per-core state."""
 ASSURANCE_KEY = "node.k40s.io/assurance"
 """Node annotation, by malacoda: JSON of the level and its parts."""
+ASSURANCE_SINCE_KEY = "node.k40s.io/assurance-since"
+"""Node annotation, by malacoda: since when its Lease was renewed without a gap."""
+CPU_STATE_SINCE_KEY = "node.k40s.io/cpu-state-since"
+"""Node annotation, by rubicante: since when its Lease was renewed without a gap."""
+ASSURANCE_REDUCED_CONDITION = "k40s.io/AssuranceReduced"
+"""Type of a condition of a Node, by malacoda: whether a hazard keeps γ below 10, and which."""
 ASSURANCE_CLASS_LABEL = "node.k40s.io/assurance-class"
-"""Node label, by malacoda: the highest criticality that the node is fit for."""
+"""Node label, by malacoda: the highest criticality that the node may run."""
 
+GIVE_BACK_LABEL = "k40s.io/give-back"
+"""Node label, by the operator: ``true`` returns all that rubicante holds, ``dry-run`` lists it."""
 PLATFORM_LABEL = "k40s.io/platform"
 """Node label, by the operator: the hardware class for tables of WCETs."""
 PLATFORM_FACTOR_KEY = "k40s.io/platform-factor"
@@ -26,3 +44,25 @@ HARDWARE_ASSURANCE_KEY = "k40s.io/hardware-assurance"
 """Node annotation, by the operator: α, a whole number from 0 to 5."""
 SOFTWARE_ASSURANCE_KEY = "k40s.io/software-assurance"
 """Node annotation, by the operator: β, a whole number from 0 to 5, in place of the proposal."""
+
+ASSURANCE_PROFILE_LABEL = "k40s.io/assurance-profile"
+"""Node label, by the operator: the name of the profile that malacoda detects hazards by."""
+
+POD_KEYS = (CRITICALITY_KEY, TASKS_KEY, ENFORCEMENT_KEY, METRIC_KEY)
+"""Keys of application teams on pods: all as annotations, the criticality as a label too."""
+
+Texts = Mapping[str, str]
+
+
+def unreached_keys(
+    *, labels: Texts, annotations: Texts, pod_labels: Texts, pod_annotations: Texts
+) -> tuple[str, ...]:
+    """Keys on an owner of pods (a Deployment, a Job) that its pod template lacks or changes."""
+    reached = {**pod_annotations}
+    if CRITICALITY_KEY in pod_labels:
+        reached.setdefault(CRITICALITY_KEY, pod_labels[CRITICALITY_KEY])
+    return tuple(
+        key
+        for key in POD_KEYS
+        if any(key in texts and reached.get(key) != texts[key] for texts in (labels, annotations))
+    )

@@ -1,4 +1,4 @@
-"""A node's assurance as malacoda publishes it, and the operator's figures on a node."""
+"""A node's assurance as malacoda publishes it, and the operator's parameters on a node."""
 
 import re
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from k40s.annotations.keys import ASSURANCE_KEY, PLATFORM_FACTOR_KEY
+from k40s.assurance.gamma import MOST_FALLS, Severity
 from k40s.errors import InvalidAnnotationError
 from k40s.strict_json import Json, format_json, read_json
 from k40s.units import NS_PER_S, Nanoseconds, format_duration
@@ -13,7 +14,7 @@ from k40s.units import NS_PER_S, Nanoseconds, format_duration
 HIGHEST_PART = 5
 """α (hardware) and β (software) lie in 0..5."""
 HIGHEST_STATE = 10
-"""γ (state) lies in 0..10; 10 means nothing hazardous was seen."""
+"""γ (state) lies in 0..10; 10 means that no hazard was detected."""
 MIN_LEASE = Nanoseconds(NS_PER_S)
 MAX_LEASE = Nanoseconds(3600 * NS_PER_S)
 MAX_FACTOR = 1000
@@ -24,13 +25,16 @@ _TIME = re.compile(
 )
 _HAZARD = re.compile(r"[a-z][a-z0-9_.-]{0,31}", re.ASCII)
 _MAX_HAZARDS = 16
+_CAUSE = re.compile("alarm|harmed|missed", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeAssurance:
-    """A = α + β + γ(t) of a node, when it was observed and how long its daemon may be silent.
+    """A = α + β + γ(t) of a node, with the time of observation and the lease of its daemon.
 
-    ``observed`` is in UTC. ``hazards`` names the metrics that kept γ below 10 at that time.
+    ``observed`` is in UTC. ``hazards`` names the metrics that had an alarm at that time. ``cause``
+    is the severity of the hazard by which γ fell, ``falls`` the number of downgrades that are not
+    forgotten yet: a restarted daemon continues from them.
     """
 
     hardware: int
@@ -39,6 +43,8 @@ class NodeAssurance:
     observed: datetime
     lease: Nanoseconds
     hazards: tuple[str, ...] = ()
+    cause: Severity = Severity.NONE
+    falls: int = 0
 
     def __post_init__(self) -> None:
         if not (0 <= self.hardware <= HIGHEST_PART and 0 <= self.software <= HIGHEST_PART):
@@ -49,6 +55,8 @@ class NodeAssurance:
             raise ValueError("the time observed is in UTC")
         if not MIN_LEASE <= self.lease <= MAX_LEASE:
             raise ValueError("a lease lasts 1 s to 3600 s")
+        if not 0 <= self.falls <= MOST_FALLS:
+            raise ValueError("downgrades are counted from 0 to 1000000")
 
     @property
     def level(self) -> int:
@@ -60,7 +68,8 @@ def parse_node_assurance(text: str) -> NodeAssurance:
     """Read the annotation ``node.k40s.io/assurance``. Raises ``InvalidAnnotationError``."""
     whole = read_json(text, source=ASSURANCE_KEY, error=InvalidAnnotationError)
     field = whole.fields(
-        ("v", "level", "hardware", "software", "state", "observed", "lease"), ("hazards",)
+        ("v", "level", "hardware", "software", "state", "observed", "lease"),
+        ("hazards", "cause", "falls"),
     )
     field["v"].integer(_VERSION, _VERSION)
     lease = field["lease"].duration()
@@ -74,6 +83,8 @@ def parse_node_assurance(text: str) -> NodeAssurance:
         observed=_read_time(field["observed"]),
         lease=lease,
         hazards=tuple(h.text(_HAZARD, "a metric's name") for h in hazards),
+        cause=_read_cause(field["cause"]) if "cause" in field else Severity.NONE,
+        falls=field["falls"].integer(0, MOST_FALLS) if "falls" in field else 0,
     )
     if field["level"].integer(0, 2 * HIGHEST_PART + HIGHEST_STATE) != value.level:
         raise field["level"].invalid(f"the sum of the parts, {value.level}")
@@ -93,6 +104,10 @@ def format_node_assurance(value: NodeAssurance) -> str:
     }
     if value.hazards:
         written["hazards"] = list(value.hazards)
+    if value.cause is not Severity.NONE:
+        written["cause"] = value.cause.name.lower()
+    if value.falls:
+        written["falls"] = value.falls
     return format_json(written)
 
 
@@ -112,6 +127,10 @@ def parse_platform_factor(text: str) -> Fraction:
     if not 0 < factor <= MAX_FACTOR:
         raise place.invalid(f"a factor above 0 and at most {MAX_FACTOR}")
     return factor
+
+
+def _read_cause(place: Json) -> Severity:
+    return Severity[place.text(_CAUSE, '"alarm", "harmed" or "missed"').upper()]
 
 
 def _read_time(place: Json) -> datetime:

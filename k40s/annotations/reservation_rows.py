@@ -1,9 +1,9 @@
 """Reservations inside the published CPU state: one terse JSON array each, times in whole µs.
 
-``[uid, core, criticality, Q, P, [priority, …], [[C, T, D], …], group]``; a task that has a priority
-of its own carries it as a fourth number, and ``group`` is there where the reservation shares a
-budget group. A SCHED_DEADLINE reservation has one task and no priorities, and core -1 where its
-thread migrates. Cores that tasks ask for are not written: whoever holds a reservation stays.
+``[uid, core, criticality, Q, P, [priority, …], [[C, T, D], …], group]``; a task with a priority of
+its own has it as a fourth number; ``group`` is present where the reservation shares a budget group.
+A SCHED_DEADLINE reservation has one task and no priorities, and core -1 where its thread migrates.
+Requested cores are not written: a reservation does not move.
 """
 
 import re
@@ -24,7 +24,7 @@ from k40s.strict_json import Json
 from k40s.units import NS_PER_US, Nanoseconds
 
 UID_LENGTH = 8
-"""How much of a pod's uid a row carries."""
+"""Characters of a pod's uid in a row."""
 MAX_ROWS = 1024
 HIGHEST_CORE = 9999
 HIGHEST_GROUP = 9999
@@ -36,8 +36,8 @@ def format_reservation(held: Reservation) -> list[object]:
     """One row. Raises ``ValueError`` for a time that is not whole microseconds."""
     tasks: list[list[int]] = []
     for task in held.tasks:
-        figures = [_micros(task.wcet), _micros(task.period), _micros(task.deadline)]
-        tasks.append(figures if task.priority is None else [*figures, task.priority])
+        times = [_micros(task.wcet), _micros(task.period), _micros(task.deadline)]
+        tasks.append(times if task.priority is None else [*times, task.priority])
     row: list[object] = [
         held.pod_uid[:UID_LENGTH],
         held.core,
@@ -68,6 +68,11 @@ def read_reservations(place: Json, cores: Collection[int]) -> tuple[Reservation,
     return tuple(_read_row(row, f"c{index}", cores) for index, row in enumerate(rows))
 
 
+def read_uid(place: Json) -> str:
+    """Read the written prefix of a pod's uid."""
+    return place.text(_UID, "the beginning of a pod's uid")
+
+
 def _read_row(row: Json, container: str, cores: Collection[int]) -> Reservation:
     uid, core, criticality, budget, period, priorities, tasks, *group = row.items(
         at_least=7, at_most=8
@@ -83,7 +88,7 @@ def _read_row(row: Json, container: str, cores: Collection[int]) -> Reservation:
         raise criticality.invalid('"LOW" or "HI"')
     length = period.integer(1, MAX_PERIOD // NS_PER_US)
     return Reservation(
-        pod_uid=uid.text(_UID, "the beginning of a pod's uid"),
+        pod_uid=read_uid(uid),
         container=container,
         core=number,
         criticality=Criticality[str(criticality.value)],

@@ -1,7 +1,9 @@
-"""A pod's contract: criticality and real-time tasks, from labels and annotations to a value."""
+"""A pod's contract: criticality and real-time tasks, parsed from labels and annotations."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from k40s.annotations.keys import CRITICALITY_KEY, ENFORCEMENT_KEY, TASKS_KEY
@@ -10,10 +12,16 @@ from k40s.cpu.model import HIGHEST_PRIORITY, MAX_PERIOD, MIN_PERIOD, Mechanism
 from k40s.cpu.workload import TaskContract, WcetTable, Workload
 from k40s.criticality import Criticality, parse_criticality
 from k40s.errors import InvalidAnnotationError
-from k40s.strict_json import Json, read_json
+from k40s.strict_json import MAX_TEXT, Json, read_json
 from k40s.units import Nanoseconds, format_duration
 
-MAX_TASKS = 64
+MAX_TASKS = 32
+"""Of a pod."""
+MAX_TASKS_OF_CONTAINER = 16
+MAX_TASKS_TEXT = 16 * 1024
+"""Longest annotation with tasks, in characters."""
+MAX_TASKS_HELD = 64
+"""Of a pod that was admitted under an older, larger limit; its contract is still read."""
 MAX_PLATFORMS = 64
 
 CRITICALITY_FORM = 'one of "NO", "LOW", "HI"'
@@ -22,16 +30,31 @@ CONTAINER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 PLATFORM = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?", re.ASCII)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Containers:
+    """A pod's containers, by kind; None where they are not known."""
+
+    ordinary: Collection[str] | None
+    sidecars: Collection[str]
+    initial: Collection[str]
+
+
 def read_workload(
     *,
     labels: Mapping[str, str],
     annotations: Mapping[str, str],
     containers: Collection[str] | None = None,
+    sidecars: Collection[str] = (),
+    init_containers: Collection[str] = (),
+    held: bool = False,
 ) -> Workload:
     """Read a pod's contract; a pod without our keys is a workload of criticality NO.
 
-    ``containers`` are the names of the pod's containers, where known: a task may leave its
-    container out when there is exactly one, and may not name one that is absent.
+    ``containers`` are the names of the pod's containers, where known: a task may omit its
+    container when there is exactly one, and may not name one that is absent. ``sidecars`` are
+    init containers that run beside them (restartPolicy Always): a task may name one.
+    ``init_containers`` are those that end before, which have no task. ``held`` reads the contract
+    of a pod that runs already, which may be larger than a new one (``read_tasks``).
     Raises ``InvalidAnnotationError``.
     """
     criticality = _read_criticality(labels, annotations)
@@ -47,9 +70,17 @@ def read_workload(
             expected=f'"LOW" or "HI", because the pod has real-time tasks in {TASKS_KEY}',
         )
     tasks = read_tasks(
-        read_json(text, source=TASKS_KEY, error=InvalidAnnotationError),
+        read_json(
+            text,
+            source=TASKS_KEY,
+            error=InvalidAnnotationError,
+            at_most=MAX_TEXT if held else MAX_TASKS_TEXT,
+        ),
         criticality=criticality,
         containers=containers,
+        sidecars=sidecars,
+        init_containers=init_containers,
+        held=held,
     )
     return Workload(criticality=criticality, tasks=tasks, mechanism=mechanism)
 
@@ -67,17 +98,38 @@ def parse_tasks(
 
 
 def read_tasks(
-    place: Json, *, criticality: Criticality, containers: Collection[str] | None = None
+    place: Json,
+    *,
+    criticality: Criticality,
+    containers: Collection[str] | None = None,
+    sidecars: Collection[str] = (),
+    init_containers: Collection[str] = (),
+    held: bool = False,
 ) -> tuple[TaskContract, ...]:
-    """Read the list of tasks that stands at a place. Raises the place's error."""
+    """Read the list of tasks that stands at a place. Raises the place's error.
+
+    The number of tasks is bounded, because each takes priorities, a row of the published state and
+    steps of every later analysis, whatever its bandwidth; ``held`` takes the bound of before.
+    """
+    known = _Containers(ordinary=containers, sidecars=sidecars, initial=init_containers)
     contracts: list[TaskContract] = []
     named: set[tuple[str, str]] = set()
-    for item in place.items(at_least=1, at_most=MAX_TASKS):
-        contract = _read_task(item, criticality, containers)
+    number = len(place.value) if isinstance(place.value, list) else 0
+    if number > MAX_TASKS and not held:
+        raise place.invalid(f"at most {MAX_TASKS} tasks in a pod", found=f"{number} tasks")
+    for item in place.items(at_least=1, at_most=MAX_TASKS_HELD):
+        contract = _read_task(item, criticality, known)
         if (contract.container, contract.name) in named:
             raise item.members()["name"].invalid("a name used once per container")
         named.add((contract.container, contract.name))
         contracts.append(contract)
+    counts = Counter(contract.container for contract in contracts)
+    for container, number in counts.items():
+        if number > MAX_TASKS_OF_CONTAINER and not held:
+            raise place.invalid(
+                f"at most {MAX_TASKS_OF_CONTAINER} tasks in a container",
+                found=f'{number} tasks in container "{container}"',
+            )
     return tuple(contracts)
 
 
@@ -132,9 +184,7 @@ def _read_criticality(labels: Mapping[str, str], annotations: Mapping[str, str])
         ) from None
 
 
-def _read_task(
-    place: Json, criticality: Criticality, containers: Collection[str] | None
-) -> TaskContract:
+def _read_task(place: Json, criticality: Criticality, containers: _Containers) -> TaskContract:
     field = place.fields(("name", "period", "wcet"), ("deadline", "container", "priority", "core"))
     period = field["period"].duration()
     if not MIN_PERIOD <= period <= MAX_PERIOD:
@@ -157,17 +207,24 @@ def _read_task(
     )
 
 
-def _read_container(task: Json, named: Json | None, containers: Collection[str] | None) -> str:
+def _read_container(task: Json, named: Json | None, known: _Containers) -> str:
+    ordinary = known.ordinary
     if named is None:
-        if containers is not None and len(containers) == 1:
-            return next(iter(containers))
+        if ordinary is not None and len(ordinary) == 1:
+            return next(iter(ordinary))
         raise task.invalid(
             "the field container, because the pod may have several", found="no container"
         )
     name = named.text(CONTAINER_NAME, "a container's name")
-    if containers is not None and name not in containers:
-        raise named.invalid(f"one of the pod's containers: {', '.join(sorted(containers))}")
-    return name
+    if ordinary is None or name in ordinary or name in known.sidecars:
+        return name
+    choice = ", ".join(sorted((*ordinary, *known.sidecars)))
+    if name in known.initial:
+        raise named.invalid(
+            f"one of the pod's containers: {choice}; or restartPolicy: Always on this one, because "
+            "an init container without it ends before the others start"
+        )
+    raise named.invalid(f"one of the pod's containers: {choice}")
 
 
 def _read_wcet(place: Json, deadline: Nanoseconds, criticality: Criticality) -> WcetTable:

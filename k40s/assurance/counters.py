@@ -1,4 +1,4 @@
-"""What a node's kernel counts, at one moment, as far as assurance looks at it."""
+"""One sample of the kernel counters that assurance uses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class StatCounters:
     """What /proc/stat counts, split into the node's CPUs (``own``) and the machine's other ones.
 
     ``contexts`` (context switches), ``forks`` and ``running`` (tasks that run or wait for a CPU
-    at this moment) are the whole machine's.
+    now) are the whole machine's.
     """
 
     own: CpuTimes
@@ -49,13 +49,17 @@ class StatCounters:
 class Counters:
     """One sample. None, or an empty table, where the kernel does not offer the source.
 
-    ``at`` is monotonic. ``softirqs`` and ``interrupts`` count on the node's CPUs, by the
-    kernel's names. ``load`` is the average of one minute, ``uptime`` in seconds, ``pressure`` the
-    microseconds in which some task of the machine waited for a CPU. ``own_running`` counts the
-    runnable tasks that are confined to the node's CPUs; they are not looked for on a quiet machine.
+    ``at`` is monotonic. ``softirqs`` and ``interrupts`` count on the node's CPUs (``cpus`` is
+    their number), by the kernel's names. ``load`` is the average of one minute, ``uptime`` in
+    seconds, ``pressure`` the microseconds in which some task of the machine waited for a CPU.
+    All but ``stat`` may be of an earlier sample: then ``details_at`` is the time of that.
+    ``own_running`` counts the runnable tasks with an affinity to the node's CPUs alone; None on an
+    idle machine.
     """
 
     at: Nanoseconds
+    details_at: Nanoseconds | None = None
+    cpus: int = 1
     stat: StatCounters | None = None
     softirqs: Mapping[str, int] = field(default_factory=dict)
     interrupts: Mapping[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Level and fitness: A = α + β + γ, and which criticality a level is enough for (k4.0s, III)."""
+"""Assurance level A = α + β + γ, and the criticality that it suffices for (k4.0s, III)."""
 
 from dataclasses import dataclass
 

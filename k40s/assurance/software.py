@@ -1,7 +1,7 @@
-"""β, the software part of the level: proposed from what the node runs, in the paper's order.
+"""β, the software part of the level: proposed from kernel and configuration, in the paper's order.
 
 General-purpose kernel, low-latency preemption, PREEMPT_RT, co-kernel (paper, Fig. 2): one point
-each from 1 to 4, one more for isolated CPUs, less for what disturbs even a good kernel.
+each from 1 to 4, one more for isolated CPUs, less for interference such as SMT or a hypervisor.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from enum import Enum
 from k40s.units import NS_PER_MS, Nanoseconds
 
 HIGHEST = 5
+_WELL_ISOLATED = 2
 _COARSE_TICK = Nanoseconds(4 * NS_PER_MS)
 
 
@@ -24,11 +25,11 @@ class Preemption(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftwareFacts:
-    """What can be read of a node; None is unknown and counts as the worse.
+    """Facts about a node; None is unknown and counts as the worst case.
 
-    ``tick`` is 1/HZ. ``isolated`` tells whether all of the node's CPUs are kept from the
-    scheduler's load balancing, ``multithreading`` whether SMT is active, ``group_budgets``
-    whether the kernel has rt-cgroups.
+    ``tick`` is 1/HZ. ``isolated`` says whether all of the node's CPUs are kept from the scheduler's
+    load balancing, ``multithreading`` whether SMT is active, ``group_budgets`` whether rt-cgroups
+    can be used, ``deadline`` whether SCHED_DEADLINE can: either enforces.
     """
 
     preemption: Preemption | None
@@ -38,11 +39,12 @@ class SoftwareFacts:
     governor: str | None
     multithreading: bool
     virtual: bool
+    deadline: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftwareProposal:
-    """A proposed β (0..5) and one line for everything that made it."""
+    """A proposed β (0..5), and one line for each contribution."""
 
     value: int
     reasons: tuple[str, ...]
@@ -63,12 +65,22 @@ def propose_software_assurance(facts: SoftwareFacts) -> SoftwareProposal:
         steps.append((-1, f"frequency governor {facts.governor}"))
     if facts.tick is None or facts.tick > _COARSE_TICK:
         steps.append((-1, "tick slower than 250 Hz"))
-    if not facts.group_budgets:
-        steps.append((-1, "no real-time group budgets"))
+    if not facts.group_budgets and not facts.deadline:
+        steps.append((-1, "no real-time group budgets and no SCHED_DEADLINE"))
     value = min(HIGHEST, max(0, sum(points for points, _ in steps)))
     return SoftwareProposal(
         value=value, reasons=tuple(f"{points:+d} {said}" for points, said in steps)
     )
+
+
+def sampling_period(software: int) -> Nanoseconds:
+    """The sampling period for a node of this β (paper, IV-B: by the isolation guarantees).
+
+    Where the kernel isolates little, a hazard reaches critical tasks at once, and is to be seen
+    soon. Where it isolates well, sampling itself is a larger part of what disturbs them. Detection
+    and attribution were measured at these two periods.
+    """
+    return Nanoseconds((1000 if software >= _WELL_ISOLATED else 500) * NS_PER_MS)
 
 
 _KERNELS = {

@@ -1,43 +1,98 @@
 """The node's state as a fold over samples: counters to metrics, alarms and γ."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from k40s.assurance.counters import Counters
-from k40s.assurance.detector import AlarmState, Rule, observe
-from k40s.assurance.gamma import GammaPolicy, GammaState, follow
+from k40s.assurance.detector import EVERY_VICTIM, AlarmState, Rule, Victim, observe
+from k40s.assurance.gamma import GammaPolicy, GammaState, Severity, assess, postpone, recover
 from k40s.assurance.metrics import Metric, metrics_between
+from k40s.assurance.response.harm import Gauge, HarmState
+from k40s.units import Nanoseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchState:
-    """Everything the monitor knows after a sample."""
+    """The monitor's state after a sample.
+
+    ``blind`` are the metrics of rules that the sample lacks: nothing is known by these rules.
+    """
 
     counters: Counters | None = None
     metrics: Mapping[Metric, float] = field(default_factory=dict)
     alarms: Mapping[Rule, AlarmState] = field(default_factory=dict)
+    blind: tuple[Metric, ...] = ()
     gamma: GammaState = field(default_factory=GammaState)
+    harm: HarmState = field(default_factory=HarmState)
+    severity: Severity | None = None
+    """That of the sample; None where it is unknown."""
 
     @property
     def hazards(self) -> tuple[Metric, ...]:
         """The metrics whose alarms are active, each once, in order."""
-        return tuple(sorted({rule.metric for rule, alarm in self.alarms.items() if alarm.active}))
+        return self.hazards_for(EVERY_VICTIM)
+
+    def hazards_for(self, victims: Collection[Victim]) -> tuple[Metric, ...]:
+        """Those among them that are a hazard for one of these victims.
+
+        With the victims that are present on a node it says whether anybody is in danger now; a
+        level that speaks for pods to come counts all of them (``hazards``).
+        """
+        harmful = {
+            rule.metric
+            for rule, alarm in self.alarms.items()
+            if alarm.active and not rule.harms.isdisjoint(victims)
+        }
+        return tuple(sorted(harmful))
+
+    @property
+    def high(self) -> bool:
+        """Whether the last sample spoke for a hazard by any rule."""
+        return any(alarm.suspicious for alarm in self.alarms.values())
+
+    def seen_by(self, victims: Collection[Victim]) -> "WatchState":
+        """The state with the rules alone whose alarms are a hazard for one of these victims."""
+        alarms = {
+            rule: alarm for rule, alarm in self.alarms.items() if not rule.harms.isdisjoint(victims)
+        }
+        return replace(self, alarms=alarms)
 
 
 def advance(
-    state: WatchState, sample: Counters, *, rules: tuple[Rule, ...], policy: GammaPolicy
+    state: WatchState,
+    sample: Counters,
+    *,
+    rules: tuple[Rule, ...],
+    policy: GammaPolicy,
+    harm: HarmState,
 ) -> WatchState:
-    """The state after one more sample. An alarm whose metric is missing stays as it is."""
+    """The state after one more sample.
+
+    An alarm whose metric is missing stays as it is, and γ does not rise meanwhile. ``harm`` is the
+    gauge of harm at that time.
+    """
     if state.counters is None:
-        return replace(state, counters=sample)
+        return replace(state, counters=sample, harm=harm)
     metrics = metrics_between(state.counters, sample)
     alarms = {rule: _alarm(state, rule, metrics, sample) for rule in rules}
-    hazardous = any(alarm.active for alarm in alarms.values())
+    blind = tuple(sorted({rule.metric for rule in rules} - metrics.keys()))
+    severity = assess(
+        alarm=any(alarm.active for alarm in alarms.values()),
+        harmed=harm.harmed,
+        missed=harm.shows(Gauge.MISSES),
+    )
+    known = None if severity is Severity.NONE and blind else severity
+    unseen = Nanoseconds(sample.at - state.counters.at)
     return WatchState(
         counters=sample,
         metrics=metrics,
         alarms=alarms,
-        gamma=follow(state.gamma, policy, at=sample.at, hazardous=hazardous),
+        blind=blind,
+        gamma=postpone(state.gamma, unseen)
+        if known is None
+        else recover(state.gamma, policy, at=sample.at, severity=known),
+        harm=harm,
+        severity=known,
     )
 
 

@@ -1,6 +1,6 @@
-"""Sums of Q/P against a capacity: exact, but without fractions where integers already decide.
+"""Bandwidth sums ΣQ/P against a capacity: exact, with fractions only where integers do not decide.
 
-Shares are integers in units of 2⁻⁴⁰ of a CPU, rounded so that what they refuse is impossible.
+Shares are integers in units of 2⁻⁴⁰ of a CPU, rounded so that they refuse only what is impossible.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,7 @@ def share_below(cost: int, period: int) -> int:
 
 
 def room_above(servers: Collection[tuple[int, int]], capacity: Fraction) -> int:
-    """An upper bound, closer than 2⁻⁴⁰ per server, of what servers leave of a capacity."""
+    """An upper bound, closer than 2⁻⁴⁰ per server, of the capacity that servers leave."""
     room = -(-(capacity.numerator << SCALE_BITS) // capacity.denominator)
     for budget, period in servers:
         room -= (budget << SCALE_BITS) // period

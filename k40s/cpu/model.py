@@ -21,7 +21,13 @@ ANY_CORE = -1
 
 
 class Mechanism(StrEnum):
-    """What the kernel holds threads to a reservation with."""
+    """Mechanism by which the kernel enforces a reservation.
+
+    A third one also needs a case where these two are told apart: ``k40s.cpu.admission`` (core_fit,
+    core_load, schedulability, invariants, necessary_condition), ``k40s.annotations`` (cpu_state,
+    reservation_rows), ``k40s.node_api.allocation``, and the back end that
+    ``daemons.rubicante.mechanisms`` describes.
+    """
 
     RT_CGROUP = "rt-cgroup"
     """A deferrable server (Q, P) for the SCHED_FIFO threads of a container on one core."""
@@ -30,7 +36,7 @@ class Mechanism(StrEnum):
 
 
 class Domain(StrEnum):
-    """How the root domains are cut in which SCHED_DEADLINE threads run."""
+    """Partitioning of the CPUs into root domains for SCHED_DEADLINE threads."""
 
     PARTITIONED = "partitioned"
     """Each core is a root domain of its own, for threads of any pods (cgroup v1)."""
@@ -56,7 +62,7 @@ class Task:
     """A sporadic task: WCET C, period T (minimum inter-arrival time), relative deadline D ≤ T.
 
     ``priority`` orders tasks inside their container (larger is more urgent); None lets the
-    deadline decide. ``core`` is the one that the task asks for; None lets admission choose.
+    deadline decide. ``core`` is the requested one; None lets admission choose.
     """
 
     name: str
@@ -109,9 +115,9 @@ class ContainerDemand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodDemand:
-    """What one pod asks of a node's cores. All of it is admitted, or none.
+    """The real-time tasks of one pod. All of them are admitted, or none.
 
-    ``mechanism`` is the one that it asks for; None lets admission choose.
+    ``mechanism`` is the requested one; None lets admission choose.
     """
 
     pod_uid: str
@@ -152,7 +158,7 @@ class Reservation:
 
     @property
     def key(self) -> tuple[str, tuple[str, ...]]:
-        """Container and tasks: what identifies a reservation among those of its pod."""
+        """Container and tasks: they identify a reservation among those of its pod."""
         return self.container, tuple(task.name for task in self.tasks)
 
 
@@ -160,7 +166,7 @@ class Reservation:
 class DeadlineOffer:
     """SCHED_DEADLINE as a node offers it.
 
-    ``tick`` is by how much a thread can overrun its budget, ``capacity`` bounds ΣQ/P per CPU,
+    ``tick`` is the largest overrun of a budget, ``capacity`` bounds ΣQ/P per CPU,
     ``cpus`` is the number of CPUs in the root domain (1 where each core is one of its own).
     """
 
@@ -178,15 +184,16 @@ class DeadlineOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuNode:
-    """All that admission must know of a node.
+    """The scheduling parameters and reservations of a node.
 
     ``tick`` is δ, the granularity at which rt-cgroups are enforced (1 s / HZ, 0 for exact
-    enforcement). ``node_capacity`` bounds ΣQ/P over all budget groups of the node whatever their
-    core (the kernel's own test); 0 where there are no rt-cgroups. With ``shared_groups`` a group
+    enforcement). ``node_capacity`` bounds ΣQ/P over all budget groups of all cores (the kernel's
+    own test); 0 where there are no rt-cgroups. With ``shared_groups`` a group
     serves one reservation on each core; with an ``ancestor_period`` budgets lie in the containers'
     own cgroups, below others of that period, and a container's tasks are on one core. ``deadline``
     is None without SCHED_DEADLINE. ``core_capacity`` bounds ΣQ/P on each core. ``platform`` names
-    the hardware class of HI WCETs; ``platform_factor`` scales LOW baselines.
+    the hardware class of HI WCETs; ``platform_factor`` scales LOW baselines. ``hi_reserve`` is the
+    HI task (C, T) for which LOW pods leave bandwidth (``k40s.cpu.admission.hi_reserve``).
     """
 
     cores: tuple[int, ...]
@@ -200,6 +207,7 @@ class CpuNode:
     deadline: DeadlineOffer | None = None
     packing: Packing = Packing.FIRST_FIT
     ancestor_period: Nanoseconds | None = None
+    hi_reserve: Server | None = None
 
     def __post_init__(self) -> None:
         if len(set(self.cores)) != len(self.cores):
@@ -211,6 +219,8 @@ class CpuNode:
             raise ValueError("containers' own groups are not shared, and lie below others")
         if not 0 <= self.core_capacity <= 1 or self.node_capacity < 0:
             raise ValueError("capacities must lie in 0 to 1 per core, and from 0 per node")
+        if self.hi_reserve is not None and not MIN_PERIOD <= self.hi_reserve.period <= MAX_PERIOD:
+            raise ValueError("the reserve for HI has a period of 100us to 3600s")
 
     def on_core(self, core: int) -> tuple[Reservation, ...]:
         """The rt-cgroup reservations on a core, most urgent band first."""
@@ -235,7 +245,7 @@ class CpuNode:
         return {core: self.utilization(core) for core in (*self.cores, *[ANY_CORE] * shared)}
 
     def without(self, pod_uid: str) -> "CpuNode":
-        """The node as it is when a pod's reservations are gone."""
+        """The node without a pod's reservations."""
         kept = tuple(r for r in self.reservations if r.pod_uid != pod_uid)
         return self if len(kept) == len(self.reservations) else self.holding(kept)
 

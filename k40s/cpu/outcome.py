@@ -1,11 +1,12 @@
-"""What admission answers: an admission with the whole node after it, or a rejection with why."""
+"""Outcome of an admission: the node after it, or a rejection with its reason."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from k40s.cpu.model import CpuNode, Reservation
+from k40s.cpu.model import CpuNode, PodDemand, Reservation
 from k40s.reasons import Reason
 
-ADMISSION_TEST = "davis-burns-2005+tick.3"
+ADMISSION_TEST = "davis-burns-2005+tick.4"
 """The schedulability test that admission runs, as nodes publish it in their CPU state."""
 
 
@@ -27,3 +28,7 @@ class Rejection:
 
     reason: Reason
     detail: str = ""
+
+
+Admit = Callable[[CpuNode, PodDemand], Admission | Rejection]
+"""An admission test: the outcome for a pod's demand on a node."""

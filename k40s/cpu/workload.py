@@ -1,15 +1,16 @@
-"""A pod's contract, before a platform is chosen, and what it demands on a platform.
+"""A pod's contract, and its demand on a platform.
 
 WCETs depend on criticality and platform (k4.0s, section III): a HI workload runs only on
 platforms in its tables, without fallback; a LOW workload may give one baseline, which the
 platform's factor scales.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
-from k40s.cpu.model import ContainerDemand, Mechanism, PodDemand, Task
+from k40s.cpu.model import ContainerDemand, Mechanism, PodDemand, Reservation, Task
 from k40s.criticality import Criticality
 from k40s.reasons import Reason
 from k40s.units import NS_PER_US, Nanoseconds
@@ -49,9 +50,9 @@ class TaskContract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A pod's parsed contract. Real-time jobs have at least LOW criticality.
+    """A pod's parsed contract. Real-time workloads have at least LOW criticality.
 
-    ``mechanism`` is the one that the team asks for, if any.
+    ``mechanism`` is the one that the team requests, if any.
     """
 
     criticality: Criticality
@@ -67,7 +68,7 @@ class Workload:
 def resolve(
     workload: Workload, *, pod_uid: str, platform: str, factor: Fraction
 ) -> PodDemand | Reason:
-    """What a workload demands on a platform, in whole microseconds, rounded to the safe side.
+    """The demand of a workload on a platform, in whole microseconds, rounded to the safe side.
 
     ``Reason.CPU_NO_WCET`` where a table lacks the platform; ``Reason.CPU_NOT_SCHEDULABLE``
     where the scaled WCET exceeds the deadline.
@@ -99,4 +100,20 @@ def resolve(
             for name, tasks in containers.items()
         ),
         mechanism=workload.mechanism,
+    )
+
+
+def serves(granted: Iterable[Reservation], demand: PodDemand) -> bool:
+    """Whether reservations serve exactly the demanded tasks, with equal parameters."""
+    held = [(one.container, one.tasks) for one in granted]
+    return _parameters(held) == _parameters((one.container, one.tasks) for one in demand.containers)
+
+
+def _parameters(
+    tasks: Iterable[tuple[str, Iterable[Task]]],
+) -> list[tuple[str, str, int, int, int]]:
+    return sorted(
+        (container, task.name, task.wcet, task.period, task.deadline)
+        for container, some in tasks
+        for task in some
     )

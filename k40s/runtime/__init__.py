@@ -1,1 +1,1 @@
-"""The impure floor that all processes share: API server, HTTP, TLS, settings, log, store, loops."""
+"""What every process uses: settings, log, loop and store."""

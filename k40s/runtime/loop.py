@@ -5,18 +5,25 @@ import threading
 import time
 from collections.abc import Callable
 
-from k40s.units import NS_PER_S, Nanoseconds
+from k40s.units import NS_PER_S, Clock, Nanoseconds
 
 _log = logging.getLogger(__name__)
+
+Tick = Callable[[], None]
+"""One turn of a loop."""
+Period = Nanoseconds | Callable[[], Nanoseconds]
+"""Between two ticks; one that may change is asked for after each."""
+CountError = Callable[[], None]
+"""Counts a failure, as a metric."""
 
 
 def run_every(
     *,
-    period: Nanoseconds,
-    tick: Callable[[], None],
+    period: Period,
+    tick: Tick,
     stop: threading.Event,
-    on_error: Callable[[], None] = lambda: None,
-    clock: Callable[[], int] = time.monotonic_ns,
+    on_error: CountError = lambda: None,
+    clock: Clock = time.monotonic_ns,
 ) -> None:
     """Call ``tick`` at once and then each ``period``, until ``stop`` is set.
 
@@ -31,7 +38,8 @@ def run_every(
             _log.exception("tick failed", extra={"tick": getattr(tick, "__qualname__", "")})
             on_error()
         late = clock() - due
-        due += period * max(1, -(-late // period))
+        wait = period() if callable(period) else period
+        due += wait * max(1, -(-late // wait))
         stop.wait(max(0, due - clock()) / NS_PER_S)
 
 

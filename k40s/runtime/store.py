@@ -1,4 +1,4 @@
-"""A small durable map from key to JSON text: a daemon's book, which survives kill -9."""
+"""A small durable map from key to JSON text, which survives kill -9: a daemon's book."""
 
 import sqlite3
 import threading
@@ -9,7 +9,11 @@ from pathlib import Path
 from k40s.errors import UnavailableError
 
 
-class StoreInUseError(UnavailableError):
+class StoreError(UnavailableError):
+    """The file cannot be read or written: the disk is full, broken or read-only."""
+
+
+class StoreInUseError(StoreError):
     """Another process has the store open: it has one writer at a time."""
 
 
@@ -23,8 +27,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open or create, without waiting.
 
-        Raises ``StoreInUseError`` while another process has it, ``UnavailableError`` when the file
-        cannot be used.
+        Raises ``StoreInUseError`` while another process has it, ``StoreError`` when the file
+        cannot be used; so does every method.
         """
         self._path = path
         self._lock = threading.Lock()
@@ -45,7 +49,7 @@ class Store:
                 raise
 
     def entries(self) -> dict[str, str]:
-        """All keys and their texts, as of one moment."""
+        """All keys and their texts, as one snapshot."""
         with self._lock, self._failures_named():
             return dict(self._database.execute("SELECT key, text FROM entry ORDER BY key"))
 
@@ -101,7 +105,7 @@ class Store:
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 raise StoreInUseError(f"store {self._path}: another process has it open") from error
-            raise UnavailableError(f"store {self._path}: {error}") from error
+            raise StoreError(f"store {self._path}: {error}") from error
 
 
 def _write_one(database: sqlite3.Connection, key: str, text: str | None) -> None:

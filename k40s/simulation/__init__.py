@@ -1,1 +1,1 @@
-"""Exact simulation of what is scheduled on cores. Pure, and independent of every analysis."""
+"""Exact simulation of servers and of SCHED_DEADLINE. Pure, and independent of every analysis."""

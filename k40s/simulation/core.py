@@ -1,17 +1,17 @@
 """An exact simulation of deferrable servers on one core, in integer time.
 
-It knows nothing of the analyses. Between events time advances in one step, so results equal those
-of a unit-step simulation. Two ways of enforcement:
+Independent of the analyses. Between events time advances in one step, so results equal those
+of a unit-step simulation. Two modes of enforcement:
 
-- ``tick == 0``: ideal. A server stops at the instant its budget is used up, and is refilled to
-  the full budget at its phase plus multiples of its period.
+- ``tick == 0``: ideal. A server stops at the instant its budget is used up, and is replenished
+  to the full budget at its phase plus multiples of its period.
 - ``tick > 0``: as Linux throttles real-time groups. What a group used is compared with its budget,
   strictly, at the ticks of the core while it runs, and when one of its tasks is descheduled; what
   it overran is debt, because a replenishment subtracts one budget from what was used; a throttled
   group runs again only when less than its budget remains used. The timer of a group that is idle
-  without debt stops, and starts afresh with its next job. ``only_at_ticks`` leaves out the
-  comparison at descheduling, which Linux makes, to show what depends on it. With ``late_charges``
-  a replenishment pays only for what is charged by then, as on Linux: a running thread is charged
+  without debt stops, and starts again with its next job. ``only_at_ticks`` omits the comparison at
+  descheduling, which Linux makes, to show what depends on it. With ``late_charges`` a replenishment
+  covers only what is charged by then, as on Linux: a running thread is charged
   at ticks and when it is descheduled.
 
 The highest priority among the ready tasks of servers that may run is served.
@@ -31,19 +31,19 @@ class CoreSimulation:
         *,
         tick: int = 0,
         tick_phase: int = 0,
-        refill_before_tick: bool = False,
+        replenish_before_tick: bool = False,
         only_at_ticks: bool = False,
         late_charges: bool = False,
         recorder: Recorder | None = None,
     ) -> None:
         self.tick = tick
         self.tick_phase = tick_phase
-        self.refill_before_tick = refill_before_tick
+        self.replenish_before_tick = replenish_before_tick
         self.only_at_ticks = only_at_ticks
         self.late_charges = late_charges
         self.now = 0
         self.occupied = False
-        """Whether something more urgent than all servers has the core."""
+        """Whether something more urgent than all servers occupies the core."""
         self.servers: dict[str, SimServer] = {}
         self.misses: list[Miss] = []
         self.finished = 0
@@ -54,14 +54,14 @@ class CoreSimulation:
         self._since = 0
 
     def add(self, server: SimServer) -> None:
-        """Let a server compete from the present instant on."""
+        """Add a server from the present instant on."""
         self.servers[server.name] = server
 
     def remove(self, name: str) -> None:
-        """Take a server and its jobs away."""
+        """Remove a server and its jobs."""
         self._end_job()
         self._running = None
-        self._judge_waiting(self.servers.pop(name))
+        self._count_overdue(self.servers.pop(name))
 
     def grow(self, name: str, budget: int) -> None:
         """Raise a budget; a throttled server stays throttled until its next replenishment."""
@@ -70,20 +70,20 @@ class CoreSimulation:
     def run(self, until: int) -> None:
         """Advance to an instant."""
         while True:
-            self.settle()
+            self.process_events()
             self.advance(min(self.next_event(), until))
             if self.now >= until:
                 return
 
-    def settle(self) -> None:
-        """Do all that is due at the present instant, and choose what runs."""
+    def process_events(self) -> None:
+        """Process all events of the present instant, and choose the task that runs."""
         self._end_job()
         self._enforce()
         self._release()
         self._switch()
 
     def advance(self, following: int) -> None:
-        """Let what runs run on until an instant, with no event before it."""
+        """Run the chosen task until an instant, with no event before it."""
         if self._running is not None:
             server, task = self._running
             elapsed = following - self.now
@@ -95,12 +95,12 @@ class CoreSimulation:
         self.now = following
 
     def finish(self) -> None:
-        """Count what is overdue at the end as missed."""
+        """Count jobs that are overdue at the end as misses."""
         self._end_job()
         for server in self.servers.values():
-            self._judge_waiting(server)
+            self._count_overdue(server)
 
-    def _judge_waiting(self, server: SimServer) -> None:
+    def _count_overdue(self, server: SimServer) -> None:
         for task in server.tasks:
             for release, _remaining in task.jobs:
                 if server.judged and self.now > release + task.deadline:
@@ -121,12 +121,12 @@ class CoreSimulation:
                 self.misses.append(Miss(server.name, task.name, release))
 
     def _enforce(self) -> None:
-        if self.refill_before_tick:
-            self._refill()
+        if self.replenish_before_tick:
+            self._replenish()
             self._throttle()
         else:
             self._throttle()
-            self._refill()
+            self._replenish()
 
     def _throttle(self) -> None:
         if self._running is None:
@@ -143,31 +143,31 @@ class CoreSimulation:
         server.throttled = True
         self._recorder.throttled(server.name, self.now)
 
-    def _refill(self) -> None:
+    def _replenish(self) -> None:
         for server in self.servers.values():
-            if not server.timer_runs or server.refill > self.now:
+            if not server.timer_runs or server.next_replenishment > self.now:
                 continue
-            at = server.refill
-            server.refill += server.period
+            at = server.next_replenishment
+            server.next_replenishment += server.period
             if not self.tick:
                 server.used = 0
                 server.throttled = False
-                self._recorder.refilled(server.name, at, throttled=False)
+                self._recorder.replenished(server.name, at, throttled=False)
                 continue
             uncharged = self._uncharged(server)
             server.used -= min(server.used - uncharged, server.budget)
             if server.used - uncharged < server.budget:
                 server.throttled = False
-            self._recorder.refilled(server.name, at, throttled=server.throttled)
+            self._recorder.replenished(server.name, at, throttled=server.throttled)
             if server.used == 0 and not server.ready:
                 server.timer_runs = False
 
     def _uncharged(self, server: SimServer) -> int:
-        """What a server has run since it was last charged."""
+        """Time that a server has run since it was last charged."""
         if not self.late_charges or self._running is None or self._running[0] is not server:
             return 0
         last_tick = self.now - (self.now - self.tick_phase) % self.tick
-        if self.refill_before_tick and last_tick == self.now:
+        if self.replenish_before_tick and last_tick == self.now:
             last_tick -= self.tick
         return self.now - max(self._since, last_tick)
 
@@ -177,7 +177,7 @@ class CoreSimulation:
                 while task.release <= self.now:
                     if not server.timer_runs:
                         server.timer_runs = True
-                        server.refill = self.now + server.period
+                        server.next_replenishment = self.now + server.period
                     task.jobs.append([task.release, task.wcet])
                     self._recorder.released(server.name, task.name, task.release)
                     gap = task.gaps[task.released % len(task.gaps)]
@@ -185,7 +185,7 @@ class CoreSimulation:
                     task.release += task.period + gap
 
     def _switch(self) -> None:
-        """Choose what runs; what it displaces is held to its budget."""
+        """Choose the task that runs; a displaced server is checked against its budget."""
         chosen = self._pick()
         if self._running is not None and self._running[1] is not (chosen and chosen[1]):
             displaced, _ = self._running
@@ -207,9 +207,11 @@ class CoreSimulation:
         return best
 
     def next_event(self) -> int:
-        """The next instant at which anything changes by itself."""
+        """The instant of the next event."""
         events = [task.release for server in self.servers.values() for task in server.tasks]
-        events += [server.refill for server in self.servers.values() if server.timer_runs]
+        events += [
+            server.next_replenishment for server in self.servers.values() if server.timer_runs
+        ]
         if self._running is not None:
             server, task = self._running
             events.append(self.now + task.jobs[0][1])
@@ -217,7 +219,7 @@ class CoreSimulation:
         return min(events, default=ENDLESS)
 
     def _stop_of(self, server: SimServer) -> int:
-        """When enforcement stops a server that keeps running and is not refilled."""
+        """When a server that keeps running is throttled, without a replenishment."""
         exhausted = self.now + max(0, server.budget - server.used)
         if not self.tick:
             return exhausted

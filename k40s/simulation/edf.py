@@ -1,6 +1,6 @@
 """An exact simulation of SCHED_DEADLINE as Linux has it, in integer time.
 
-It knows nothing of the analyses. Ready threads run by earliest deadline first on one CPU or on
+Independent of the analyses. Ready threads run by earliest deadline first on one CPU or on
 several, each thread in a constant bandwidth server (Abeni & Buttazzo, RTSS 1998) as the kernel
 implements it:
 
@@ -40,16 +40,16 @@ class SimThread:
 
     @property
     def ready(self) -> bool:
-        """Whether it wants a CPU and may have it."""
+        """Whether it has a job and is not throttled."""
         return bool(self.task.jobs) and not self.throttled
 
     @property
     def next_period(self) -> int:
-        """When its budget comes again, if it is used up."""
+        """When a used-up budget is replenished."""
         return self.due - self.deadline + self.period
 
     def wake(self, now: int) -> None:
-        """Settle budget and deadline as the first job arrives."""
+        """Set budget and deadline as the first job arrives (CBS wake-up rule)."""
         if self.throttled:
             return
         if self.deadline < self.period and self.due < now < self.next_period:
@@ -69,7 +69,7 @@ class SimThread:
             self.replenish(now)
 
     def replenish(self, now: int) -> None:
-        """Give budgets and later deadlines once the next period has begun."""
+        """Add budgets and postpone the deadline once the next period has begun."""
         if not self.throttled or self.next_period > now:
             return
         while self.left <= 0:
@@ -83,8 +83,8 @@ class SimThread:
 class DeadlineSimulation:
     """Threads of SCHED_DEADLINE in one root domain; they may come and go between calls of ``run``.
 
-    ``tick_phases`` has one entry for each CPU; ``below`` has what runs there otherwise, or is
-    empty.
+    ``tick_phases`` has one entry for each CPU; ``below`` has the simulation of lower
+    scheduling classes there, or is empty.
     """
 
     def __init__(
@@ -105,19 +105,19 @@ class DeadlineSimulation:
         self.consumed: list[tuple[str, int, int]] = []
 
     def add(self, thread: SimThread) -> None:
-        """Let a thread compete from the present instant on."""
+        """Add a thread from the present instant on."""
         self.threads[thread.name] = thread
 
     def remove(self, name: str) -> None:
-        """Take a thread and its jobs away."""
+        """Remove a thread and its jobs."""
         thread = self.threads.pop(name)
         self._end_job(thread)
-        self._judge_waiting(thread)
+        self._count_overdue(thread)
 
     def run(self, until: int) -> None:
-        """Advance to an instant, with all that lies below."""
+        """Advance to an instant, with the simulations below."""
         while True:
-            self._settle()
+            self._process_events()
             following = min(self._next_event(), until)
             for thread in self.threads.values():
                 if thread.cpu is not None and following > self.now:
@@ -131,14 +131,14 @@ class DeadlineSimulation:
                 return
 
     def finish(self) -> None:
-        """Count what is overdue at the end as missed."""
+        """Count jobs that are overdue at the end as misses."""
         for thread in self.threads.values():
             self._end_job(thread)
-            self._judge_waiting(thread)
+            self._count_overdue(thread)
         for core in self.below:
             core.finish()
 
-    def _settle(self) -> None:
+    def _process_events(self) -> None:
         now = self.now
         for thread in self.threads.values():
             if thread.cpu is not None:
@@ -154,7 +154,7 @@ class DeadlineSimulation:
         taken = {thread.cpu for thread in self.threads.values()}
         for cpu, core in enumerate(self.below):
             core.occupied = cpu in taken
-            core.settle()
+            core.process_events()
 
     def _release(self, thread: SimThread) -> None:
         task = thread.task
@@ -167,7 +167,7 @@ class DeadlineSimulation:
             task.released += 1
 
     def _switch(self) -> None:
-        """Run the earliest deadlines; what they displace is held to its budget."""
+        """Run the earliest deadlines; displaced threads are checked against their budgets."""
         while True:
             ready = [thread for thread in self.threads.values() if thread.ready]
             ready.sort(key=lambda thread: (thread.due, thread.cpu is None))
@@ -199,14 +199,14 @@ class DeadlineSimulation:
         return min(events, default=ENDLESS)
 
     def _check_of(self, thread: SimThread, cpu: int) -> int:
-        """When enforcement stops a thread that keeps running."""
+        """When a thread that keeps running is throttled."""
         exhausted = max(self.now + thread.left, self.now + 1)
         if not self.tick:
             return exhausted
         return exhausted + (self.tick_phases[cpu] - exhausted) % self.tick
 
     def _end_job(self, thread: SimThread) -> bool:
-        """Whether the first job of a thread that runs is done by now."""
+        """Whether the first job of a running thread has finished; counts it."""
         jobs = thread.task.jobs
         if not jobs or jobs[0][1] > 0:
             return False
@@ -218,7 +218,7 @@ class DeadlineSimulation:
             self.misses.append(Miss(thread.name, thread.task.name, release))
         return True
 
-    def _judge_waiting(self, thread: SimThread) -> None:
+    def _count_overdue(self, thread: SimThread) -> None:
         for release, _remaining in thread.task.jobs:
             if thread.judged and self.now > release + thread.task.deadline:
                 self.misses.append(Miss(thread.name, thread.task.name, release))

@@ -1,4 +1,4 @@
-"""What a simulation of one core is made of: tasks, servers, and the jobs that were late."""
+"""The state of a simulation of one core: tasks, servers, and deadline misses."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -24,15 +24,15 @@ class SimTask:
 
 @dataclass(slots=True, kw_only=True)
 class SimServer:
-    """A server (Q, P) with its tasks; ``refill`` is the time of its next replenishment.
+    """A server (Q, P) with its tasks.
 
-    ``judged`` is False for a container that breaks its contract: its own deadlines don't count.
+    ``judged`` is False for a container that breaks its contract: its own deadlines do not count.
     """
 
     name: str
     budget: int
     period: int
-    refill: int
+    next_replenishment: int
     tasks: list[SimTask]
     judged: bool = True
     used: int = 0

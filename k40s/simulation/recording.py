@@ -1,8 +1,8 @@
-"""What a simulation tells while it runs, for whoever wants more than misses and response times."""
+"""Events of a simulation, for callers that need more than misses and response times."""
 
 
 class Recorder:
-    """Is told what happens on one core, in order of time; this one listens to nothing.
+    """Receives the events of one core in order of time; this base class ignores them.
 
     Servers and tasks by name, instants in the unit of the simulation.
     """
@@ -17,7 +17,7 @@ class Recorder:
         """The job that arrived at ``release`` is done."""
 
     def throttled(self, server: str, at: int) -> None:
-        """A server may not run until a replenishment lets it."""
+        """A server may not run until a replenishment ends that."""
 
-    def refilled(self, server: str, at: int, *, throttled: bool) -> None:
-        """A replenishment came; ``throttled`` tells whether debt keeps the server from running."""
+    def replenished(self, server: str, at: int, *, throttled: bool) -> None:
+        """A replenishment; ``throttled`` is True if debt still keeps the server from running."""

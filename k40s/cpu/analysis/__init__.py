@@ -1,0 +1,1 @@
+"""Schedulability analyses, each with its source. Pure functions of whole microseconds."""

@@ -1,0 +1,152 @@
+"""Connects to the Kubernetes API server: the only module that imports ``kubernetes``.
+
+With a kubeconfig, the client library finds the server, the credentials and the proxy. In a pod all
+that is given, and the library stays out of memory: importing any part of it imports all of it,
+OAuth and pydantic included, 17 MB in each process on each node. Requests are sent by ``HttpClient``
+either way.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from k40s.errors import UnavailableError
+from k40s.http.client import HttpClient
+from k40s.http.connection_pool import Proxy
+from k40s.http.listening import format_authority
+from k40s.http.tls import ClientTls
+from k40s.kube.gateway import KubeGateway
+from k40s.kube.transport import MAX_ANSWER, ApiTransport
+from k40s.units import NS_PER_S, Nanoseconds
+
+MOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+DEFAULT_TIMEOUT = Nanoseconds(10 * NS_PER_S)
+_CONNECTIONS = 32
+_PROXY_PORT = 80
+
+
+def connect(
+    *,
+    kubeconfig: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    service_account: Path = MOUNT,
+    timeout: Nanoseconds = DEFAULT_TIMEOUT,
+) -> KubeGateway:
+    """Connect by ``kubeconfig``, or by the service account of the pod that this runs in.
+
+    ``kubeconfig`` is the path of a file, or several as in ``KUBECONFIG``.
+
+    ``environment`` is the pod's, ``service_account`` the directory of its token. Nothing is sent
+    yet. Raises ``UnavailableError`` when neither can be read.
+    """
+    try:
+        if kubeconfig:
+            return _connect_by_kubeconfig(kubeconfig, timeout)
+        account = ServiceAccount(environment or {}, directory=service_account)
+        client = HttpClient(
+            base_url=account.url,
+            tls=account.tls,
+            authorization=account.token,
+            timeout=timeout,
+            max_idle=_CONNECTIONS,
+            max_answer=MAX_ANSWER,
+        )
+    except UnavailableError as error:
+        raise UnavailableError(f"no way to the API server: {error}") from error
+    return KubeGateway(ApiTransport(client))
+
+
+def _connect_by_kubeconfig(kubeconfig: str, timeout: Nanoseconds) -> KubeGateway:
+    from kubernetes import client, config  # noqa: PLC0415  # memory
+
+    from k40s.kube.kubeconfig import read_kubeconfig  # noqa: PLC0415  # memory
+
+    settings = client.Configuration()
+
+    def token() -> str:
+        try:
+            return settings.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
+        except (config.ConfigException, OSError) as error:
+            raise UnavailableError(f"kubeconfig's token: {error}") from error
+
+    try:
+        found = read_kubeconfig(kubeconfig)
+        load: Callable[..., None] = config.load_kube_config
+        load(
+            config_file=os.pathsep.join(map(str, found.files)),
+            context=found.context,
+            client_configuration=settings,
+        )
+        manager = client.ApiClient(settings).rest_client.pool_manager
+    except (config.ConfigException, OSError, ValueError) as error:
+        raise UnavailableError(str(error)) from error
+    return KubeGateway(
+        ApiTransport(
+            HttpClient(
+                base_url=settings.host.rstrip("/"),
+                tls=_tls(settings),
+                server_name=settings.tls_server_name or None,
+                authorization=token,
+                proxy=_proxy(manager.proxy, settings.proxy_headers),
+                timeout=timeout,
+                max_idle=_CONNECTIONS,
+                max_answer=MAX_ANSWER,
+            )
+        )
+    )
+
+
+def _tls(settings: Any) -> ClientTls:  # noqa: ANN401  # of a library without types
+    files = (settings.ssl_ca_cert, settings.cert_file, settings.key_file)
+    ca, cert, key = (Path(name) if name else None for name in files)
+    return ClientTls(ca=ca, cert=cert, key=key, verify=bool(settings.verify_ssl))
+
+
+def _proxy(url: Any, headers: Mapping[str, str] | None) -> Proxy | None:  # noqa: ANN401  # as above
+    """The proxy that the library has chosen, by kubeconfig, environment and ``NO_PROXY``."""
+    if url is None:
+        return None
+    if url.scheme != "http" or not url.host:
+        raise UnavailableError(f"proxy of the scheme {url.scheme!r}, expected http")
+    return Proxy(url.host, url.port or _PROXY_PORT, headers or {})
+
+
+class ServiceAccount:
+    """The API server as kubelet gives it to a pod: its address, CA and token.
+
+    The address is in the environment, the others are files (Kubernetes documentation, "Accessing
+    the Kubernetes API from a Pod").
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, directory: Path = MOUNT) -> None:
+        """Raises ``UnavailableError`` when this is no pod, or one without a token."""
+        host = environment.get("KUBERNETES_SERVICE_HOST", "").removeprefix("[").removesuffix("]")
+        port = environment.get("KUBERNETES_SERVICE_PORT", "")
+        if not host or not port.isdecimal():
+            raise UnavailableError("neither a kubeconfig nor a pod's environment")
+        self.url = f"https://{format_authority(host, int(port))}"
+        """Of the API server."""
+        self._authority = directory / "ca.crt"
+        self._token = directory / "token"
+        if not self._authority.is_file():
+            raise UnavailableError(f"{self._authority} is missing")
+        self.token()
+
+    @property
+    def tls(self) -> ClientTls:
+        """The server must show a certificate of the cluster's CA."""
+        return ClientTls(ca=self._authority)
+
+    def token(self) -> str:
+        """The ``Authorization`` header; kubelet renews the token behind it about every hour.
+
+        Raises ``UnavailableError`` when there is none.
+        """
+        try:
+            words = self._token.read_text(encoding="ascii").split()
+        except (OSError, ValueError) as error:
+            raise UnavailableError(f"service account token: {error}") from error
+        if len(words) != 1:  # a line break would end up in an error's text, with the token
+            raise UnavailableError(f"service account token: {self._token} holds none")
+        return f"Bearer {words[0]}"

@@ -1,0 +1,11 @@
+"""Names of the Leases that node daemons renew as heartbeat. Pure: the extender reads them too."""
+
+
+def malacoda_lease(node: str) -> str:
+    """The Lease of the node's assurance monitor."""
+    return f"malacoda-{node}"
+
+
+def rubicante_lease(node: str) -> str:
+    """The Lease of the node's CPU admission daemon."""
+    return f"rubicante-{node}"

@@ -1,0 +1,1 @@
+"""The node's HTTP API between extender and rubicante: messages and allocations."""

@@ -1,0 +1,246 @@
+"""JSON of rubicante's HTTP API, to values and back (docs/http-api.md).
+
+Whatever a body holds, reading gives a value or raises ``InvalidInputError``, never else.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from k40s.annotations.reservation_rows import HIGHEST_CORE
+from k40s.annotations.workload import read_tasks, task_json
+from k40s.cpu.model import ANY_CORE, Mechanism, Reservation
+from k40s.cpu.workload import Workload
+from k40s.errors import InvalidInputError
+from k40s.node_api.allocation import (
+    core_name,
+    format_allocation,
+    parse_allocation,
+    read_real_time_criticality,
+    read_server,
+    require_distinct,
+    server_json,
+)
+from k40s.reasons import Reason
+from k40s.strict_json import Json, format_json, read_json
+
+__all__ = [
+    "AdmissionAnswer",
+    "PodRef",
+    "ReservationRequest",
+    "format_admission_answer",
+    "format_allocation",
+    "format_reservation_request",
+    "parse_admission_answer",
+    "parse_allocation",
+    "parse_reservation_request",
+]
+
+MAX_BODY = 128 * 1024
+"""Longest request or answer, in bytes."""
+MAX_GENERATION = 10**18 - 1
+
+MAX_DETAIL = 2000
+MAX_CPUS = 1024
+"""Of a node; what its cores use, one by one or together, is no more."""
+MAX_GRANTED = 64
+_UID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
+NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+POD_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+_DETAIL = re.compile(rf"(?s:.{{0,{MAX_DETAIL}}})")
+_CORE = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodRef:
+    """A pod, by all of its names."""
+
+    uid: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReservationRequest:
+    """A pod asks for servers; ``generation`` is the node state that it was admitted by, if any."""
+
+    pod: PodRef
+    workload: Workload
+    generation: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionAnswer:
+    """Whether the pod is schedulable, why not, what it got, and the utilization of every core.
+
+    ``reason`` is set exactly when the pod is not schedulable; ``detail`` carries figures.
+    """
+
+    schedulable: bool
+    reason: Reason | None = None
+    detail: str = ""
+    utilization: Mapping[int, Fraction]
+    granted: tuple[Reservation, ...] = ()
+    generation: int
+
+    def __post_init__(self) -> None:
+        if self.schedulable != (self.reason is None):
+            raise ValueError("a reason is given exactly when the pod is not schedulable")
+
+
+def format_reservation_request(request: ReservationRequest) -> bytes:
+    """Write the body of ``PUT /v1/reservations/{pod_uid}`` and ``POST /v1/admission``."""
+    written: dict[str, object] = {
+        "pod": {
+            "uid": request.pod.uid,
+            "namespace": request.pod.namespace,
+            "name": request.pod.name,
+        },
+        "criticality": request.workload.criticality.name,
+        "tasks": [task_json(task) for task in request.workload.tasks],
+    }
+    if request.workload.mechanism is not None:
+        written["enforcement"] = request.workload.mechanism.value
+    if request.generation is not None:
+        written["generation"] = request.generation
+    return format_json(written).encode()
+
+
+def parse_reservation_request(
+    body: bytes, *, pod_uid: str | None, at_most: int = MAX_BODY, held: bool = False
+) -> ReservationRequest:
+    """Read such a body; ``pod_uid`` is the one in the request's path, where there is one.
+
+    ``held`` reads what was granted before, which may have more tasks than a new pod.
+    Raises ``InvalidInputError``.
+    """
+    field = _read_body(body, "request body", at_most).fields(
+        ("pod", "criticality", "tasks"), ("enforcement", "generation")
+    )
+    pod = _read_pod(field["pod"], pod_uid)
+    criticality = read_real_time_criticality(field["criticality"])
+    tasks = read_tasks(field["tasks"], criticality=criticality, held=held)
+    return ReservationRequest(
+        pod=pod,
+        workload=Workload(
+            criticality=criticality,
+            tasks=tasks,
+            mechanism=field["enforcement"].member_of(Mechanism) if "enforcement" in field else None,
+        ),
+        generation=field["generation"].integer(0, MAX_GENERATION)
+        if "generation" in field
+        else None,
+    )
+
+
+def format_admission_answer(answer: AdmissionAnswer) -> bytes:
+    """Write the answer of both; utilizations are exact fractions as text."""
+    return format_json(
+        {
+            "schedulable": answer.schedulable,
+            "reason": None if answer.reason is None else answer.reason.value,
+            "detail": answer.detail[:MAX_DETAIL],
+            "utilization": {
+                str(core_name(core)): str(used) for core, used in answer.utilization.items()
+            },
+            "granted": [_granted_json(held) for held in answer.granted],
+            "generation": answer.generation,
+        }
+    ).encode()
+
+
+def parse_admission_answer(body: bytes) -> AdmissionAnswer:
+    """Read such an answer. Raises ``InvalidInputError``."""
+    whole = _read_body(body, "answer body", MAX_BODY)
+    field = whole.fields(
+        ("schedulable", "reason", "detail", "utilization", "granted", "generation")
+    )
+    schedulable = field["schedulable"].boolean()
+    reason = _read_reason(field["reason"])
+    if schedulable != (reason is None):
+        raise field["reason"].invalid("null exactly when the pod is schedulable")
+    places = field["granted"].items(at_most=MAX_GRANTED)
+    granted = tuple(_read_granted(place) for place in places)
+    require_distinct(granted, places)
+    return AdmissionAnswer(
+        schedulable=schedulable,
+        reason=reason,
+        detail=field["detail"].text(_DETAIL, f"a text of at most {MAX_DETAIL} characters"),
+        utilization=_read_utilization(field["utilization"]),
+        granted=granted,
+        generation=field["generation"].integer(0, MAX_GENERATION),
+    )
+
+
+def _read_body(body: bytes, source: str, at_most: int) -> Json:
+    size = len(body)
+    if size > at_most:
+        raise InvalidInputError(
+            source=source, path="$", found=size, expected=f"at most {at_most} bytes"
+        )
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise InvalidInputError(
+            source=source, path="$", found=body[:40], expected="JSON in UTF-8"
+        ) from None
+    return read_json(text, source=source, error=InvalidInputError, at_most=at_most)
+
+
+def _read_pod(place: Json, pod_uid: str | None) -> PodRef:
+    field = place.fields(("uid", "namespace", "name"))
+    uid = field["uid"].text(_UID, "a pod's uid")
+    if pod_uid is not None and uid != pod_uid:
+        raise field["uid"].invalid(f"the uid in the request's path, {pod_uid!r:.80}")
+    return PodRef(
+        uid=uid,
+        namespace=field["namespace"].text(NAMESPACE, "a namespace's name"),
+        name=field["name"].text(POD_NAME, "a pod's name"),
+    )
+
+
+def _read_reason(place: Json) -> Reason | None:
+    if place.value is None:
+        return None
+    if isinstance(place.value, str) and place.value in _REASONS:
+        return _REASONS[place.value]
+    raise place.invalid("null or a known reason code")
+
+
+def _read_utilization(place: Json) -> dict[int, Fraction]:
+    used: dict[int, Fraction] = {}
+    members = place.members()
+    if len(members) > MAX_CPUS + 1:
+        raise place.invalid(f'at most {MAX_CPUS} cores and "any"')
+    for name, member in members.items():
+        if name == core_name(ANY_CORE):
+            core = ANY_CORE
+        elif _CORE.fullmatch(name):
+            core = int(name)
+        else:
+            raise member.invalid(f'under a core\'s number from 0 to {HIGHEST_CORE}, or "any"')
+        used[core] = member.fraction()
+        if used[core] > MAX_CPUS:
+            raise member.invalid(f"at most {MAX_CPUS}")
+    return used
+
+
+def _granted_json(held: Reservation) -> dict[str, object]:
+    return {
+        "pod_uid": held.pod_uid,
+        "criticality": held.criticality.name,
+        "server": server_json(held),
+    }
+
+
+def _read_granted(place: Json) -> Reservation:
+    field = place.fields(("pod_uid", "criticality", "server"))
+    return read_server(
+        field["server"],
+        pod_uid=field["pod_uid"].text(_UID, "a pod's uid"),
+        criticality=read_real_time_criticality(field["criticality"]),
+    )
+
+
+_REASONS = {reason.value: reason for reason in Reason}
