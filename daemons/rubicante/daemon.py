@@ -1,58 +1,67 @@
-"""One rubicante: its parts put together, its loops started and stopped."""
+"""Rubicante assembled: book, enforcement, monitoring, publication, API, and their loops."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable
 from typing import Protocol
 
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
-from daemons.rubicante.api import create_app
-from daemons.rubicante.book import Book, BookStore
-from daemons.rubicante.deadline_access import DeadlineAccess
-from daemons.rubicante.enforcer import Enforcer
-from daemons.rubicante.feedback import Feedback
-from daemons.rubicante.keeper import EnforcementLoop, Keeper
-from daemons.rubicante.kernel.capability import Capability
-from daemons.rubicante.kernel.strangers import Strangers
+from daemons.rubicante.api.app import create_app
+from daemons.rubicante.api.reservations import Reservations
+from daemons.rubicante.api.upkeep import Upkeep
+from daemons.rubicante.book.book import Book, BookStore
+from daemons.rubicante.cluster.enforced_condition import EnforcedConditions, PodConditionWriter
+from daemons.rubicante.cluster.node_state import NodeState
+from daemons.rubicante.cluster.pod_events import PodEvents
+from daemons.rubicante.cluster.pods import NodePods, PodSource
+from daemons.rubicante.cluster.publication import CpuReport, OfferRefresh
+from daemons.rubicante.enforcement.enforcer import Enforcer
+from daemons.rubicante.enforcement.loop import EnforcementLoop
+from daemons.rubicante.kernel.directory_watch import DirectoryWatch
+from daemons.rubicante.kernel.realtime_threads import ForeignThreads
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.usage import KernelUsage, may_charge_stolen_time
-from daemons.rubicante.kernel.watch import DirectoryWatch
-from daemons.rubicante.mechanisms import Mechanisms, bare_node
+from daemons.rubicante.mechanisms.capability import Capability
+from daemons.rubicante.mechanisms.deadline.offer import DeadlineAccess
+from daemons.rubicante.mechanisms.node import Mechanisms, bare_node
 from daemons.rubicante.metrics import (
     BookMetrics,
     EnforcementMetrics,
     FeedbackMetrics,
     ReconciliationMetrics,
 )
-from daemons.rubicante.notices import EventWriter, Notices
-from daemons.rubicante.pods import NodePods, PodSource
-from daemons.rubicante.reconciler import Reconciler
-from daemons.rubicante.reservations import Reservations
+from daemons.rubicante.monitoring.audit import Audit
+from daemons.rubicante.monitoring.feedback import Feedback
+from daemons.rubicante.monitoring.overrun_counts import OverrunCounts
 from daemons.rubicante.settings import Settings
-from daemons.rubicante.state import NodeState
-from k40s.runtime.admission_tests import load_admission_test
-from k40s.runtime.informer import Informer
-from k40s.runtime.loop import run_every, start_thread
-from k40s.runtime.publisher import NodeWriter, Publisher
-from k40s.runtime.records import PodRecord
-from k40s.runtime.watching import WatchSource
-from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+from k40s.admission_plugins.registry import load_admission_test
+from k40s.annotations import CPU_STATE_SINCE_KEY
+from k40s.kube.events import EventWriter
+from k40s.kube.informer import Informer
+from k40s.kube.list_watch import WatchSource
+from k40s.kube.records import PodRecord
+from k40s.node_agent.backoff import Backoff
+from k40s.node_agent.leases import rubicante_lease
+from k40s.node_agent.loops import Loops
+from k40s.node_agent.publication import NodePublication
+from k40s.node_agent.publisher import NodeWriter
+from k40s.units import NS_PER_MS, NS_PER_S, MonotonicClock, Nanoseconds
 
 log = logging.getLogger(__name__)
 
 _LOOK = Nanoseconds(NS_PER_MS)
 _PUBLISH = Nanoseconds(100 * NS_PER_MS)
-_KEEP = Nanoseconds(500 * NS_PER_MS)
+_UPKEEP = Nanoseconds(500 * NS_PER_MS)
 _FEEDBACK = Nanoseconds(NS_PER_S)
-_BEATS_PER_LEASE = 3
-_ENDING_SECONDS = 5.0
+_PAUSE = Nanoseconds(2 * NS_PER_S)
+"""After the API server or the store was unavailable."""
+_JOIN_SECONDS = 5.0
 
 
-class Gateway(PodSource, NodeWriter, EventWriter, Protocol):
-    """What rubicante needs of the API server."""
+class Gateway(PodSource, NodeWriter, EventWriter, PodConditionWriter, Protocol):
+    """The part of the API server that rubicante uses."""
 
 
 class Daemon:
@@ -67,26 +76,34 @@ class Daemon:
         pods: WatchSource[PodRecord],
         store: BookStore,
         deadline: DeadlineAccess | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: MonotonicClock = time.monotonic,
     ) -> None:
         """Ask the kernel what it can do. Without ``deadline`` there is no SCHED_DEADLINE.
 
         Raises ``UnavailableError`` for a store and ``AdmissionTestError`` for a schedulability
         test that cannot be used.
         """
-        self._settings = settings
+
+        def nanoseconds() -> int:
+            return round(clock() * NS_PER_S)
+
         self.registry = CollectorRegistry()
         self.stop = threading.Event()
-        self._threads: list[threading.Thread] = []
         book_metrics = BookMetrics(self.registry)
         metrics = EnforcementMetrics(self.registry)
-        self._errors = book_metrics.errors
+        feedback_metrics = FeedbackMetrics(self.registry)
+        audit_metrics = ReconciliationMetrics(self.registry)
+        self._loops = Loops(stop=self.stop, on_error=book_metrics.errors.inc)
+        backoff = Backoff(pause=_PAUSE, clock=nanoseconds)
+        described = threading.Event()
+        """The node's platform is known."""
+
         self.book = Book(
             store=store,
             node=bare_node(settings),
             admit=book_metrics.timed(load_admission_test(settings.admission_test)),
             lease=settings.reservation_lease,
-            clock=lambda: round(clock() * NS_PER_S),
+            clock=nanoseconds,
         )
         self.mechanisms = Mechanisms(
             settings,
@@ -96,34 +113,52 @@ class Daemon:
             stop=self.stop,
             clock=clock,
         )
-        self._enforces = not self.capability.problems
+        self._enforces = self._can_enforce()
         self.book.describe(self.mechanisms.node())
         self._watch = DirectoryWatch()
         self.pods = NodePods(book=self.book, changed=self._watch.ring)
         self.enforcer = Enforcer(
             book=self.book,
-            kernel=self.mechanisms.kernel,
+            back_ends=self.mechanisms.back_ends,
             statuses=self.pods,
             metrics=metrics,
             clock=clock,
         )
         self.loop = EnforcementLoop(enforcer=self.enforcer, watch=self._watch, clock=clock)
+        self.informer = Informer(
+            name="pods",
+            source=pods,
+            handler=self.pods,
+            stop=self.stop,
+            on_error=book_metrics.errors.inc,
+            on_unreadable=audit_metrics.unreadable.labels(kind="pods").inc,
+        )
         self.reservations = Reservations(
             node=settings.node_name,
             book=self.book,
             pods=gateway,
-            claim=self.enforcer.claim,
-            release=self.enforcer.release,
+            enforcer=self.enforcer,
             changed=self.loop.wake,
             metrics=book_metrics,
-            enforceable=lambda: not self.capability.problems,
+            enforceable=self._can_enforce,
         )
-        feedback_metrics = FeedbackMetrics(self.registry)
-        self.notices = Notices(writer=gateway, metrics=feedback_metrics, clock=clock)
+        self.upkeep = Upkeep(
+            node=settings.node_name,
+            book=self.book,
+            pods=self.pods,
+            source=gateway,
+            reservations=self.reservations,
+            enforcer=self.enforcer,
+            described=described,
+            synchronized=self.informer.synchronized,
+            backoff=backoff,
+            metrics=metrics,
+            clock=clock,
+        )
+        self.pod_events = PodEvents(writer=gateway, metrics=feedback_metrics, clock=clock)
         self.feedback = Feedback(
             book=self.book,
-            threads=self.enforcer.threads,
-            conditions=self.enforcer.conditions,
+            enforcement=self.enforcer,
             usage=KernelUsage(
                 system=system,
                 proc=settings.proc_path,
@@ -131,66 +166,70 @@ class Daemon:
                 prefix=settings.group_prefix,
                 charges_stolen_time=may_charge_stolen_time(settings.proc_path),
             ),
-            notices=self.notices,
+            events=self.pod_events,
+            counts=OverrunCounts(settings.overruns_path),
             metrics=feedback_metrics,
             tick=self.capability.tick,
             clock=clock,
         )
-        self.reconciler = Reconciler(
+        self.enforced = EnforcedConditions(
             book=self.book,
-            pods=self.pods.records,
-            threads=self.enforcer.threads,
-            strays=lambda: self.keeper.strays,
-            foreign=self.mechanisms.foreign,
-            strangers=Strangers(
+            pods=self.pods,
+            enforcement=self.enforcer,
+            writer=gateway,
+            metrics=feedback_metrics,
+            clock=clock,
+        )
+        self.audit = Audit(
+            book=self.book,
+            pods=self.pods,
+            enforcement=self.enforcer,
+            strays=self.upkeep,
+            foreign=self.mechanisms,
+            foreign_threads=ForeignThreads(
                 system=system, proc=settings.proc_path, cores=frozenset(settings.cpus)
             ),
-            notices=self.notices,
-            metrics=ReconciliationMetrics(self.registry),
+            events=self.pod_events,
+            metrics=audit_metrics,
             clock=clock,
         )
         self.state = NodeState(
             book=self.book,
-            capability=lambda: self.capability,
+            mechanisms=self.mechanisms,
             endpoint=settings.endpoint,
             lease=settings.lease,
-            threads=self.enforcer.threads,
-            warnings=self.reconciler.warnings,
+            enforcement=self.enforcer,
+            warnings=self.audit.warnings,
             test=settings.admission_test,
         )
-        self.informer = Informer(
-            name="pods",
-            source=pods,
-            handler=self.pods,
-            stop=self.stop,
-            on_error=self._errors.inc,
+        self.offer = OfferRefresh(
+            mechanisms=self.mechanisms, book=self.book, reservations=self.reservations
         )
-        self.keeper = Keeper(
-            name=settings.node_name,
+        self.report = CpuReport(
             mechanisms=self.mechanisms,
-            gateway=gateway,
             book=self.book,
-            pods=self.pods,
-            synchronized=self.informer.synchronized,
             reservations=self.reservations,
-            enforcer=self.enforcer,
             state=self.state,
-            publisher=Publisher(
-                gateway=gateway,
-                node=settings.node_name,
-                lease_namespace=settings.lease_namespace,
-                lease_name=f"rubicante-{settings.node_name}",
-                lease=settings.lease,
-            ),
-            metrics=(book_metrics, metrics),
-            trouble=self.healthy,
-            clock=clock,
-            beat_period=settings.lease / NS_PER_S / _BEATS_PER_LEASE,
+            described=described,
+            synchronized=self.informer.synchronized,
+            health=self.healthy,
+            metrics=book_metrics,
+        )
+        self.publication = NodePublication(
+            report=self.report,
+            gateway=gateway,
+            node=settings.node_name,
+            lease_namespace=settings.lease_namespace,
+            lease_name=rubicante_lease(settings.node_name),
+            lease=settings.lease,
+            since_key=CPU_STATE_SINCE_KEY,
+            backoff=backoff,
+            clock=nanoseconds,
         )
 
     @property
     def capability(self) -> Capability:
-        """What the kernel can do, as it was last asked."""
+        """The kernel's capability, as last found."""
         return self.mechanisms.capability
 
     def api(self) -> Flask:
@@ -210,22 +249,21 @@ class Daemon:
             },
         )
         self.informer.start()
-        loops = {"keep": (_KEEP, self.keeper.keep), "publish": (_PUBLISH, self.keeper.publish)}
+        self._loops.start("upkeep", _UPKEEP, self.upkeep.tick)
+        self._loops.start("publish", _PUBLISH, self.publication.publish)
         if self._enforces:
-            loops["enforce"] = (_LOOK, self.loop.tick)
-            loops["kernel"] = (_PUBLISH, self.keeper.look_at_kernel)
-            loops["feedback"] = (_FEEDBACK, self._look_at_tasks)
-            loops["notices"] = (_FEEDBACK, self.notices.send)
-        loops["beat"] = (_KEEP, self.keeper.beat)
-        for name, (period, tick) in loops.items():
-            self._run(name, period, tick)
+            self._loops.start("enforce", _LOOK, self.loop.tick)
+            self._loops.start("offer", _PUBLISH, self.offer.refresh)
+            self._loops.start("feedback", _FEEDBACK, self._look_at_tasks)
+            self._loops.start("events", _FEEDBACK, self.pod_events.send)
+        self._loops.start("conditions", _FEEDBACK, self._write_conditions)
+        self._loops.start("beat", _UPKEEP, self.publication.beat)
 
     def halt(self) -> None:
         """End the loops; what is enforced stays enforced."""
         self.stop.set()
         self._watch.ring()
-        for thread in self._threads:
-            thread.join(_ENDING_SECONDS)
+        self._loops.join(_JOIN_SECONDS)
         self._watch.close()
         self.mechanisms.close()
 
@@ -233,13 +271,18 @@ class Daemon:
         """Why the process should be restarted, if it should."""
         return self.loop.trouble() if self._enforces else None
 
+    def ready(self) -> str | None:
+        """Why the node takes no reservations yet, if it does not."""
+        return self.report.unready() or self.publication.trouble()
+
+    def _can_enforce(self) -> bool:
+        return not self.capability.problems
+
     def _look_at_tasks(self) -> None:
         self.feedback.look()
         if self.reservations.is_open:
-            self.reconciler.look()
+            self.audit.look()
 
-    def _run(self, name: str, period: Nanoseconds, tick: Callable[[], None]) -> None:
-        def loop() -> None:
-            run_every(period=period, tick=tick, stop=self.stop, on_error=self._errors.inc)
-
-        self._threads.append(start_thread(loop, name=name))
+    def _write_conditions(self) -> None:
+        if self.reservations.is_open:
+            self.enforced.look()

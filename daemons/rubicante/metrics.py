@@ -1,27 +1,24 @@
-"""Rubicante's metrics, on a registry that is handed in. Labels come from closed sets."""
-
-from collections.abc import Callable
+"""What rubicante exports to Prometheus, on an injected registry. Labels come from closed sets."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from k40s.allocation import core_name
 from k40s.cpu.model import CpuNode, PodDemand
-from k40s.cpu.outcome import Admission, Rejection
+from k40s.cpu.outcome import Admission, Admit, Rejection
 from k40s.criticality import Criticality
+from k40s.node_api.allocation import core_name
 from k40s.reasons import Reason
 
-Admit = Callable[[CpuNode, PodDemand], Admission | Rejection]
 _ANALYSES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _DELAYS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
 
 class EnforcementMetrics:
-    """What the kernel was made to do."""
+    """Enforced tasks, delays and refusals of the kernel."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.tasks = Gauge(
             "k40s_rubicante_tasks",
-            "Real-time tasks with a reservation, by whether their thread is in its budget group",
+            "Real-time tasks with a reservation: enforced by name, by a stand-in, or waiting",
             ["state"],
             registry=registry,
         )
@@ -50,7 +47,7 @@ class EnforcementMetrics:
 
 
 class BookMetrics:
-    """What was asked of the book, and what it holds."""
+    """Requests to the book, and the bandwidth that it holds."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.reserved = Counter(
@@ -94,7 +91,7 @@ class BookMetrics:
 
 
 class FeedbackMetrics:
-    """What the tasks did with what they were given, and what was said about it."""
+    """Overruns, throttling and troubles, and the events and conditions about them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.overruns = Counter(
@@ -120,6 +117,14 @@ class FeedbackMetrics:
         self.events = Counter(
             "k40s_rubicante_events", "Events written on pods", ["reason"], registry=registry
         )
+        self.pod_conditions = Counter(
+            "k40s_rubicante_pod_condition_writes",
+            "Writes of the condition k40s.io/enforced on pods, by what became of them",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in ("written", "failed"):
+            self.pod_conditions.labels(outcome=outcome)
         self.events_dropped = Counter(
             "k40s_rubicante_events_dropped",
             "Events that were not written: too many, or their pod is gone",
@@ -128,9 +133,16 @@ class FeedbackMetrics:
 
 
 class ReconciliationMetrics:
-    """Where book, pods and kernel differ."""
+    """Differences between book, pods and kernel, and unreadable objects."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.unreadable = Counter(
+            "k40s_rubicante_unreadable_objects",
+            "Times that an object could not be understood as a whole, in a list or a change",
+            ["kind"],
+            registry=registry,
+        )
+        self.unreadable.labels(kind="pods")
         self.differences = Gauge(
             "k40s_rubicante_differences",
             "Differences between book, pods and kernel, by kind",

@@ -1,31 +1,23 @@
-"""The process that serves: everything that must not exist before gunicorn's fork.
+"""The serving process: gateway, store, daemon and probes, made after gunicorn's fork.
 
-It is imported after the fork as well, so that what the libraries take is in memory once.
+It is imported after the fork too, so that the libraries' memory is used once.
 """
 
 import gc
-import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 from flask import Flask
 
+from daemons.rubicante.book.store_handover import open_store
 from daemons.rubicante.daemon import Daemon
-from daemons.rubicante.deadline_access import DeadlineAccess
 from daemons.rubicante.kernel.sched_attr import LinuxAttributes
 from daemons.rubicante.kernel.system import LinuxSystem
+from daemons.rubicante.mechanisms.deadline.offer import DeadlineAccess
 from daemons.rubicante.settings import Settings
-from k40s.runtime.kube import connect
-from k40s.runtime.probes import ProbeServer
-from k40s.runtime.store import Store, StoreInUseError
-
-log = logging.getLogger(__name__)
-
-_HANDOVER_SECONDS = 45.0
-"""How long the process before may take to end: more than its grace period."""
-_RETRY_SECONDS = 0.25
+from k40s.http.probes import ProbeServer
+from k40s.kube.connect import connect
 
 
 class Process:
@@ -51,11 +43,11 @@ class Process:
             port=settings.probe_port,
             registry=self._daemon.registry,
             healthy=self._daemon.healthy,
-            ready=self._daemon.keeper.trouble,
+            ready=self._daemon.ready,
         ).start()
         self._daemon.start()
-        # What is there now lives as long as the process. Not looked at again, it neither makes
-        # collections long nor lets garbage wait until there is a quarter as much of it.
+        # All objects so far live as long as the process. Frozen, they neither prolong collections
+        # nor delay a full one, which waits until new objects amount to a quarter of them.
         gc.collect()
         gc.freeze()
 
@@ -66,22 +58,3 @@ class Process:
     def halt(self) -> None:
         """End the loops; what is enforced stays enforced."""
         self._daemon.halt()
-
-
-def open_store(path: Path, *, wait: Callable[[float], object], clock: Callable[[], float]) -> Store:
-    """Open the store; while another rubicante has it, say so and wait for that one to end.
-
-    Raises ``UnavailableError`` when the file cannot be used, or the other one does not end.
-    """
-    end = clock() + _HANDOVER_SECONDS
-    said = False
-    while True:
-        try:
-            return Store(path)
-        except StoreInUseError as error:
-            if clock() >= end:
-                raise
-            if not said:
-                log.warning("waiting for another rubicante to end", extra={"cause": str(error)})
-                said = True
-        wait(_RETRY_SECONDS)

@@ -1,1 +1,1 @@
-"""What rubicante asks of Linux, one module per interface. Nothing else here knows kernel names."""
+"""Linux interfaces, one module each: cgroup and proc files, scheduling calls, inotify."""

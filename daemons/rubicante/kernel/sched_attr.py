@@ -12,7 +12,7 @@ import platform
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from k40s.cpu.model import Server
+from k40s.cpu.model import ANY_CORE, Server
 from k40s.units import Nanoseconds
 
 log = logging.getLogger(__name__)
@@ -84,16 +84,11 @@ def deadline_attr(server: Server, deadline: Nanoseconds) -> SchedAttr:
     )
 
 
-def is_deadline(policy: int) -> bool:
-    """Whether what ``sched_getscheduler`` answers, with its flags, is SCHED_DEADLINE."""
-    return policy & 0xFFFF == SCHED_DEADLINE
-
-
 class Attributes(Protocol):
     """Reads and sets a thread's attributes; TID 0 is the caller. Raises ``OSError`` as Linux."""
 
     def get(self, tid: int) -> SchedAttr:
-        """What the thread has."""
+        """The thread's attributes."""
         ...
 
     def set(self, tid: int, attr: SchedAttr) -> None:
@@ -187,3 +182,20 @@ def _shrink(attributes: Attributes, tid: int, present: SchedAttr) -> None:
                 raise
         else:
             return
+
+
+_MEANINGS = {
+    errno.EBUSY: "the root domain has no room for it (EBUSY)",
+    errno.EPERM: "the thread may not run on the whole root domain, or CAP_SYS_NICE lacks (EPERM)",
+    errno.EINVAL: "the kernel's limits of budget or period forbid it (EINVAL)",
+}
+
+
+def explain(error: OSError) -> str:
+    """Explains an errno of ``sched_setattr``."""
+    return _MEANINGS.get(error.errno or 0, str(error))
+
+
+def on_core(core: int) -> str:
+    """Where it was tried."""
+    return " in the shared domain" if core == ANY_CORE else f" on CPU {core}"

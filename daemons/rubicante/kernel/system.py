@@ -1,14 +1,20 @@
 """The few system calls and files that enforcement rests on, behind one port."""
 
+import errno
 import logging
 import os
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Protocol
 
-from k40s.runtime.settings import parse_cpu_list
+from k40s.errors import KernelError
+from k40s.units import parse_cpu_list
 
 log = logging.getLogger(__name__)
+
+Wait = Callable[[float], object]
+"""Sleeps for some seconds, or until the process stops."""
 
 _CHUNK = 65536
 _ONLINE = Path("/sys/devices/system/cpu/online")
@@ -135,3 +141,34 @@ def read_if_readable(system: System, path: Path) -> str | None:
         return system.read(path).strip()
     except OSError:
         return None
+
+
+GONE = (errno.ENOENT, errno.ENODEV)
+"""What the kernel answers for a cpuset that is not there any more."""
+
+
+def read_cpuset(system: System, path: Path) -> str | None:
+    """The text of a cpuset's file; None where the cpuset is gone. Raises ``KernelError``."""
+    try:
+        return system.read(path).strip()
+    except OSError as error:
+        if error.errno in GONE:
+            return None
+        raise KernelError(f"{path}: {error}") from error
+
+
+def list_if_readable(system: System, path: Path) -> tuple[str, ...]:
+    """Names of the directories in a directory; none where it cannot be read."""
+    try:
+        return system.directories(path)
+    except OSError:
+        return ()
+
+
+def is_readable(system: System, path: Path) -> bool:
+    """Whether a directory is there and can be read."""
+    try:
+        system.directories(path)
+    except OSError:
+        return False
+    return True

@@ -30,7 +30,7 @@ class KernelUsage:
         self._system = system
         self._proc = proc
         self._debug = debug
-        self._ours = f"/{prefix}-"
+        self._group_prefix = f"/{prefix}-"
         self._per_tick = NS_PER_S // os.sysconf("SC_CLK_TCK")
         self._charges_stolen_time = charges_stolen_time
 
@@ -42,10 +42,10 @@ class KernelUsage:
             return None
 
     def stolen(self, core: int) -> int:
-        """What the hypervisor took of a core since boot that threads may be charged for, in ns.
+        """Steal time of a core since boot that threads may be charged for, in ns.
 
-        For ``ANY_CORE`` of all of them, since the thread may have been on each. 0 where it does
-        not tell, and where the kernel keeps it apart.
+        For ``ANY_CORE`` the sum over all cores, since the thread may have been on each. 0 where the
+        hypervisor does not report it, and where the kernel accounts for it separately.
         """
         if not self._charges_stolen_time:
             return 0
@@ -60,18 +60,18 @@ class KernelUsage:
         return 0
 
     def throttled(self) -> Mapping[int, int] | None:
-        """Core → budget groups of ours that are throttled now; None where that cannot be read."""
+        """Core → k40s's budget groups that are throttled now; None where that cannot be read."""
         try:
-            return parse_throttled(self._system.read(self._debug), ours=self._ours)
+            return parse_throttled(self._system.read(self._debug), prefix=self._group_prefix)
         except OSError:
             return None
 
 
 def may_charge_stolen_time(proc: Path) -> bool:
-    """Whether a thread's CPU time may hold time that the hypervisor had the CPU.
+    """Whether a thread's CPU time may include steal time.
 
-    Linux takes it out of the clock by which threads are charged (``update_rq_clock_task``) if it
-    was built and booted to. True where that cannot be read.
+    Linux subtracts it from the clock that charges threads (``update_rq_clock_task``) if built and
+    booted to do so. True where that cannot be read.
     """
     try:
         options = gzip.decompress((proc / "config.gz").read_bytes()).decode().splitlines()
@@ -81,13 +81,13 @@ def may_charge_stolen_time(proc: Path) -> bool:
     return _KEPT_APART not in options or _NOT_AFTER_ALL in words
 
 
-def parse_throttled(text: str, *, ours: str) -> dict[int, int]:
-    """Count throttled groups whose path begins with ``ours``, by core, in ``sched/debug``."""
+def parse_throttled(text: str, *, prefix: str) -> dict[int, int]:
+    """Count throttled groups whose path begins with ``prefix``, by core, in ``sched/debug``."""
     counted: dict[int, int] = {}
     core: int | None = None
     for line in text.splitlines():
         if match := _GROUP.fullmatch(line.strip()):
-            core = int(match[1]) if match[2].startswith(ours) else None
+            core = int(match[1]) if match[2].startswith(prefix) else None
         elif core is not None and line.split()[:1] == [".rt_throttled"]:
             if line.split()[-1] != "0":
                 counted[core] = counted.get(core, 0) + 1

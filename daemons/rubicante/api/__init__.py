@@ -1,0 +1,1 @@
+"""The node's HTTP API: routes, OpenAPI document, reservations and their upkeep."""

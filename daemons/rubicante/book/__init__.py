@@ -1,0 +1,1 @@
+"""The reservations of this node, their lifecycle, leases and store."""

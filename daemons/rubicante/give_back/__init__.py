@@ -1,0 +1,1 @@
+"""Returns everything that rubicante holds on a node: kernel, book, published state."""

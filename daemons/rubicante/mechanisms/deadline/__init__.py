@@ -1,0 +1,1 @@
+"""Enforcement by SCHED_DEADLINE: one reservation for each thread, in its root domain."""

@@ -1,0 +1,1 @@
+"""Overruns, enforcement failures, and the audit of book, pods and kernel."""
