@@ -1,17 +1,20 @@
 """Malacoda's settings, from environment variables K40S_*."""
 
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from k40s.assurance.detector import Rule
-from k40s.assurance.gamma import GammaPolicy
+from daemons.malacoda.actuator.mode import CulpritMode
+from k40s.assurance.gamma import HIGHEST, GammaPolicy
 from k40s.assurance.level import Thresholds
-from k40s.assurance.metrics import Metric
-from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+from k40s.assurance.profile import LONGEST_PERIOD, SHORTEST_PERIOD
+from k40s.assurance.response.policy import ResponsePolicy
+from k40s.http.listening import EVERY_ADDRESS, Host
+from k40s.runtime.settings import DEFAULT_LEVEL, LogLevel, Port
+from k40s.units import NS_PER_S, Nanoseconds
 
-_MIN_PERIOD = Nanoseconds(100 * NS_PER_MS)
 _HIGHEST_PART = 5
+_TIMEOUT_ALONE = Nanoseconds(NS_PER_S)
+"""Where nothing acts on a culprit, there is nothing to wait for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,73 +25,72 @@ class Settings:
     """The Node that this daemon watches (downward API, spec.nodeName)."""
     cpus: tuple[int, ...] = ()
     """The node's CPUs, such as "1" or "2-3,6"; empty means all that are online."""
-    sampling_period: Nanoseconds = Nanoseconds(500 * NS_PER_MS)
-    """Time between two samples, at least 100ms."""
+    sampling_period: Nanoseconds | None = None
+    """Time between two samples, 100ms to 2s; without it that of the profile, or it follows β."""
+    profile_path: Path | None = None
+    """The profile of rules: a file, or a directory in which the Node's label chooses one."""
     low_threshold: int = 7
     """The least level for LOW workloads; names the class in the label."""
     high_threshold: int = 14
     """The least level for HI workloads; names the class in the label."""
     hardware_assurance: int = 0
     """α (0..5) of a node that has no annotation k40s.io/hardware-assurance."""
-    system_raise: Fraction = Fraction(1, 2)
-    """Share of the node's CPU time in the kernel that is a hazard."""
-    system_clear: Fraction = Fraction(3, 10)
-    """Share below which that hazard is over."""
-    system_trend: Fraction = Fraction(15, 100)
-    """Rise of that share per second that is a hazard above the clearing share; 0 for none."""
-    run_queue_raise: Fraction = Fraction(6)
-    """Runnable tasks per CPU of the node that are a hazard."""
-    run_queue_clear: Fraction = Fraction(4)
-    """Runnable tasks per CPU below which that hazard is over."""
-    run_queue_trend: Fraction = Fraction(2)
-    """Rise per second that is a hazard above the clearing number; 0 for none."""
-    steal_raise: Fraction = Fraction(0)
-    """Share of time taken by the hypervisor that is a hazard; 0 for none."""
-    steal_clear: Fraction = Fraction(1, 20)
-    """Share below which that hazard is over."""
-    alarm_votes: int = 6
-    """So many high samples raise an alarm, so many calm ones clear it…"""
-    alarm_window: int = 8
-    """…among so many last ones."""
-    alarm_hold: Nanoseconds = Nanoseconds(5 * NS_PER_S)
-    """An alarm does not change sooner than this after its last change."""
-    gamma_lower_step: int = 5
-    """By how much a sustained hazard lowers γ (0..10)."""
-    gamma_lower_after: Nanoseconds = Nanoseconds(NS_PER_S)
-    """How long an alarm lasts before γ falls."""
-    gamma_lower_every: Nanoseconds = Nanoseconds(5 * NS_PER_S)
-    """How long it lasts before γ falls again."""
-    gamma_raise_step: int = 5
-    """By how much calm raises γ."""
-    gamma_raise_after: Nanoseconds = Nanoseconds(10 * NS_PER_S)
-    """How long calm lasts before γ rises."""
-    gamma_raise_every: Nanoseconds = Nanoseconds(10 * NS_PER_S)
-    """How long it lasts before γ rises again."""
+    gamma_timeout: Nanoseconds | None = None
+    """How long a hazard lasts before γ falls; by default 10s where something acts on its culprit,
+    else 1s."""
+    gamma_alarm: int = 5
+    """Where γ falls by an alarm alone (0..9); by harm it falls to 3, by missed deadlines to 0."""
+    gamma_quiet: Nanoseconds = Nanoseconds(30 * NS_PER_S)
+    """Calm before γ rises by 5, and again every 10s; doubles with each relapse."""
+    gamma_longest_quiet: Nanoseconds = Nanoseconds(900 * NS_PER_S)
+    """The longest calm that relapses make necessary."""
     lease: Nanoseconds = Nanoseconds(30 * NS_PER_S)
     """How long the published level is good for without a heartbeat."""
     lease_namespace: str = "k40s-system"
-    """The namespace of the heartbeat's Lease."""
+    """The namespace of the heartbeat's Lease. The manifests set it to the pod's own."""
     proc_path: Path = Path("/proc")
     """Where the host's /proc is seen."""
     sys_path: Path = Path("/sys")
     """Where the host's /sys is seen."""
-    listen_host: str = "0.0.0.0"  # noqa: S104  # kubelet and Prometheus come from outside the pod
-    """The address that the probe port binds."""
-    probe_port: int = 8452
+    cgroup_path: Path = Path("/sys/fs/cgroup")
+    """Where the host's cgroups are seen: the hierarchies of v1 below it, or the one of v2."""
+    cgroup_root: str = "/"
+    """Kubelet's cgroupRoot, whichever its cgroup driver."""
+    overruns_path: Path | None = None
+    """The file in which the node's rubicante counts overruns by pod; without it none is read."""
+    culprit: CulpritMode = CulpritMode.NAME
+    """The response to a hazard: `off`; `name`: events name the pod that causes it; `throttle`: it
+    gets a CPU quota as well; `freeze`: it is frozen where the quota does not help."""
+    actuator_socket: Path = Path("/run/k40s/actuator.sock")
+    """The Unix socket between the monitor and the actuator."""
+    actuator_silence: Nanoseconds = Nanoseconds(5 * NS_PER_S)
+    """Everything is undone when the monitor has said nothing for so long."""
+    listen_host: Host = EVERY_ADDRESS
+    """Where the probes listen: `::` is every address, of IPv4 and of IPv6."""
+    probe_port: Port = Port(8452)
     """Probes and metrics, plain HTTP."""
-    log_level: str = "info"
-    """debug, info, warning or error."""
+    log_level: LogLevel = DEFAULT_LEVEL
+    """DEBUG, INFO, WARNING or ERROR."""
     kubeconfig: str = ""
     """A kubeconfig file; without one, the pod's service account is used."""
 
     def __post_init__(self) -> None:
-        if self.sampling_period < _MIN_PERIOD:
-            raise ValueError("K40S_SAMPLING_PERIOD is at least 100ms")
+        period = self.sampling_period
+        if period is not None and not SHORTEST_PERIOD <= period <= LONGEST_PERIOD:
+            raise ValueError("K40S_SAMPLING_PERIOD is at least 100ms and at most 2s")
         if not 0 <= self.hardware_assurance <= _HIGHEST_PART:
             raise ValueError("K40S_HARDWARE_ASSURANCE lies in 0 to 5")
+        if not 0 <= self.gamma_alarm < HIGHEST:
+            raise ValueError("K40S_GAMMA_ALARM lies in 0 to 9")
+        if not self.gamma_quiet <= self.gamma_longest_quiet:
+            raise ValueError("K40S_GAMMA_QUIET is at most K40S_GAMMA_LONGEST_QUIET")
         if self.lease < NS_PER_S:
             raise ValueError("K40S_LEASE lasts at least 1s")
-        _ = self.thresholds, self.rules, self.policy
+        if ".." in self.cgroup_root.split("/"):
+            raise ValueError("K40S_CGROUP_ROOT is a path from the top, without ..")
+        if self.culprit.acts and 2 * (period or LONGEST_PERIOD) > self.actuator_silence:
+            raise ValueError("K40S_ACTUATOR_SILENCE is at least twice K40S_SAMPLING_PERIOD, or 4s")
+        _ = self.thresholds, self.policy
 
     @property
     def thresholds(self) -> Thresholds:
@@ -96,35 +98,26 @@ class Settings:
         return Thresholds(low=self.low_threshold, high=self.high_threshold)
 
     @property
-    def rules(self) -> tuple[Rule, ...]:
-        """What is a hazard."""
-        chosen = [
-            (Metric.CPU_SYSTEM, self.system_raise, self.system_clear, self.system_trend),
-            (Metric.RUN_QUEUE, self.run_queue_raise, self.run_queue_clear, self.run_queue_trend),
-        ]
-        if self.steal_raise:
-            chosen.append((Metric.CPU_STEAL, self.steal_raise, self.steal_clear, Fraction(0)))
-        return tuple(
-            Rule(
-                metric=metric,
-                raise_at=float(highest),
-                clear_at=float(lowest),
-                trend=float(trend) if trend else None,
-                votes=self.alarm_votes,
-                window=self.alarm_window,
-                hold=self.alarm_hold,
-            )
-            for metric, highest, lowest, trend in chosen
+    def response(self) -> ResponsePolicy:
+        """The policy by which culprits are treated: the steps that the mode allows."""
+        allowed = self.culprit.steps
+        return ResponsePolicy(
+            rungs=tuple(rung for rung in ResponsePolicy().rungs if rung.step in allowed)
         )
 
     @property
     def policy(self) -> GammaPolicy:
-        """How γ follows a hazard."""
-        return GammaPolicy(
-            lower_step=self.gamma_lower_step,
-            lower_after=self.gamma_lower_after,
-            lower_every=self.gamma_lower_every,
-            raise_step=self.gamma_raise_step,
-            raise_after=self.gamma_raise_after,
-            raise_every=self.gamma_raise_every,
+        """The policy by which hazards change γ."""
+        usual = GammaPolicy()
+        timeout = self.gamma_timeout
+        if timeout is None:
+            timeout = usual.timeout if self.culprit.acts else _TIMEOUT_ALONE
+        return replace(
+            usual,
+            timeout=timeout,
+            alarm=self.gamma_alarm,
+            harmed=min(usual.harmed, self.gamma_alarm),
+            quiet=self.gamma_quiet,
+            longest_quiet=self.gamma_longest_quiet,
+            forgiven=max(usual.forgiven, self.gamma_longest_quiet),
         )

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from daemons.malacoda.proc_text import (
+from daemons.malacoda.sampling.proc_text import (
     parse_interrupts,
     parse_loadavg,
     parse_pressure,
@@ -14,15 +14,15 @@ from daemons.malacoda.proc_text import (
     parse_stat,
     parse_uptime,
 )
-from daemons.malacoda.runnable import RunnableThreads
+from daemons.malacoda.sampling.runnable import RunnableThreads
 from k40s.assurance.counters import Counters, StatCounters
-from k40s.units import Nanoseconds
+from k40s.units import Clock, Nanoseconds
 
 T = TypeVar("T")
 
 _CHUNK = 1 << 18
 SOURCES = ("stat", "softirqs", "interrupts", "loadavg", "uptime", "pressure/cpu")
-"""The files under /proc that a sample is made of."""
+"""The files under /proc that a sample reads."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,34 +30,49 @@ class Sampler:
     """Reads all sources at once; one that is absent or unreadable is left out and counted.
 
     ``faults`` counts, by source, the samples in which it was missing. A node that shares its
-    machine has its own runnable threads counted when the machine has ``crowd`` per CPU of the node.
+    machine has its own ``runnable`` threads counted when the machine has ``crowd`` per CPU of the
+    node. All sources but stat are read no more often than ``details_every``; 0 is at each sample.
     """
 
     cpus: Collection[int]
-    clock: Callable[[], int]
+    clock: Clock
     root: Path = Path("/proc")
     crowd: float = 3.0
+    runnable: RunnableThreads | None = None
+    details_every: Nanoseconds = Nanoseconds(0)
     faults: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SOURCES, 0))
     _descriptors: dict[str, int] = field(default_factory=dict)
-    _runnable: RunnableThreads = field(init=False)
+    _details: Counters | None = None
 
     def __post_init__(self) -> None:
-        self._runnable = RunnableThreads(cpus=self.cpus, root=self.root)
+        if self.runnable is None:
+            self.runnable = RunnableThreads(cpus=self.cpus, root=self.root)
 
     def sample(self) -> Counters:
-        """Take a sample. Does not raise for what the kernel does not offer."""
+        """Take a sample. An absent source is left out and counted."""
         at = Nanoseconds(self.clock())
         stat = self._read("stat", lambda text: parse_stat(text, self.cpus))
+        details = self._details
+        if details is None or at - details.at >= self.details_every:
+            details = self._details = self._read_details(at)
+        return replace(
+            details,
+            at=at,
+            details_at=details.at,
+            stat=stat,
+            own_running=None if stat is None else self._count(stat),
+        )
+
+    def _read_details(self, at: Nanoseconds) -> Counters:
         return Counters(
             at=at,
-            stat=stat,
+            cpus=len(self.cpus),
             softirqs=self._read("softirqs", lambda text: parse_softirqs(text, self.cpus)) or {},
             interrupts=self._read("interrupts", lambda text: parse_interrupts(text, self.cpus))
             or {},
             load=self._read("loadavg", parse_loadavg),
             uptime=self._read("uptime", parse_uptime),
             pressure=self._read("pressure/cpu", parse_pressure),
-            own_running=None if stat is None else self._count(stat),
         )
 
     def close(self) -> None:
@@ -67,9 +82,8 @@ class Sampler:
 
     def _count(self, stat: StatCounters) -> float | None:
         waiting = stat.running - 1
-        if stat.other_cpus == 0 or waiting < self.crowd * stat.own_cpus:
-            return None
-        return self._runnable.count(waiting)
+        crowded = stat.other_cpus > 0 and waiting >= self.crowd * stat.own_cpus
+        return self.runnable.count(waiting) if crowded and self.runnable else None
 
     def _read(self, source: str, parse: Callable[[bytes], T]) -> T | None:
         try:

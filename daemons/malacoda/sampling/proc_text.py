@@ -1,4 +1,4 @@
-"""Files of /proc as text, to values. Whatever the text is: a value or ``ValueError``."""
+"""Parses files of /proc. Any text gives a value or ``ValueError``."""
 
 from collections.abc import Collection
 
@@ -44,27 +44,45 @@ def parse_softirqs(text: bytes, cpus: Collection[int]) -> dict[str, int]:
 
 
 def parse_interrupts(text: bytes, cpus: Collection[int]) -> dict[str, int]:
-    """Read /proc/interrupts: the architecture's rows by name, devices' rows summed as "device"."""
+    """Read /proc/interrupts: the architecture's rows by x86's names, all devices' as "device".
+
+    arm, arm64 and riscv64 number the interrupts between CPUs (IPI0, IPI1…), each in its own order,
+    and show the local timer among the devices: there the description tells.
+    """
     lines = text.splitlines()
     columns = _columns(lines, cpus)
-    rows = {"device": 0}
+    width = len(lines[0].split())
+    rows = {_DEVICE: 0}
     for line in lines[1:]:
-        name, counts = _row(line)
-        if name.isdigit():
-            rows["device"] += _total(counts, columns)
-        elif name in _ARCHITECTURE:
-            rows[name.decode()] = _total(counts, columns)
+        label, _, rest = line.partition(b":")
+        name = label.strip()
+        if not (name.isdigit() or name in _ARCHITECTURE or name.startswith(b"IPI")):
+            continue
+        counts = rest.split()
+        kind = _kind(name, counts[width:])
+        if kind is not None:
+            rows[kind] = rows.get(kind, 0) + _total(counts, columns)
     return rows
+
+
+def _kind(name: bytes, description: list[bytes]) -> str | None:
+    if name in _ARCHITECTURE:
+        return name.decode()
+    if name.isdigit():
+        return "LOC" if description and description[-1] in _LOCAL_TIMERS else _DEVICE
+    if name.startswith(b"IPI"):
+        return _BETWEEN_CPUS.get(b" ".join(description))
+    return None
 
 
 def parse_loadavg(text: bytes) -> float:
     """Read /proc/loadavg: the average of one minute."""
-    return float(text.split(maxsplit=1)[0]) if text.strip() else _nothing("loadavg")
+    return float(text.split(maxsplit=1)[0]) if text.strip() else _refuse_empty("loadavg")
 
 
 def parse_uptime(text: bytes) -> float:
     """Read /proc/uptime: seconds since boot."""
-    return float(text.split(maxsplit=1)[0]) if text.strip() else _nothing("uptime")
+    return float(text.split(maxsplit=1)[0]) if text.strip() else _refuse_empty("uptime")
 
 
 def parse_pressure(text: bytes) -> int:
@@ -106,9 +124,12 @@ def _total(counts: list[bytes], columns: list[int]) -> int:
     return sum(int(counts[column]) for column in columns)
 
 
-def _nothing(name: str) -> float:
+def _refuse_empty(name: str) -> float:
     raise ValueError(f"{name} is empty")
 
 
 _COUNTS = frozenset((b"ctxt", b"processes", b"procs_running"))
 _ARCHITECTURE = frozenset((b"LOC", b"RES", b"CAL", b"TLB"))
+_DEVICE = "device"
+_LOCAL_TIMERS = frozenset((b"arch_timer", b"riscv-timer", b"twd"))
+_BETWEEN_CPUS = {b"Rescheduling interrupts": "RES", b"Function call interrupts": "CAL"}
