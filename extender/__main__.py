@@ -7,21 +7,23 @@ from functools import partial
 
 from flask import Flask
 
-from extender.clients import RubicanteClient
+from extender.app import PREFIX
 from extender.service import Extender
 from extender.settings import ExtenderSettings
+from extender.verbs.dry_run import DryRun
 from k40s.errors import K40sError
-from k40s.runtime.http import serve
-from k40s.runtime.json_client import JsonClient
-from k40s.runtime.kube import connect
+from k40s.http.client import HttpClient
+from k40s.http.probes import ProbeServer
+from k40s.http.server import serve
+from k40s.http.tls import TlsFiles
+from k40s.kube.connect import connect
+from k40s.node_api.client import RubicanteClient
 from k40s.runtime.log import configure
-from k40s.runtime.probes import ProbeServer
 from k40s.runtime.settings import read_settings
-from k40s.runtime.tls import TlsFiles
 
 
 def main() -> None:
-    """Serve until told to stop; a fault in the settings ends the process with its text."""
+    """Serves until a signal; invalid settings end the process with their text."""
     try:
         run(read_settings(ExtenderSettings, os.environ))
     except K40sError as error:
@@ -36,14 +38,15 @@ def run(settings: ExtenderSettings) -> None:
         host=settings.host,
         port=settings.port,
         tls=TlsFiles.in_directory(settings.tls_directory),
-        allowed_clients=frozenset({settings.scheduler_name}),
+        allowed_clients=frozenset({settings.scheduler_name, settings.controller_name}),
+        restricted={settings.controller_name: frozenset({f"{PREFIX}/{DryRun.name}"})},
         threads=settings.threads,
     )
 
 
 def start(settings: ExtenderSettings) -> Flask:
     """Start the probes and the extender, in the process that will serve the API returned."""
-    client = JsonClient(
+    client = HttpClient(
         tls=TlsFiles.in_directory(settings.client_tls_directory),
         server_name=settings.rubicante_name,
         timeout=settings.reserve_timeout,
@@ -60,15 +63,15 @@ def start(settings: ExtenderSettings) -> Flask:
         ready=extender.trouble,
     ).start()
     app = extender.start()
-    rest_collector()
+    tune_collector()
     return app
 
 
-def rest_collector() -> None:
-    """Let the garbage collector pass by what stays, and come less often.
+def tune_collector() -> None:
+    """Freezes permanent objects for the garbage collector, and raises its threshold.
 
     Parsing JSON makes many short-lived containers but no cycles; at the default threshold the
-    collector would walk the caches for them again and again.
+    collector would often traverse the caches for nothing.
     """
     gc.set_threshold(20_000, 20, 50)
     gc.collect()

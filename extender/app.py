@@ -1,8 +1,7 @@
 """The Flask application: routes, faults as 200 with ``Error``, durations.
 
-The three verbs are answered before Flask builds a request, because kube-scheduler waits for
-filter and prioritize one pod at a time, and their answers are bytes that stand ready; all else
-(probes for people with a client certificate, unknown paths, wrong methods) is ordinary Flask.
+The verbs are answered before Flask builds a request, because kube-scheduler waits for filter and
+prioritize one pod at a time. Everything else (unknown paths, wrong methods) is ordinary Flask.
 """
 
 import logging
@@ -13,8 +12,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response, request
 
 from extender.metrics import ExtenderMetrics
-from extender.verbs import INTERNAL, Verb, Verbs
-from extender.wire import format_binding_result, format_filter_fault
+from extender.verbs.verb import Verb, Verbs
 from k40s.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -23,20 +21,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PREFIX = "/scheduler"
+_INTERNAL = "internal error of the k40s extender; its log says more"
 Ready = Callable[[], str | None]
-"""Returns None when ready, else what is missing."""
+"""Returns None if ready, else what is missing."""
 
 
 def create_app(*, verbs: Verbs, metrics: ExtenderMetrics, ready: Ready) -> Flask:
-    """Make the application around verbs that are handed in."""
+    """Makes the application that serves the verbs."""
     app = Flask("extender")
-    routes = {
-        f"{PREFIX}/filter": Route("filter", verbs.filter, format_filter_fault, metrics, ready),
-        f"{PREFIX}/prioritize": Route("prioritize", verbs.prioritize, None, metrics, ready),
-        f"{PREFIX}/bind": Route("bind", verbs.bind, format_binding_result, metrics, ready),
-    }
+    routes = {f"{PREFIX}/{verb.name}": Route(verb, metrics=metrics, ready=ready) for verb in verbs}
     for path, route in routes.items():
-        app.add_url_rule(path, route.verb, route.respond, methods=["POST"])
+        app.add_url_rule(path, path, route.respond, methods=["POST"])
     app.wsgi_app = VerbsFirst(app.wsgi_app, routes)  # type: ignore[method-assign]  # Flask's way
     return app
 
@@ -44,20 +39,11 @@ def create_app(*, verbs: Verbs, metrics: ExtenderMetrics, ready: Ready) -> Flask
 class Route:
     """One verb: body in, body out, with its faults and its duration."""
 
-    def __init__(
-        self,
-        verb: str,
-        answer: Verb,
-        fault: Callable[[str], bytes] | None,
-        metrics: ExtenderMetrics,
-        ready: Ready,
-    ) -> None:
-        self.verb = verb
-        self._answer = answer
-        self._fault = fault
+    def __init__(self, verb: Verb, *, metrics: ExtenderMetrics, ready: Ready) -> None:
+        self._verb = verb
         self._ready = ready
-        self._seconds = metrics.seconds[verb]
-        self._faults = metrics.faults[verb]
+        self._seconds = metrics.seconds[verb.name]
+        self._faults = metrics.faults[verb.name]
         self._is_ready = False
 
     def handle(self, body: bytes) -> tuple[str, bytes]:
@@ -65,12 +51,12 @@ class Route:
         started = time.perf_counter()
         try:
             trouble = self._trouble()
-            return ("200 OK", self._answer(body)) if trouble is None else self._fail(trouble)
+            return ("200 OK", self._verb(body)) if trouble is None else self._fail(trouble)
         except InvalidInputError as error:
             return self._fail(str(error), "400 Bad Request")
         except Exception:  # noqa: BLE001  # a fault is answered, and logged with its trace
-            _log.exception("call failed", extra={"verb": self.verb})
-            return self._fail(INTERNAL, "500 Internal Server Error")
+            _log.exception("call failed", extra={"verb": self._verb.name})
+            return self._fail(_INTERNAL, "500 Internal Server Error")
         finally:
             self._seconds.observe(time.perf_counter() - started)
 
@@ -80,7 +66,7 @@ class Route:
         return Response(reply, status=status, mimetype="application/json")
 
     def _trouble(self) -> str | None:
-        """A cache that was filled once stays answerable."""
+        """Once the cache has been filled, it stays ready."""
         if self._is_ready:
             return None
         trouble = self._ready()
@@ -89,13 +75,12 @@ class Route:
 
     def _fail(self, text: str, status: str = "503 Service Unavailable") -> tuple[str, bytes]:
         self._faults.inc()
-        if self._fault is None:
-            return status, b"[]"
-        return "200 OK", self._fault(text)
+        reply = self._verb.fault(text)
+        return (status, b"[]") if reply is None else ("200 OK", reply)
 
 
 class VerbsFirst:
-    """WSGI middleware of the Flask application: POSTs to the verbs' own paths, at once."""
+    """WSGI middleware that answers POSTs to the verbs' paths without Flask."""
 
     def __init__(self, app: "WSGIApplication", routes: dict[str, Route]) -> None:
         self._app = app
@@ -104,7 +89,7 @@ class VerbsFirst:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer, in one write, or let Flask answer."""
+        """Answers in one write, or passes the request to Flask."""
         route = self._routes.get(environ["PATH_INFO"])
         if route is None or environ["REQUEST_METHOD"] != "POST":
             return self._app(environ, start_response)

@@ -2,11 +2,15 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from extender.bind import Outcome
+from extender.binding.outcome import Outcome
+from extender.monitoring.unadmitted import Misplacement
+from k40s.annotations import ASSURANCE_CLASS_LABEL, REAL_TIME_LABEL
 from k40s.reasons import Reason
 
-VERBS = ("filter", "prioritize", "bind")
-JUDGEMENTS = ("exact", "rough", "remembered", "asked", "unanswered")
+VERBS = ("filter", "prioritize", "bind", "dry-run")
+KINDS = ("nodes", "leases", "pods", "pod-makers")
+VERDICT_ORIGINS = ("exact", "rough", "remembered", "asked", "unanswered")
+WITHDRAWN = (ASSURANCE_CLASS_LABEL, REAL_TIME_LABEL)
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -16,7 +20,7 @@ class ExtenderMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         seconds = Histogram(
             "k40s_extender_call_seconds",
-            "Duration of the scheduler's calls.",
+            "Duration of the calls of scheduler and controller.",
             ["verb"],
             buckets=_SECONDS,
             registry=registry,
@@ -33,14 +37,26 @@ class ExtenderMetrics:
             ["reason"],
             registry=registry,
         )
-        judged = Counter(
+        verdicts = Counter(
             "k40s_extender_judged_nodes_total",
-            "Nodes judged for real-time pods: here, roughly, as remembered, or by the node.",
+            "Admission verdicts for real-time pods by origin; rough: by bandwidth alone.",
             ["how"],
             registry=registry,
         )
         binds = Counter(
             "k40s_extender_binds_total", "Binds by how they ended.", ["outcome"], registry=registry
+        )
+        unreadable = Counter(
+            "k40s_extender_unreadable_objects_total",
+            "Times that an object was partly unreadable, in a list or a change.",
+            ["kind"],
+            registry=registry,
+        )
+        bind_refusals = Counter(
+            "k40s_extender_bind_refusals_total",
+            "Binds that were refused or failed, by reason.",
+            ["reason"],
+            registry=registry,
         )
         self.nodes = Gauge("k40s_extender_nodes", "Nodes in the cache.", registry=registry)
         self.watch_errors = Counter(
@@ -48,8 +64,34 @@ class ExtenderMetrics:
             "Lists and watches that failed.",
             registry=registry,
         )
+        withdrawn = Counter(
+            "k40s_extender_labels_withdrawn_total",
+            "Labels withdrawn from nodes whose daemon is stale.",
+            ["label"],
+            registry=registry,
+        )
+        self.withdrawn = {label: withdrawn.labels(label) for label in WITHDRAWN}
+        self.unreadable = {kind: unreadable.labels(kind) for kind in KINDS}
+        self.look_errors = Counter(
+            "k40s_extender_look_errors_total",
+            "Unexpected failures of the check of bound pods.",
+            registry=registry,
+        )
         self.seconds = {verb: seconds.labels(verb) for verb in VERBS}
         self.faults = {verb: faults.labels(verb) for verb in VERBS}
         self.refusals = {reason: refusals.labels(reason.value) for reason in Reason}
-        self.judged = {how: judged.labels(how) for how in JUDGEMENTS}
+        self.verdicts = {how: verdicts.labels(how) for how in VERDICT_ORIGINS}
+        self.unreached = Gauge(
+            "k40s_extender_unreached_keys",
+            "Deployments and the like with keys of k40s that reach none of their pods.",
+            registry=registry,
+        )
+        misplaced = Gauge(
+            "k40s_extender_misplaced_pods",
+            "Bound pods that violate what k40s requires of a placement.",
+            ["cause"],
+            registry=registry,
+        )
+        self.misplaced = {cause: misplaced.labels(cause.value) for cause in Misplacement}
+        self.bind_refusals = {reason: bind_refusals.labels(reason.value) for reason in Reason}
         self.binds = {outcome: binds.labels(outcome.value) for outcome in Outcome}

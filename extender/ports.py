@@ -1,28 +1,35 @@
-"""What binding needs of the world. Adapters: ``RubicanteClient`` and ``KubeGateway``."""
+"""Ports of binding. Adapters: ``RubicanteClient`` and ``KubeGateway``."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
-from k40s.node_api import AdmissionAnswer, ReservationRequest
-from k40s.runtime.records import PodRecord
+from k40s.kube.records import PodRecord
+from k40s.node_api.messages import AdmissionAnswer, ReservationRequest
 from k40s.units import Nanoseconds
 
 
 class CpuReservations(Protocol):
-    """The book of a node's CPU reservations, reached at the endpoint that the node publishes."""
+    """A node's reservations, at the endpoint that the node publishes."""
 
-    def reserve(self, endpoint: str, request: ReservationRequest) -> AdmissionAnswer:
-        """Reserve, idempotently by UID. Raises ``UnavailableError``: then it may have happened."""
+    def reserve(
+        self, endpoint: str, request: ReservationRequest, *, attempt: str
+    ) -> AdmissionAnswer:
+        """Reserves in a named attempt, idempotently by UID. Raises ``DaemonError``."""
 
-    def release(self, endpoint: str, uid: str) -> None:
-        """Give back whatever the pod holds. Raises ``UnavailableError``."""
+    def withdraw(self, endpoint: str, uid: str, *, attempt: str, timeout: Nanoseconds) -> None:
+        """Withdraws an attempt, even if its request arrives later.
+
+        The pod keeps what it holds by another attempt or as a bound pod. Raises ``DaemonError``.
+        """
 
 
 class PodBindings(Protocol):
     """The pods of the cluster."""
 
-    def get_pod(self, namespace: str, name: str) -> PodRecord | None:
-        """The pod, or None when there is no such pod. Raises ``UnavailableError``."""
+    def get_pod(
+        self, namespace: str, name: str, *, timeout: Nanoseconds | None = None
+    ) -> PodRecord | None:
+        """The pod, or None if it does not exist. Raises ``UnavailableError``."""
 
     def create_binding(
         self,
@@ -30,12 +37,14 @@ class PodBindings(Protocol):
         namespace: str,
         name: str,
         uid: str,
+        resource_version: str,
         node: str,
         annotations: Mapping[str, str],
         timeout: Nanoseconds | None = None,
     ) -> None:
-        """Bind, idempotently; the annotations reach the pod in the same write.
+        """Binds the pod at that version; the annotations are part of the same write.
 
-        Raises ``ConflictError`` or ``NotFoundError`` when it certainly did not happen, and
-        ``UnavailableError`` when it may have.
+        Raises ``ConflictError`` (another version, or bound already), ``NotFoundError`` or
+        ``RefusedError`` if it certainly did not happen, and another ``UnavailableError`` if it may
+        have.
         """

@@ -1,4 +1,4 @@
-"""The extender's parts, put together around the adapters that are handed in."""
+"""Assembles the extender around injected adapters."""
 
 import threading
 import time
@@ -10,23 +10,38 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from extender.app import create_app
-from extender.bind import Binder
-from extender.contracts import Contracts
-from extender.inquiry import Inquiry, NodeAdmission
-from extender.memory import AdmissionMemory
+from extender.binding.api_server import ConditionalBindings
+from extender.binding.reservation import NodeReservations
+from extender.cache.catch_up import CatchUp
+from extender.cache.nodes import NodeCache
+from extender.cache.pods import PodTable
+from extender.cache.workloads import WorkloadCache
 from extender.metrics import ExtenderMetrics
-from extender.nodes import NodeCache
+from extender.monitoring.stale_labels import PERIOD, LabelledNodes, StaleLabels
+from extender.monitoring.unadmitted import UnadmittedPods
+from extender.monitoring.unreached import UnreachedKeys
+from extender.placement.admission_cache import AdmissionCache
+from extender.placement.node_queries import NodeAdmission, NodeQueries
+from extender.placement.real_time import RealTimeAdmission
 from extender.ports import CpuReservations, PodBindings
+from extender.protocol import parse_extender_args, parse_repeated_args
 from extender.settings import ExtenderSettings
-from extender.settling import Settling
-from extender.verbs import Verbs
-from k40s.runtime.admission_tests import InstalledTests, load_admission_test
-from k40s.runtime.informer import Informer
-from k40s.runtime.records import LeaseRecord, NodeRecord, PodRecord
-from k40s.runtime.watching import WatchSource
+from extender.verbs.bind import Bind, Binder
+from extender.verbs.dry_run import DryRun
+from extender.verbs.filter import Filter
+from extender.verbs.prioritize import Prioritize
+from extender.verbs.verb import Verbs
+from k40s.admission_plugins.registry import InstalledTests, load_admission_test
+from k40s.kube.events import EventWriter
+from k40s.kube.informer import Informer
+from k40s.kube.list_watch import WatchSource
+from k40s.kube.objects.pod_templates import POD_OWNERS
+from k40s.kube.records import LeaseRecord, NodeRecord, PodOwnerRecord, PodRecord
+from k40s.runtime.loop import run_every, start_thread
+from k40s.units import NS_PER_S, Nanoseconds
 
 
-class Cluster(PodBindings, Protocol):
+class Cluster(PodBindings, LabelledNodes, EventWriter, Protocol):
     """The part of ``KubeGateway`` that the extender uses."""
 
     def nodes(self) -> WatchSource[NodeRecord]:
@@ -38,71 +53,141 @@ class Cluster(PodBindings, Protocol):
     def leases(self, *, namespace: str) -> WatchSource[LeaseRecord]:
         """The daemons' Leases."""
 
+    def pod_owners(self, kind: str) -> WatchSource[PodOwnerRecord]:
+        """All Deployments, or another kind of ``POD_OWNERS``."""
+
 
 class Cpu(CpuReservations, NodeAdmission, Protocol):
     """The part of ``RubicanteClient`` that the extender uses."""
 
 
 class Extender:
-    """Everything that runs in the worker process; ``stop`` ends the watches."""
+    """Everything that runs in the worker process."""
 
     def __init__(self, settings: ExtenderSettings, *, cluster: Cluster, cpu: Cpu) -> None:
         self.registry = CollectorRegistry()
-        self._stop = threading.Event()
         self._metrics = ExtenderMetrics(self.registry)
+        self._stop = threading.Event()
+        self._tests = InstalledTests(
+            partial(load_admission_test, patience=settings.filter_patience)
+        )
         self._cache = NodeCache(
             thresholds=settings.thresholds,
             clock=time.monotonic_ns,
             wall=lambda: datetime.now(UTC),
         )
         self._metrics.nodes.set_function(lambda: len(self._cache.snapshot().nodes))
-        self.informers = self._watch(cluster, settings.namespace)
-        self._tests = InstalledTests(
-            partial(load_admission_test, patience=settings.filter_patience)
-        )
-        contracts, memory = Contracts(), AdmissionMemory(tests=self._tests.find)
-        self._inquiry = Inquiry(nodes=cpu, clock=time.monotonic_ns)
-        binder = Binder(
-            cache=self._cache,
-            contracts=contracts,
-            memory=memory,
-            cpu=cpu,
-            pods=cluster,
-            timeout=settings.bind_timeout,
-        )
-        self._verbs = Verbs(
-            cache=self._cache,
-            contracts=contracts,
-            memory=memory,
-            bind=binder.bind,
-            metrics=self._metrics,
-            settling=Settling(
-                cache=self._cache, clock=time.monotonic_ns, moment=settings.settling_time
-            ),
-            inquiry=self._inquiry,
+        self._workloads = WorkloadCache()
+        self._pods = PodTable(self._workloads)
+        self._queries = NodeQueries(nodes=cpu, clock=time.monotonic_ns)
+        self._verbs = self._make_verbs(settings, cluster, cpu)
+        self._stale_labels = StaleLabels(
+            find=lambda: () if self.trouble() else self._cache.stale_labels(),
+            api=cluster,
+            namespace=settings.namespace,
+            withdrawn=lambda label: self._metrics.withdrawn[label].inc(),
             clock=time.monotonic_ns,
-            patience=settings.filter_patience,
         )
+        self._unadmitted = UnadmittedPods(
+            pods=self._pods,
+            nodes=self._cache,
+            events=cluster,
+            counted=self._metrics.misplaced,
+            clock=time.monotonic_ns,
+        )
+        self._unreached = UnreachedKeys(
+            events=cluster, counted=self._metrics.unreached, clock=time.monotonic_ns
+        )
+        self.informers = self._watch(cluster, settings.namespace)
+        self._pod_owners = self._watch_pod_owners(cluster)
 
     def start(self) -> Flask:
-        """Start the tests and the watches; the application answers once they are synchronized."""
+        """Starts tests, informers and loops; the application waits until it is synchronized."""
         self._tests.prepare()
-        for informer in self.informers:
+        for informer in (*self.informers, *self._pod_owners):
             informer.start()
+        start_thread(self._withdraw_labels, name="stale-labels")
+        start_thread(self._monitor_pods, name="unadmitted")
         return create_app(verbs=self._verbs, metrics=self._metrics, ready=self.trouble)
 
+    def _monitor_pods(self) -> None:
+        def look() -> None:
+            if self.trouble() is None:
+                self._unadmitted.look()
+            self._unreached.look()
+
+        run_every(
+            period=_MONITORING_PERIOD,
+            tick=look,
+            stop=self._stop,
+            on_error=self._metrics.look_errors.inc,
+        )
+
     def trouble(self) -> str | None:
-        """What of the cache is not filled yet."""
+        """The informers that are not synchronized yet, or None."""
         waiting = [one.name for one in self.informers if not one.synchronized.is_set()]
         return f"not synchronized: {', '.join(waiting)}" if waiting else None
 
+    def _withdraw_labels(self) -> None:
+        run_every(period=PERIOD, tick=self._stale_labels.tick, stop=self._stop)
+
     def stop(self) -> None:
-        """End the watches."""
+        """Ends all threads."""
         self._stop.set()
-        self._inquiry.close()
+        self._queries.close()
+
+    def _make_verbs(self, settings: ExtenderSettings, cluster: Cluster, cpu: Cpu) -> Verbs:
+        admissions = AdmissionCache(tests=self._tests.find)
+        admission, uncounted = (
+            RealTimeAdmission(
+                admissions=admissions,
+                queries=self._queries,
+                counters=counters,
+                clock=time.monotonic_ns,
+                patience=settings.filter_patience,
+            )
+            for counters in (self._metrics.verdicts, None)
+        )
+        catch_up = CatchUp(
+            cache=self._cache, clock=time.monotonic_ns, timeout=settings.settling_time
+        )
+        bindings = ConditionalBindings(
+            watched=self._pods,
+            workloads=self._workloads,
+            api=cluster,
+            clock=time.monotonic_ns,
+            timeout=settings.bind_timeout,
+        )
+        binder = Binder(
+            cache=self._cache,
+            workloads=self._workloads,
+            bindings=bindings,
+            reservations=NodeReservations(cpu=cpu, admissions=admissions),
+        )
+        parse = parse_repeated_args()
+        return Verbs(
+            filter=Filter(
+                parse=parse,
+                cache=self._cache,
+                workloads=self._workloads,
+                admission=admission,
+                catch_up=catch_up,
+                metrics=self._metrics,
+            ),
+            prioritize=Prioritize(
+                parse=parse, cache=self._cache, workloads=self._workloads, admission=admission
+            ),
+            bind=Bind(binder=binder, metrics=self._metrics),
+            dry_run=DryRun(
+                parse=parse_extender_args,
+                cache=self._cache,
+                workloads=self._workloads,
+                admission=uncounted,
+            ),
+        )
 
     def _watch(self, cluster: Cluster, namespace: str) -> tuple["_Watch", ...]:
-        count = self._metrics.watch_errors.inc
+        count, unreadable = self._metrics.watch_errors.inc, self._metrics.unreadable
         cache, stop = self._cache, self._stop
         return (
             Informer(
@@ -111,6 +196,7 @@ class Extender:
                 handler=cache.nodes,
                 stop=stop,
                 on_error=count,
+                on_unreadable=unreadable["nodes"].inc,
             ),
             Informer(
                 name="leases",
@@ -118,11 +204,31 @@ class Extender:
                 handler=cache.leases,
                 stop=stop,
                 on_error=count,
+                on_unreadable=unreadable["leases"].inc,
             ),
             Informer(
-                name="pods", source=cluster.pods(), handler=cache.pods, stop=stop, on_error=count
+                name="pods",
+                source=cluster.pods(),
+                handler=cache.pods.and_then(self._pods.feed),
+                stop=stop,
+                on_error=count,
+                on_unreadable=unreadable["pods"].inc,
             ),
         )
 
+    def _watch_pod_owners(self, cluster: Cluster) -> tuple[Informer[PodOwnerRecord], ...]:
+        return tuple(
+            Informer(
+                name=kind,
+                source=cluster.pod_owners(kind),
+                handler=self._unreached.feed(kind),
+                stop=self._stop,
+                on_error=self._metrics.watch_errors.inc,
+                on_unreadable=self._metrics.unreadable["pod-makers"].inc,
+            )
+            for kind in POD_OWNERS
+        )
 
+
+_MONITORING_PERIOD = Nanoseconds(NS_PER_S)
 _Watch = Informer[NodeRecord] | Informer[LeaseRecord] | Informer[PodRecord]

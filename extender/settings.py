@@ -4,25 +4,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from k40s.assurance.level import Thresholds
+from k40s.http.listening import EVERY_ADDRESS, Host
+from k40s.runtime.settings import DEFAULT_LEVEL, LogLevel, Port
 from k40s.units import NS_PER_MS, Nanoseconds
 
 _MS = NS_PER_MS
+_MOST_THREADS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtenderSettings:
     """All durations together stay below the scheduler's ``httpTimeout`` of 2 s."""
 
-    host: str = "0.0.0.0"  # noqa: S104  # a pod's own address
-    """Address of the API."""
-    port: int = 8443
+    host: Host = EVERY_ADDRESS
+    """Where API and probes listen: `::` is every address, of IPv4 and of IPv6."""
+    port: Port = Port(8443)
     """Port of the API (mutual TLS)."""
-    probe_port: int = 8444
+    probe_port: Port = Port(8444)
     """Port of /healthz, /readyz and /metrics (plain HTTP)."""
     threads: int = 16
     """Calls handled at once."""
     namespace: str = "k40s-system"
-    """Where the daemons renew their Leases."""
+    """Where the daemons renew their Leases. The manifests set it to the pod's own."""
     kubeconfig: str = ""
     """Path of a kubeconfig; empty means the pod's service account."""
     tls_directory: Path = Path("/etc/k40s/tls")
@@ -30,28 +33,41 @@ class ExtenderSettings:
     client_tls_directory: Path = Path("/etc/k40s/client-tls")
     """tls.crt, tls.key and ca.crt for calls to rubicante."""
     scheduler_name: str = "k40s-scheduler"
-    """Common name of the one client that may call the API."""
-    rubicante_name: str = "rubicante.k40s-system.svc"
+    """Common name of the client that may call all of the API."""
+    controller_name: str = "k40s-controller"
+    """Common name of the client that may only ask for dry runs."""
+    rubicante_name: str = "rubicante"
     """Name that rubicante's certificate must carry."""
     high_threshold: int = 14
     """Least assurance for HI, 0 to 20."""
     low_threshold: int = 7
     """Least assurance for LOW, 0 to 20."""
     filter_patience: Nanoseconds = Nanoseconds(500 * _MS)
-    """After so long in one call, the rest is judged by bandwidth alone, and no answer awaited."""
+    """Time of one call for admission tests and node queries; then only bandwidth is checked."""
     settling_time: Nanoseconds = Nanoseconds(200 * _MS)
-    """Wait so long for news of a node when a refused pod is asked for again without any."""
+    """Longest wait for the informers when a refused pod is retried without a change of a node."""
     reserve_timeout: Nanoseconds = Nanoseconds(700 * _MS)
     """Bound of one call to rubicante."""
     bind_timeout: Nanoseconds = Nanoseconds(800 * _MS)
     """Bound of the Binding."""
-    log_level: str = "INFO"
+    log_level: LogLevel = DEFAULT_LEVEL
     """DEBUG, INFO, WARNING or ERROR."""
 
     def __post_init__(self) -> None:
         _ = self.thresholds
+        if not 1 <= self.threads <= _MOST_THREADS:
+            raise ValueError(
+                f"K40S_THREADS: found {self.threads}, expected 1 to {_MOST_THREADS} threads"
+            )
+        if self.controller_name == self.scheduler_name:
+            raise ValueError(
+                f"K40S_CONTROLLER_NAME: found {self.controller_name!r}, "
+                "expected another name than K40S_SCHEDULER_NAME, whose client may bind"
+            )
+        if self.reserve_timeout <= 0 or self.bind_timeout <= 0:
+            raise ValueError("K40S_RESERVE_TIMEOUT and K40S_BIND_TIMEOUT are above 0s")
 
     @property
     def thresholds(self) -> Thresholds:
-        """What each criticality needs."""
+        """The least level of each criticality."""
         return Thresholds(low=self.low_threshold, high=self.high_threshold)

@@ -1,23 +1,20 @@
-"""Which nodes may take a workload, and why the others may not. Pure.
+"""Candidate nodes of a workload, and the reasons that refuse the others. Pure.
 
 Assurance is looked up; CPU admission runs the same code as the node's daemon, which decides again
 under its lock when the pod is bound.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from extender.views import Snapshot
-from k40s.cpu.admission import may_fit
+from extender.cache.snapshot import Snapshot
+from k40s.cpu.admission.necessary_condition import may_fit
 from k40s.cpu.model import CpuNode, DeadlineOffer, Domain, PodDemand, Reservation
-from k40s.cpu.outcome import Admission, Rejection
+from k40s.cpu.outcome import Admit, Rejection
 from k40s.criticality import Criticality
-from k40s.node_api import AdmissionAnswer
+from k40s.node_api.messages import AdmissionAnswer
 from k40s.reasons import Reason
-
-Test = Callable[[CpuNode, PodDemand], Admission | Rejection]
-"""A schedulability test that this process can run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +27,11 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """``reason`` is None where the pod fits; ``remaining`` is then what is left, from 0 to 1.
+    """An admission verdict: ``reason`` is None where the pod fits.
 
-    That is 1 - U of the least loaded core, or the mean over the CPUs of a shared root domain.
-    ``exact`` is False where only the necessary condition was looked at.
+    ``remaining`` is the utilization left then, from 0 to 1: 1 - U of the least loaded core, or the
+    mean over the CPUs of a shared root domain. ``exact`` is False where only the necessary
+    condition was checked.
     """
 
     reason: Reason | None
@@ -42,12 +40,12 @@ class Verdict:
 
 
 def refuse_all(names: Sequence[str], reason: Reason) -> Split:
-    """No node may take the pod."""
+    """Refuses every node."""
     return Split(fit=(), refused=dict.fromkeys(names, reason))
 
 
 def split_by_assurance(snapshot: Snapshot, names: Sequence[str], criticality: Criticality) -> Split:
-    """Fit are nodes whose assurance suffices; every node does for NO, even an unknown one."""
+    """Splits by assurance; for NO every node fits, even an unknown one."""
     if criticality is Criticality.NO:
         return Split(fit=names, refused={})
     fitting, refusals = snapshot.scores[criticality], snapshot.refused[criticality]
@@ -64,7 +62,7 @@ def split_by_assurance(snapshot: Snapshot, names: Sequence[str], criticality: Cr
 
 
 def split_by_cpu(split: Split, verdicts: Mapping[str, Verdict]) -> Split:
-    """Take out of ``fit`` the nodes whose verdict says no."""
+    """Moves nodes with a refusing verdict from ``fit`` to ``refused``."""
     fit = []
     refused = dict(split.refused)
     for name in split.fit:
@@ -76,23 +74,25 @@ def split_by_cpu(split: Split, verdicts: Mapping[str, Verdict]) -> Split:
     return Split(fit=fit, refused=refused)
 
 
-def judge_exactly(test: Test, node: CpuNode, demand: PodDemand) -> Verdict:
-    """Run admission as the node's daemon would."""
+def run_test(test: Admit, node: CpuNode, demand: PodDemand) -> Verdict:
+    """Runs the admission test that the node's daemon would run."""
     outcome = test(node, demand)
     if isinstance(outcome, Rejection):
         return Verdict(reason=outcome.reason)
     return Verdict(reason=None, remaining=_remaining(node, _used(outcome.node.reservations)))
 
 
-def judge_roughly(node: CpuNode, demand: PodDemand, utilization: Mapping[int, Fraction]) -> Verdict:
-    """Look at the necessary condition on bandwidth alone; binding decides."""
+def check_bandwidth(
+    node: CpuNode, demand: PodDemand, utilization: Mapping[int, Fraction]
+) -> Verdict:
+    """Checks only the necessary condition on bandwidth; bind decides."""
     reason = may_fit(core_utilizations=utilization, node=node, demand=demand)
     left = _remaining(node, {core: float(used) for core, used in utilization.items()})
     return Verdict(reason=reason, remaining=left, exact=False)
 
 
-def take_answer(node: CpuNode, answer: AdmissionAnswer) -> Verdict:
-    """Believe the node's own daemon, which was asked."""
+def read_answer(node: CpuNode, answer: AdmissionAnswer) -> Verdict:
+    """The verdict of the node's own daemon."""
     used = {core: float(used) for core, used in answer.utilization.items()}
     return Verdict(reason=answer.reason, remaining=_remaining(node, used))
 
@@ -106,7 +106,7 @@ def _used(reservations: Sequence[Reservation]) -> dict[int, float]:
 
 
 def _remaining(node: CpuNode, used: Mapping[int, float]) -> float:
-    """What the least loaded core has left; where threads migrate, what a CPU has on average."""
+    """Utilization left on the least loaded core, or on average where threads migrate."""
     offer = node.deadline
     if offer is not None and offer.domain is Domain.SHARED:
         left = _left_on_average(offer, used)

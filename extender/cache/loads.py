@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from k40s.runtime.records import PodRecord
+from k40s.kube.records import PodRecord
 
 UNREQUESTED_MILLIS = 100
-"""What a pod without a CPU request counts, as in kube-scheduler's own scoring."""
+"""Counted for a pod without a CPU request, as kube-scheduler's own scoring does."""
 
 
 class Loads:
-    """Thousandths of a CPU by node. Not locked; ``changed`` is for the reader to clear."""
+    """Requested millicores by node. Not locked; the reader clears ``changed``."""
 
     def __init__(self) -> None:
         self._pods: dict[str, tuple[str, int]] = {}
@@ -17,9 +17,13 @@ class Loads:
         self.changed = False
 
     def replace(self, records: Sequence[PodRecord]) -> None:
-        """These are all pods."""
+        """Takes all pods. One whose node is unreadable keeps its former node."""
+        known = self._pods
         self._pods = {
-            record.uid: (record.node, record.cpu_request_millis or UNREQUESTED_MILLIS)
+            record.uid: (
+                record.node or known.get(record.uid, ("", 0))[0],
+                record.cpu_request_millis or UNREQUESTED_MILLIS,
+            )
             for record in records
             if not record.ended
         }
@@ -29,7 +33,7 @@ class Loads:
         self.changed = True
 
     def upsert(self, record: PodRecord) -> None:
-        """A pod is new or has changed. A bound pod stays bound until it ends."""
+        """Adds or updates a pod. A bound pod stays bound until it ends."""
         if record.ended:
             self.delete(record.uid)
             return
@@ -44,14 +48,14 @@ class Loads:
         self._add(node, millis)
 
     def assume(self, uid: str, node: str) -> None:
-        """A pod was bound just now; the watch will say so in a moment."""
+        """Counts a pod on the node it was just bound to, before the watch reports it."""
         known = self._pods.get(uid)
         if known is not None and not known[0]:
             self._pods[uid] = (node, known[1])
             self._add(node, known[1])
 
     def delete(self, uid: str) -> None:
-        """A pod is gone."""
+        """Removes a pod."""
         known = self._pods.pop(uid, None)
         if known is not None:
             self._add(known[0], -known[1])

@@ -1,35 +1,22 @@
 """Scores from 0 to 10, whole numbers, higher is better. Pure and deterministic.
 
-HI spreads toward the highest assurance, LOW takes the least that suffices and leaves the rest to
-HI, NO packs onto the general nodes that are used most and leaves real-time nodes alone; a
-real-time workload also prefers the node whose least loaded core has most left (the paper's
-rule). Among equal scores the scheduler's own plugins decide.
+HI spreads toward the highest assurance; LOW prefers the least assurance that suffices; NO packs
+onto the most used general nodes and avoids real-time nodes. A real-time workload also prefers the
+node whose least loaded core has the most utilization left (the paper's rule). Among equal scores
+the scheduler's own plugins decide.
 """
 
 from collections.abc import Mapping, Sequence
 
-from extender.views import Snapshot
-from k40s.assurance.level import HIGHEST_LEVEL
+from extender.cache.assurance_tables import HIGHEST_SCORE, clamp
+from extender.cache.snapshot import Snapshot
 from k40s.criticality import Criticality
 
-HIGHEST_SCORE = 10
 _AVOIDED = -1
 
 
-def clamp(score: int) -> int:
-    """The nearest score that kube-scheduler accepts; it does not clamp by itself."""
-    return min(max(score, 0), HIGHEST_SCORE)
-
-
-def score_assurance(level: int, *, criticality: Criticality, threshold: int) -> int:
-    """Score a node that is fit: 10 for the highest level (HI), or for the threshold (LOW)."""
-    span = max(HIGHEST_LEVEL - threshold, 1)
-    above = level - threshold if criticality is Criticality.HI else HIGHEST_LEVEL - level
-    return clamp((2 * HIGHEST_SCORE * above + span) // (2 * span))
-
-
 def score_remaining(base: int, remaining: float) -> int:
-    """Mix a score with the least loaded core's remaining utilization (0..1), half each."""
+    """The mean of a score and of the remaining utilization (0..1) of the least loaded core."""
     return clamp(int((base + HIGHEST_SCORE * remaining) / 2 + 0.5))
 
 

@@ -1,0 +1,123 @@
+"""Bind: a transaction, idempotent by the pod's UID. Its steps stand in ``Binder``, in order.
+
+The Binding is conditional on the pod version whose contract was reserved, so that what is admitted,
+granted and declared is the same. After a certain failure the steps are undone in reverse. If it is
+unknown whether the Binding was created, nothing is undone: a bound pod must not lose its
+reservation, and an unbound one loses it when the reservation's lease expires. If it is unknown
+whether the node has reserved, the attempt is withdrawn, whichever request the node sees first.
+"""
+
+import logging
+from contextlib import ExitStack
+
+from extender.binding.api_server import ConditionalBindings
+from extender.binding.outcome import BindResult, Outcome, fault, find_end, refusal
+from extender.binding.reservation import NodeReservations
+from extender.cache.nodes import NodeCache
+from extender.cache.workloads import WorkloadCache
+from extender.metrics import ExtenderMetrics
+from extender.placement.candidates import split_by_assurance
+from extender.protocol import BindingArgs, encode, parse_binding_args
+from k40s.annotations import ALLOCATION_KEY
+from k40s.errors import InvalidInputError, UnavailableError
+from k40s.kube.transport import RefusedError
+from k40s.reasons import Reason
+
+_log = logging.getLogger(__name__)
+
+
+class Bind:
+    """The verb ``bind``. Any thread may call."""
+
+    name = "bind"
+
+    def __init__(self, *, binder: "Binder", metrics: ExtenderMetrics) -> None:
+        self._binder = binder
+        self._metrics = metrics
+
+    def __call__(self, body: bytes) -> bytes:
+        """Answers ``ExtenderBindingResult``."""
+        try:
+            args = parse_binding_args(body)
+        except InvalidInputError as error:
+            self._metrics.faults[self.name].inc()
+            return format_binding_result(str(error))
+        result = self._binder.bind(args)
+        self._metrics.binds[result.outcome].inc()
+        if result.reason is not None:
+            self._metrics.bind_refusals[result.reason].inc()
+        return format_binding_result(result.error)
+
+    def fault(self, text: str) -> bytes:
+        """A reply with the fault in its field ``Error``."""
+        return format_binding_result(text)
+
+
+class Binder:
+    """Binds pods. Any thread may call, also twice at once for the same pod."""
+
+    def __init__(
+        self,
+        *,
+        cache: NodeCache,
+        workloads: WorkloadCache,
+        bindings: ConditionalBindings,
+        reservations: NodeReservations,
+    ) -> None:
+        self._cache = cache
+        self._workloads = workloads
+        self._bindings = bindings
+        self._reservations = reservations
+
+    def bind(self, args: BindingArgs) -> BindResult:
+        """Binds the pod, or returns why not."""
+        try:
+            result = self._bind(args)
+        except UnavailableError as error:
+            result = fault(args, error)
+        if result.outcome is Outcome.BOUND:
+            self._cache.assume(args.uid, args.node)
+            self._workloads.remove(args.uid)
+        else:
+            _log.info("bind refused", extra=args.facts | {"cause": result.error})
+        return result
+
+    def _bind(self, args: BindingArgs) -> BindResult:
+        pod = self._bindings.find(args)
+        end = find_end(args, pod)
+        if end is not None or pod is None:
+            return end or refusal(Reason.POD_UNKNOWN)
+        workload = pod.contract.workload
+        if workload is None:
+            return BindResult(
+                outcome=Outcome.REFUSED, reason=Reason.POD_INVALID, error=pod.contract.fault
+            )
+        snapshot = self._cache.snapshot()
+        unfit = split_by_assurance(snapshot, [args.node], workload.criticality).refused
+        if unfit:
+            return refusal(unfit[args.node])
+        annotations: dict[str, str] = {}
+        with ExitStack() as undo:
+            if workload.is_real_time:
+                view = snapshot.nodes.get(args.node)
+                reserved = self._reservations.reserve(args, view, pod, workload, undo)
+                if isinstance(reserved, BindResult):
+                    return reserved
+                annotations[ALLOCATION_KEY] = reserved
+            try:
+                result = self._bindings.create(args, pod, annotations)
+            except RefusedError:
+                raise
+            except UnavailableError:
+                undo.pop_all()
+                raise
+            if result.outcome is Outcome.BOUND:
+                undo.pop_all()
+        if result.outcome is Outcome.BOUND and annotations:
+            _log.info("pod bound", extra=args.facts | {"allocation": reserved})
+        return result
+
+
+def format_binding_result(error: str = "") -> bytes:
+    """Writes ``ExtenderBindingResult``; an empty error means that the pod is bound."""
+    return encode({"Error": error}).encode()
