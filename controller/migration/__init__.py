@@ -1,0 +1,1 @@
+"""Moving pods: whom, where to, how, and what is said about it."""
