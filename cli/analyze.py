@@ -1,20 +1,37 @@
-"""``k40s analyze``: would these tasks meet their deadlines."""
+"""``k40s analyze``: whether tasks would meet their deadlines, and pods fit on a node."""
 
 import json
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from cli.ending import BAD_INPUT, DOES_NOT_HOLD, HOLDS, NOT_JUDGED, one_line_errors
+from cli.exit_status import (
+    DOES_NOT_HOLD,
+    HOLDS,
+    NOT_JUDGED,
+    UnsuitableOptionsError,
+    one_line_errors,
+)
 from k40s.errors import InvalidInputError
-from workbench import asking
-from workbench.files import read_text, source_name
-from workbench.node_state import NodeState, read_node_state
-from workbench.plotting import check_path, plot_supply
+from k40s.kube.kubeconfig import kubeconfig_files
+from workbench.analyze import (
+    AnalysisInput,
+    Report,
+    analyze_input,
+    is_schedulable,
+    read_input,
+    supply_picture,
+    text_and_json,
+)
+from workbench.inputs.files import STANDARD_INPUT, read_text, source_name
+from workbench.inputs.node_state import NodeState, read_node_state
+from workbench.plots.files import check_path, plot_supply
 
 
 @click.command()
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", required=False)
+@click.option("-f", "--filename", metavar="FILE", help="The same as FILE, as kubectl has it.")
 @click.option(
     "--test",
     metavar="TEST",
@@ -28,7 +45,7 @@ from workbench.plotting import check_path, plot_supply
     envvar="KUBECONFIG",
     default=str(Path("~/.kube/config")),
     show_default=True,
-    help="How to reach the cluster, for --node.",
+    help="How to reach the cluster, for --node: a file, or several as in KUBECONFIG.",
 )
 @click.option(
     "--tls",
@@ -39,10 +56,13 @@ from workbench.plotting import check_path, plot_supply
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw supply against demand.")
-@click.option("--server", metavar="POD/CONTAINER", help="Whose server to draw.")
+@click.option("--server", metavar="POD/CONTAINER", help="Whose server to draw, for --plot.")
+@click.pass_context
 def analyze(
+    context: click.Context,
     *,
-    file: str,
+    file: str | None,
+    filename: str | None,
     test: str | None,
     node: str | None,
     state: str | None,
@@ -59,43 +79,69 @@ def analyze(
     input. 3: only the node itself can say, or the cluster does not answer.
     """
     with one_line_errors():
-        if plot is not None:
-            check_path(plot)
+        path = _one_file(file, filename)
+        _check_node(path, node, state, tls)
+        _check_plot(plot, server)
+        named = context.get_parameter_source("kubeconfig") is ParameterSource.COMMANDLINE
+        if named and node is None:
+            raise UnsuitableOptionsError("--kubeconfig is for --node NAME")
         found = _node(node, state, kubeconfig)
-        question = asking.read_question(read_text(file), source=source_name(file), node=found)
-        report = _answer(question, test, tls)
-        as_text, as_object = asking.text_and_json(report)
-        click.echo(json.dumps(as_object(), indent=2) if as_json else as_text())
+        given = read_input(read_text(path), source=source_name(path), node=found)
+        report = _answer(given, test, tls)
+        as_text, as_object = text_and_json(report, given.remarks)
+        text = json.dumps(as_object(), indent=2) if as_json else as_text()
         if plot is not None:
-            plot_supply(asking.picture(question, report, server), plot)
-    verdict = asking.verdict(report)
+            plot_supply(supply_picture(given, report, server), plot)
+        click.echo(text)
     statuses = {True: HOLDS, False: DOES_NOT_HOLD, None: NOT_JUDGED}
-    raise SystemExit(statuses[verdict])
+    raise SystemExit(statuses[is_schedulable(report)])
 
 
-def _answer(question: asking.Question, test: str | None, tls: Path | None) -> asking.Report:
+def _one_file(file: str | None, filename: str | None) -> str:
+    if file is not None and filename is not None:
+        raise UnsuitableOptionsError("one FILE is judged: give it once, with -f or without")
+    path = file if filename is None else filename
+    if path is None:
+        raise UnsuitableOptionsError('no FILE to judge; "-" is standard input')
+    return path
+
+
+def _check_node(path: str, node: str | None, state: str | None, tls: Path | None) -> None:
+    """Refuse options without effect, before anything is read."""
+    if node is not None and state is not None:
+        raise UnsuitableOptionsError("--node and --state exclude each other")
+    if path == STANDARD_INPUT == state:
+        raise UnsuitableOptionsError("FILE and --state cannot both be standard input")
+    if tls is not None and node is None and state is None:
+        raise UnsuitableOptionsError("--tls asks a node's daemon: give --node or --state too")
+
+
+def _check_plot(plot: Path | None, server: str | None) -> None:
+    if server is not None and plot is None:
+        raise UnsuitableOptionsError("--server chooses what --plot draws: give --plot too")
+    if plot is not None:
+        check_path(plot)
+
+
+def _answer(given: AnalysisInput, test: str | None, tls: Path | None) -> Report:
     if tls is None:
-        return asking.answer(question, test)
-    from workbench.node_daemon import asking_daemons  # noqa: PLC0415  # most questions need none
+        return analyze_input(given, test)
+    from workbench.live_node.daemon import daemon_query  # noqa: PLC0415  # slow to import
 
-    with asking_daemons(tls) as judge_there:
-        return asking.answer(question, test, judge_there)
+    with daemon_query(tls) as query:
+        return analyze_input(given, test, query)
 
 
 def _node(node: str | None, state: str | None, kubeconfig: str) -> NodeState | None:
-    if node is not None and state is not None:
-        click.echo("error: --node and --state exclude each other", err=True)
-        raise SystemExit(BAD_INPUT)
     if state is not None:
         return read_node_state(read_text(state), source=source_name(state))
     if node is None:
         return None
-    path = Path(kubeconfig).expanduser()
-    if not path.is_file():
+    if not kubeconfig_files(kubeconfig):
         raise InvalidInputError(
             source="--kubeconfig", path="$", found=kubeconfig, expected="a kubeconfig file"
         )
     # The Kubernetes client takes longer to import than all the rest, and most questions need none.
-    from workbench.cluster import fetch_node  # noqa: PLC0415
+    from workbench.live_node.api_server import fetch_node  # noqa: PLC0415
 
-    return fetch_node(node, kubeconfig=str(path))
+    return fetch_node(node, kubeconfig=kubeconfig)

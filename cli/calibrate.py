@@ -1,29 +1,33 @@
-"""``k40s calibrate``: what a machine is, and how fast."""
+"""``k40s calibrate``: a machine's identity and speed."""
 
 import json
 from pathlib import Path
 
 import click
 
-from cli.ending import one_line_errors
+from cli.calibrate_assurance import assurance
+from cli.exit_status import UnsuitableOptionsError, one_line_errors
 from k40s.errors import InvalidInputError
-from workbench import speed
-from workbench.calibration import (
+from workbench.calibrate import (
     Calibration,
     calibration_json,
     format_calibration,
     interpreter,
     measure_machine,
 )
-from workbench.factor import compare
-from workbench.files import read_text, source_name
+from workbench.calibration import speed
+from workbench.calibration.factor import compare
+from workbench.calibration.speed_run import SpeedRun, check_comparable, read_run, run_json
+from workbench.inputs.files import read_text, source_name
 from workbench.progress import Counter
-from workbench.speed_run import SpeedRun, check_comparable, read_run, run_json
 
 
 @click.group()
 def calibrate() -> None:
-    """Measure what k40s has to be told of a machine."""
+    """Measure a machine: its speed, and what shows that its real-time tasks are harmed."""
+
+
+calibrate.add_command(assurance)
 
 
 @calibrate.command()
@@ -55,6 +59,8 @@ def platform(
     is for LOW workloads only.
     """
     with one_line_errors():
+        if save is not None and not save.parent.is_dir():
+            raise UnsuitableOptionsError(f"--save: no directory {save.parent} to write into")
         there = _reference(reference)
         run = measure_machine(
             root=Path("/"),

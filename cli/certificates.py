@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from k40s.errors import InvalidInputError
-from k40s.runtime.certificate_directory import CertificateDirectory
+from k40s.pki.directory import CertificateDirectory, find_namespace
 
 _AUTHORITY_LIFETIME = timedelta(days=3650)
+_NAMESPACE = "k40s-system"
 
 _output = click.option(
     "--output",
@@ -19,7 +20,8 @@ _output = click.option(
     help="Directory of the authority and the Secrets. Keep it: the CA's key is nowhere else.",
 )
 _namespace = click.option(
-    "--namespace", default="k40s-system", show_default=True, help="Where k40s is installed."
+    "--namespace",
+    help="Where k40s is installed.  [default: where the directory's Secrets are, or k40s-system]",
 )
 _days = click.option(
     "--days",
@@ -39,10 +41,10 @@ def certificates() -> None:
 @_output
 @_namespace
 @_days
-def issue_command(output: Path, namespace: str, days: int) -> None:
+def issue_command(output: Path, namespace: str | None, days: int) -> None:
     """Make a CA and the Secrets; what exists and has time left stays as it is."""
     with _readable_errors():
-        written = CertificateDirectory(output, namespace).issue(
+        written = _open(output, namespace).issue(
             lifetime=timedelta(days=days),
             authority_lifetime=_AUTHORITY_LIFETIME,
             now=datetime.now(UTC),
@@ -55,10 +57,10 @@ def issue_command(output: Path, namespace: str, days: int) -> None:
 @_namespace
 @_days
 @click.option("--all", "every", is_flag=True, help="Renew even what is far from its end.")
-def renew_command(output: Path, namespace: str, days: int, *, every: bool) -> None:
+def renew_command(output: Path, namespace: str | None, days: int, *, every: bool) -> None:
     """Renew what has less than a third of its lifetime left. The CA keeps its key."""
     with _readable_errors():
-        written = CertificateDirectory(output, namespace).renew(
+        written = _open(output, namespace).renew(
             lifetime=timedelta(days=days),
             authority_lifetime=_AUTHORITY_LIFETIME,
             now=datetime.now(UTC),
@@ -70,16 +72,21 @@ def renew_command(output: Path, namespace: str, days: int, *, every: bool) -> No
 @certificates.command("status")
 @_output
 @_namespace
-def status_command(output: Path, namespace: str) -> None:
+def status_command(output: Path, namespace: str | None) -> None:
     """Show what is there and until when; exit 1 when something is missing or expired."""
     now = datetime.now(UTC)
     with _readable_errors():
-        entries = CertificateDirectory(output, namespace).status()
+        entries = _open(output, namespace).status()
     for entry in entries:
         end = f"{entry.validity.not_after:%Y-%m-%d}" if entry.validity else "-"
-        click.echo(f"{entry.name:<28}{end:<14}{entry.word(now)}")
-    if any(entry.word(now) in ("missing", "expired") for entry in entries):
+        click.echo(f"{entry.name:<28}{end:<14}{entry.state(now)}")
+    if any(entry.state(now) in ("missing", "expired") for entry in entries):
         raise SystemExit(1)
+
+
+def _open(output: Path, namespace: str | None) -> CertificateDirectory:
+    """Without ``--namespace``, Secrets stay in the namespace that they are in."""
+    return CertificateDirectory(output, namespace or find_namespace(output) or _NAMESPACE)
 
 
 def _report(written: list[str], output: Path) -> None:

@@ -7,7 +7,7 @@ import click
 from demo.observer import Observer
 from demo.report import format_table
 from demo.stage import Stage
-from demo.story import tell
+from demo.story import play
 from localcluster.cluster import Cluster
 from localcluster.deploy import deploy
 from localcluster.errors import LocalClusterError
@@ -33,7 +33,7 @@ def demo(name: str) -> None:
     try:
         cluster.up(progress)
         deploy(cluster, progress=progress)
-        checks = tell(stage_of(cluster))
+        checks = play(stage_of(cluster))
     except LocalClusterError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)

@@ -9,10 +9,9 @@ from typing import TypeVar
 import click
 
 from localcluster import deploy as deployment
-from localcluster.cluster import Cluster
+from localcluster.cluster import Cluster, find_cluster
 from localcluster.errors import LocalClusterError
-from localcluster.lookup import find_cluster
-from localcluster.processes import read_tail
+from localcluster.host.processes import read_tail
 from localcluster.progress import Progress
 
 _Result = TypeVar("_Result")

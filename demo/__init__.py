@@ -1,1 +1,1 @@
-"""The story that ``make demo`` tells on a real cluster, with every claim measured."""
+"""The demonstration that ``make demo`` runs on a real cluster, with every claim measured."""

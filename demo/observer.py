@@ -1,4 +1,4 @@
-"""Reads what the cluster and the kernel really do: nothing here changes anything but pods."""
+"""Reads the state of cluster and kernel; changes nothing but the demo's pods."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ class Kubectl(Protocol):
 
 
 class WaitTimeoutError(Exception):
-    """What the story waited for did not come true in its time."""
+    """A condition did not become true in its time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class BudgetGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observer:
-    """Eyes on one cluster: kubectl for the API, ``/sys`` and ``/proc`` for the kernel."""
+    """One cluster, observed by kubectl, ``/sys`` and ``/proc``."""
 
     kubectl: Kubectl
     group_prefix: str
@@ -77,7 +77,7 @@ class Observer:
         return self.kubectl("-n", NAMESPACE, "logs", "--tail=1", name).strip()
 
     def refusals(self, name: str) -> str:
-        """What a pod's FailedScheduling events say, each once, up to the in-tree plugins' words."""
+        """Messages of a pod's FailedScheduling events, without duplicates and in-tree plugins."""
         events = json.loads(
             self.kubectl(
                 *("-n", NAMESPACE, "get", "events", "-o", "json", "--field-selector"),

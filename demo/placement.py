@@ -73,9 +73,9 @@ def _check_refusal(stage: Stage) -> Check:
     stage.say(f"    event of the HI pod: {refusal}")
     return Check(
         claim="a HI pod then finds no node",
-        expected=Reason.ASSURANCE_TOO_LOW.value,
+        expected=Reason.ASSURANCE_HAZARD.value,
         measured=f"{phase}: {reasons_in(refusal)}",
-        held=phase == "Pending" and Reason.ASSURANCE_TOO_LOW.value in refusal,
+        held=phase == "Pending" and Reason.ASSURANCE_HAZARD.value in refusal,
     )
 
 

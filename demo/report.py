@@ -1,4 +1,4 @@
-"""What the story claims, what was measured, and whether it held."""
+"""Claims of the demo beside the measured figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the chapters share: the cluster's two nodes, eyes on them, and a voice."""
+"""What the chapters share: the cluster's two nodes, an observer, and the output."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -13,12 +13,17 @@ from k40s.annotations import ASSURANCE_KEY, CPU_STATE_KEY, parse_cpu_state, pars
 START_SECONDS = 300.0
 MEASURE_SECONDS = 5.0
 
-POLICIES = {os.SCHED_OTHER: "SCHED_OTHER", os.SCHED_FIFO: "SCHED_FIFO", os.SCHED_RR: "SCHED_RR"}
+POLICIES = {
+    os.SCHED_OTHER: "SCHED_OTHER",
+    os.SCHED_FIFO: "SCHED_FIFO",
+    os.SCHED_RR: "SCHED_RR",
+    6: "SCHED_DEADLINE",  # which Python does not name
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One cluster with a real-time node and a general node. ``say`` tells a line of the story."""
+    """One cluster with a real-time node and a general node. ``say`` prints a line."""
 
     observer: Observer
     real_time_node: str

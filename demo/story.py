@@ -1,4 +1,4 @@
-"""The story in order: later chapters need what earlier ones left."""
+"""The chapters in order: later ones need the pods of earlier ones."""
 
 from demo.observer import WaitTimeoutError
 from demo.placement import follow_the_assurance, place_by_criticality
@@ -19,10 +19,10 @@ CHAPTERS = (
 )
 
 
-def tell(stage: Stage) -> list[Check]:
+def play(stage: Stage) -> list[Check]:
     """Play every chapter and return all that was checked.
 
-    What a chapter waits for in vain becomes a check that did not hold, and the story goes on.
+    A chapter whose wait times out becomes a check that did not hold; the next chapter follows.
     """
     stage.observer.delete_all()
     checks: list[Check] = []

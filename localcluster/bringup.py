@@ -1,4 +1,4 @@
-"""The steps that bring a cluster up, each of which does nothing when it is done already."""
+"""The steps that bring a cluster up, each idempotent."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,22 +7,22 @@ from pathlib import Path
 
 from k40s.annotations import HARDWARE_ASSURANCE_KEY
 from localcluster.addresses import AddressPlan
-from localcluster.cgroups import CgroupTree, read_hierarchies
 from localcluster.claims import Claim
 from localcluster.components import kube_proxy
-from localcluster.control_plane import ControlPlane
 from localcluster.errors import CommandError, LocalClusterError
-from localcluster.files import write_changed
 from localcluster.guest.node import GuestNode
-from localcluster.machine import memory_bytes, online_cpus
-from localcluster.network import connect_control_plane, connect_node
-from localcluster.node import Node
-from localcluster.node_files import NodeFiles
-from localcluster.node_layout import NodeNames, NodeResources
-from localcluster.packages import find_cni_plugins
-from localcluster.paths import ClusterPaths
-from localcluster.places import Place, anchor_name, open_place
-from localcluster.processes import Supervisor
+from localcluster.host.cgroups import CgroupTree, read_hierarchies
+from localcluster.host.files import write_changed
+from localcluster.host.machine import memory_bytes, online_cpus
+from localcluster.host.network import connect_control_plane, connect_node
+from localcluster.host.packages import find_cni_plugins
+from localcluster.host.paths import ClusterPaths
+from localcluster.host.processes import Supervisor
+from localcluster.host.sandbox import Sandbox, anchor_name, open_sandbox
+from localcluster.nodes.files import NodeFiles
+from localcluster.nodes.layout import NodeNames, NodeResources
+from localcluster.nodes.node import Node
+from localcluster.plane.control_plane import ControlPlane
 from localcluster.settings import ClusterSettings
 
 _CONTROL = "control"
@@ -32,22 +32,24 @@ _GUEST_TIMEOUT = 900
 _MIB = 1 << 20
 
 
-def open_control(settings: ClusterSettings, plan: AddressPlan, *, supervisor: Supervisor) -> Place:
+def open_control(
+    settings: ClusterSettings, plan: AddressPlan, *, supervisor: Supervisor
+) -> Sandbox:
     """Make the control plane's namespaces, the bridge and the link to the machine."""
     cgroup = CgroupTree(f"k40s-{settings.name}-{_CONTROL}", hierarchies=read_hierarchies())
     if supervisor.pid(anchor_name(_CONTROL)) is None:
-        cgroup.remove()  # what is left of a former life runs in namespaces that nobody can enter
-    place = open_place(
+        cgroup.remove()  # processes of an earlier sandbox are in namespaces that nobody can enter
+    sandbox = open_sandbox(
         _CONTROL, supervisor=supervisor, cgroup=cgroup, cpus=_join(online_cpus()), mounts={}
     )
-    connect_control_plane(place, plan, nodes=len(settings.nodes))
-    return place
+    connect_control_plane(sandbox, plan, nodes=len(settings.nodes))
+    return sandbox
 
 
 def make_nodes(
     settings: ClusterSettings, claim: Claim, *, paths: ClusterPaths, plane: ControlPlane
 ) -> list[Node]:
-    """The nodes that are no guests, each with its part of the machine; nothing is started yet."""
+    """The nodes that are no guests, each with its share of the machine; none is started yet."""
     hierarchies = read_hierarchies()
     nodes = []
     own = [pair for pair in enumerate(settings.nodes, start=1) if not pair[1].guest]
@@ -78,7 +80,7 @@ def make_nodes(
 
 def start_nodes(
     nodes: Sequence[Node],
-    control: Place,
+    control: Sandbox,
     *,
     plane: ControlPlane,
     pause: tuple[str, Path],
@@ -94,20 +96,20 @@ def start_nodes(
     image, archive = pause
     total = len(nodes) + len(guests)
 
-    def start(node: Node) -> Place:
-        place = node.open()
-        connect_node(control, place, node.plan, number=node.number, nodes=total)
+    def start(node: Node) -> Sandbox:
+        sandbox = node.open()
+        connect_node(control, sandbox, node.plan, number=node.number, nodes=total)
         node.write_daemon_settings()
-        node.start_containerd(place, pause_image=image, cni_plugins=plugins)
-        node.load_image(place, archive)
-        node.start_kubelet(place)
-        return place
+        node.start_containerd(sandbox, pause_image=image, cni_plugins=plugins)
+        node.load_image(sandbox, archive)
+        node.start_kubelet(sandbox)
+        return sandbox
 
     with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
-        places = list(pool.map(start, nodes))
-    for node, place in zip(nodes, places, strict=True):
+        sandboxes = list(pool.map(start, nodes))
+    for node, sandbox in zip(nodes, sandboxes, strict=True):
         _wait(plane, node, what="registered")
-        node.start_proxy(place)
+        node.start_proxy(sandbox)
         _annotate(plane, node)
     _start_control_proxy(nodes[-1], control, plane)
     for node in nodes:
@@ -122,12 +124,12 @@ def start_nodes(
 
 
 def load_images(nodes: Sequence[Node], archives: Sequence[Path]) -> None:
-    """Import docker archives on every node, on all nodes at a time."""
+    """Import docker archives on all nodes in parallel."""
 
     def load(node: Node) -> None:
-        place = node.open()
+        sandbox = node.open()
         for archive in archives:
-            node.load_image(place, archive)
+            node.load_image(sandbox, archive)
 
     with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
         list(pool.map(load, nodes))
@@ -145,7 +147,7 @@ def ready_nodes(plane: ControlPlane) -> dict[str, bool]:
 
 
 def boot_ids(plane: ControlPlane) -> dict[str, str]:
-    """Every registered node, and the boot of its kernel that kubelet has told of."""
+    """Every registered node, and the boot id that its kubelet reports."""
     return {
         item["metadata"]["name"]: item["status"].get("nodeInfo", {}).get("bootID", "")
         for item in plane.get("nodes")["items"]
@@ -153,7 +155,7 @@ def boot_ids(plane: ControlPlane) -> dict[str, str]:
 
 
 def wait_again(plane: ControlPlane, guests: Sequence[GuestNode], former: Mapping[str, str]) -> None:
-    """Wait until guests that were started anew are Ready; ``former`` are the boots before."""
+    """Wait until restarted guests are Ready; ``former`` are their earlier boot ids."""
     for guest in guests:
         name = guest.names.node
 
@@ -169,12 +171,12 @@ def wait_again(plane: ControlPlane, guests: Sequence[GuestNode], former: Mapping
 
 
 def reserved(*, memory: int, nodes: int) -> dict[str, str]:
-    """What a node has to leave to the others of the machine's memory (bytes)."""
+    """The machine's memory (bytes) that a node reserves for the others."""
     return {"memory": f"{memory * nodes // (nodes + 1) // _MIB}Mi"}
 
 
-def _start_control_proxy(node: Node, control: Place, plane: ControlPlane) -> None:
-    """The API server and the scheduler reach Services too: webhooks, and the extender."""
+def _start_control_proxy(node: Node, control: Sandbox, plane: ControlPlane) -> None:
+    """Start kube-proxy for the control plane, which reaches webhooks and the extender."""
     config = plane.directory / "config" / "kube-proxy.yaml"
     kubeconfig = plane.identity("kube-proxy", name="system:kube-proxy")
     text = kube_proxy.configuration(
@@ -209,7 +211,7 @@ def _wait(
 
 
 def _has_account(plane: ControlPlane) -> bool:
-    """Whether pods can be made: the first thing that the controller manager has to do."""
+    """Whether the default service account exists, without which no pod can be created."""
     found = plane.kubectl("get", "serviceaccount", "default", "--ignore-not-found", "-o", "name")
     return bool(found.strip())
 

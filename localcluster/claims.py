@@ -1,4 +1,4 @@
-"""What a cluster takes of the machine, and whether another one still fits beside it. Pure."""
+"""Claims of clusters on the machine's CPUs, real-time bandwidth and networks. Pure."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ RT_BANDWIDTH = Fraction(95, 100)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What one cluster holds: an index (addresses, names), CPUs of its real-time node, bandwidth.
+    """A cluster's claim: an index (addresses, names), CPUs of its real-time node, bandwidth.
 
     ``general_cpus`` are those of its other nodes, which it shares with other clusters.
     """
@@ -24,7 +24,7 @@ class Claim:
     rt_capacity: Fraction
 
     def describe(self) -> str:
-        """For a person who has to decide which cluster to take down."""
+        """Text that helps to decide which cluster to take down."""
         cpus = ",".join(map(str, self.real_time_cpus))
         return (
             f"{self.cluster!r} holds CPU {cpus} for its real-time node "
@@ -48,7 +48,7 @@ def choose_claim(
     rt_capacity: Fraction,
     taken_indexes: Collection[int] = (),
 ) -> Claim | ClaimRefusal:
-    """Give a cluster the highest CPUs that nobody holds, and the first free index.
+    """Give a cluster the highest free CPUs, and the first free index.
 
     ``taken_indexes`` are those whose addresses the machine uses for something else.
     """
@@ -77,7 +77,7 @@ def choose_claim(
 
 
 def _general_cpus(own: Sequence[int], *, used: set[int], machine: set[int]) -> tuple[int, ...]:
-    """Those that no real-time node holds; else all but the cluster's own; on one CPU, that one."""
+    """CPUs that no real-time node holds; else all but the cluster's own; on one CPU, that one."""
     rest = machine - used - set(own) or machine - set(own) or machine
     return tuple(sorted(rest))
 

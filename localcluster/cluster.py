@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.addresses import AddressPlan
-from localcluster.binaries import Binaries, ensure_binaries
 from localcluster.bringup import (
     boot_ids,
     load_images,
@@ -18,29 +17,30 @@ from localcluster.bringup import (
     start_nodes,
     wait_again,
 )
-from localcluster.cgroups import find_trees, read_hierarchies
 from localcluster.claims import Claim, ClaimRefusal, choose_claim
-from localcluster.control_plane import ControlPlane, PlaneEndpoint
 from localcluster.errors import LocalClusterError
-from localcluster.files import locked, write_changed
 from localcluster.guest.bringup import first_images, make_guests, start_guests
 from localcluster.guest.node import GuestNode
-from localcluster.images import PAUSE_IMAGE, ImageStore
-from localcluster.machine import Machine, online_cpus, remove_empty
-from localcluster.network import used_indexes
-from localcluster.node_layout import MOUNTS
-from localcluster.packages import require_machine
-from localcluster.paths import ClusterPaths, cache_root
-from localcluster.places import Place, drop_link
-from localcluster.processes import ProcessState, Supervisor
+from localcluster.host.cgroups import find_trees, read_hierarchies
+from localcluster.host.files import locked, write_changed
+from localcluster.host.machine import Machine, online_cpus, remove_empty
+from localcluster.host.network import used_indexes
+from localcluster.host.packages import require_machine
+from localcluster.host.paths import ClusterPaths, cache_root
+from localcluster.host.processes import ProcessState, Supervisor
+from localcluster.host.sandbox import Sandbox, drop_link
+from localcluster.images.binaries import Binaries, ensure_binaries
+from localcluster.images.cluster_images import PAUSE_IMAGE, ImageStore
+from localcluster.nodes.layout import MOUNTS
+from localcluster.plane.control_plane import ControlPlane, PlaneEndpoint
 from localcluster.progress import Progress
 from localcluster.registry import Registry
-from localcluster.settings import ClusterSettings
+from localcluster.settings import EDGE_NODES, GUEST_NODE, ClusterSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterStatus:
-    """What there is of a cluster; ``nodes`` maps a name to whether it is Ready."""
+    """The state of a cluster; ``nodes`` maps a name to whether it is Ready."""
 
     claim: Claim | None
     components: Sequence[ProcessState]
@@ -75,7 +75,7 @@ class Cluster:
         return self.paths.kubeconfig
 
     def claim(self) -> Claim | None:
-        """What the cluster holds of the machine; None when it is not up."""
+        """The cluster's claim on the machine; None when it is not up."""
         return next((one for one in self._registry.claims() if one.cluster == self.name), None)
 
     def up(self, progress: Progress | None = None) -> None:
@@ -93,13 +93,13 @@ class Cluster:
                     self._lock.unlink()
 
     def down(self, progress: Progress | None = None) -> None:
-        """Take away everything that ``up`` made, also what is left of a broken cluster."""
+        """Remove everything that ``up`` made, also the rest of a broken cluster."""
         steps = progress or Progress()
         with locked(self._lock), steps.step(f"taking cluster {self.name} down"):
             self._end_processes()
             claim = self.claim()
             if claim is not None:
-                # It goes with its namespace, but later than this returns.
+                # The kernel removes it with its namespace, but asynchronously.
                 drop_link(None, AddressPlan(index=claim.index).link)
             for directory in (self.paths.run, self.paths.state):
                 if directory.exists():
@@ -114,7 +114,7 @@ class Cluster:
         remove_empty([str(path) for root in roots for path in (root, root.parent)])
 
     def status(self) -> ClusterStatus:
-        """Look at every component and every node."""
+        """The state of every component and every node."""
         claim = self.claim()
         found: dict[str, bool] = {}
         if claim is not None and self.kubeconfig.exists():
@@ -131,7 +131,7 @@ class Cluster:
         """The control plane of a cluster that is up."""
         claim = self._held_claim()
         used = Path(self._used_binaries.read_text(encoding="utf-8"))
-        return self._plane(claim, binaries=Binaries(directory=used), place=None)
+        return self._plane(claim, binaries=Binaries(directory=used), sandbox=None)
 
     def kubectl(self, *words: str, stdin: str = "", timeout: float = 180) -> str:
         """Run kubectl as administrator and return what it writes."""
@@ -140,7 +140,7 @@ class Cluster:
     def load_images(self, archives: Sequence[Path]) -> None:
         """Import docker archives on every node; those that are there already cost nothing.
 
-        A guest that lacks one starts anew with it, and is Ready again when this returns.
+        A guest that lacks one is restarted with it, and is Ready again when this returns.
         """
         claim, plane = self._held_claim(), self.plane()
         nodes = make_nodes(self.settings, claim, paths=self.paths, plane=plane)
@@ -159,12 +159,12 @@ class Cluster:
         claim = self._take_claim()
         binaries = ensure_binaries(self.settings.binaries, cache=self.cache, progress=steps)
         write_changed(self._used_binaries, str(binaries.directory.absolute()))
-        self._keep_nodes()
+        self._record_nodes()
         pause = ImageStore(self.cache, progress=steps).pause()
         plan = AddressPlan(index=claim.index)
         with steps.step("starting etcd, API server, controller manager, scheduler"):
             control = open_control(self.settings, plan, supervisor=self.supervisor)
-            plane = self._plane(claim, binaries=binaries, place=control)
+            plane = self._plane(claim, binaries=binaries, sandbox=control)
             plane.start()
             plane.start_controller_manager()
             plane.start_scheduler()
@@ -177,8 +177,8 @@ class Cluster:
             start_nodes(nodes, control, plane=plane, pause=(PAUSE_IMAGE, pause), guests=guests)
             self.supervisor.check_running(state.name for state in self.supervisor.states())
 
-    def _keep_nodes(self) -> None:
-        """Note the nodes; another set of them would need other routes on each."""
+    def _record_nodes(self) -> None:
+        """Record the nodes; another set of them would need other routes on each."""
         names = "".join(f"{node.name}\n" for node in self.settings.nodes)
         present = self.paths.nodes.read_text() if self.paths.nodes.exists() else names
         if present != names:
@@ -224,16 +224,32 @@ class Cluster:
             )
             if isinstance(chosen, ClaimRefusal):
                 raise LocalClusterError(chosen.text)
-            self._machine.remember()
+            self._machine.save()
             self._machine.make_directories(MOUNTS)
             self._registry.put(chosen)
             return chosen
 
-    def _plane(self, claim: Claim, *, binaries: Binaries, place: Place | None) -> ControlPlane:
+    def _plane(self, claim: Claim, *, binaries: Binaries, sandbox: Sandbox | None) -> ControlPlane:
         return ControlPlane(
             directory=self.paths.state,
             binaries=binaries,
             supervisor=self.supervisor,
             endpoint=PlaneEndpoint(address=AddressPlan(index=claim.index).control_plane),
-            place=place,
+            sandbox=sandbox,
         )
+
+
+def find_cluster(name: str, *, binaries: Path | None = None, guest: bool = False) -> Cluster:
+    """The cluster of this name, with a guest if requested or if it has one already.
+
+    Raises ``ValueError`` for a name that no cluster can have.
+    """
+    settings = ClusterSettings(name=name, binaries=binaries)
+    cluster = Cluster(settings)
+    try:
+        known = cluster.paths.nodes.read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        known = []
+    if not guest and GUEST_NODE.name not in known:
+        return cluster
+    return Cluster(ClusterSettings(name=name, binaries=binaries, nodes=(*EDGE_NODES, GUEST_NODE)))

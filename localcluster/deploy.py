@@ -1,4 +1,4 @@
-"""Put k40s on a local cluster: the images and the shipped manifests, and nothing by hand."""
+"""Deploys k40s on a local cluster: images, certificates and the shipped manifests."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from k40s.runtime.certificate_directory import CertificateDirectory
+import yaml
+
+from k40s.pki.directory import CertificateDirectory
 from localcluster.cluster import Cluster
-from localcluster.control_plane import ControlPlane
 from localcluster.errors import CommandError, LocalClusterError
-from localcluster.images import PROJECT, ImageStore
+from localcluster.images.cluster_images import PROJECT, ImageStore
+from localcluster.plane.control_plane import ControlPlane
 from localcluster.progress import Progress
 
 NAMESPACE = "k40s-system"
@@ -22,14 +24,22 @@ _AUTHORITY_LIFETIME = timedelta(days=365)
 _ROLLOUT_TIMEOUT = 400
 _GUEST_ROLLOUT_TIMEOUT = 900
 _LOOK_EVERY = 15
-_HOPELESS_RESTARTS = 3
+_CRASH_LOOP_RESTARTS = 3
 _LOG_LINES = 12
 
 
-def deploy(cluster: Cluster, *, progress: Progress | None = None, project: Path = PROJECT) -> None:
+def deploy(
+    cluster: Cluster,
+    *,
+    progress: Progress | None = None,
+    project: Path = PROJECT,
+    overlay: Path | None = None,
+    namespace: str = NAMESPACE,
+) -> None:
     """Build and load the images, apply certificates and the local overlay, wait until all is ready.
 
-    To be repeated after a change of the sources: pods of a changed image are made anew.
+    ``overlay`` is another one than the shipped, which has everything in ``namespace``.
+    Repeat it after a change of the sources: pods of a changed image are restarted.
     Raises ``LocalClusterError``; when a pod does not become ready, with its state and log.
     """
     steps = progress or Progress()
@@ -42,12 +52,13 @@ def deploy(cluster: Cluster, *, progress: Progress | None = None, project: Path 
         cluster.load_images(archives)
     with steps.step("applying certificates and manifests"):
         has_guest = any(node.guest for node in cluster.settings.nodes)
-        overlay = project / (_GUEST_OVERLAY if has_guest else _OVERLAY)
-        _apply(plane, cluster.paths.state / "certificates", project, overlay)
-        _renew_pods(plane, cluster.paths.state / "deployed-image", own.name)
+        chosen = overlay or project / (_GUEST_OVERLAY if has_guest else _OVERLAY)
+        _make_namespace(plane, project, namespace)
+        _apply(plane, cluster.paths.state / "certificates", chosen, namespace)
+        _renew_pods(plane, cluster.paths.state / "deployed-image", own.name, namespace)
     with steps.step("waiting until k40s is ready"):
         timeout = _GUEST_ROLLOUT_TIMEOUT if has_guest else _ROLLOUT_TIMEOUT
-        _wait_rolled_out(plane, since=started, timeout=timeout)
+        _wait_rolled_out(plane, namespace, since=started, timeout=timeout)
 
 
 def describe_pods(pods: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -73,48 +84,57 @@ def describe_pods(pods: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return found
 
 
-def is_hopeless(pods: Iterable[Mapping[str, Any]], *, since: datetime) -> bool:
-    """Whether a container made ``since`` then ends again and again: waiting is of no use."""
+def is_crash_looping(pods: Iterable[Mapping[str, Any]], *, since: datetime) -> bool:
+    """Whether a container created after ``since`` is in a crash loop."""
     start = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return any(
-        container.get("restartCount", 0) >= _HOPELESS_RESTARTS and not container.get("ready")
+        container.get("restartCount", 0) >= _CRASH_LOOP_RESTARTS and not container.get("ready")
         for pod in pods
         if pod["metadata"]["creationTimestamp"] >= start
         for container in pod.get("status", {}).get("containerStatuses", [])
     )
 
 
-def _apply(plane: ControlPlane, certificates: Path, project: Path, overlay: Path) -> None:
-    plane.kubectl("apply", "--filename", str(project / _NAMESPACE_MANIFEST))
-    CertificateDirectory(certificates, NAMESPACE).issue(
+def _make_namespace(plane: ControlPlane, project: Path, namespace: str) -> None:
+    """Apply the shipped Namespace, under this name."""
+    shipped = yaml.safe_load((project / _NAMESPACE_MANIFEST).read_text(encoding="utf-8"))
+    shipped["metadata"]["name"] = namespace
+    plane.kubectl("apply", "--filename=-", stdin=yaml.safe_dump(shipped))
+
+
+def _apply(plane: ControlPlane, certificates: Path, overlay: Path, namespace: str) -> None:
+    CertificateDirectory(certificates, namespace).issue(
         lifetime=_LIFETIME, authority_lifetime=_AUTHORITY_LIFETIME, now=datetime.now(UTC)
     )
     plane.kubectl("apply", "--kustomize", str(certificates))
     plane.kubectl("apply", "--kustomize", str(overlay), timeout=300)
 
 
-def _renew_pods(plane: ControlPlane, marker: Path, image: str) -> None:
-    """The tag stays the same when the image changes, so pods have to be told."""
+def _renew_pods(plane: ControlPlane, marker: Path, image: str, namespace: str) -> None:
+    """Restart the pods if the image changed, as its tag stays the same."""
     former = marker.read_text(encoding="utf-8") if marker.exists() else image
     if former != image:
-        plane.kubectl("rollout", "restart", "deployment,daemonset", f"--namespace={NAMESPACE}")
+        plane.kubectl("rollout", "restart", "deployment,daemonset", f"--namespace={namespace}")
     marker.write_text(image, encoding="utf-8")
 
 
-def _wait_rolled_out(plane: ControlPlane, *, since: datetime, timeout: float) -> None:
-    words = ("deployment,daemonset", f"--namespace={NAMESPACE}", "--output=name")
+def _wait_rolled_out(
+    plane: ControlPlane, namespace: str, *, since: datetime, timeout: float
+) -> None:
+    words = ("deployment,daemonset", f"--namespace={namespace}", "--output=name")
     deadline = time.monotonic() + timeout
     for workload in plane.kubectl("get", *words).split():
-        while not _is_rolled_out(plane, workload):
-            pods = _pods(plane)
-            if is_hopeless(pods, since=since) or time.monotonic() > deadline:
-                raise LocalClusterError(f"{workload} is not ready:\n{_report(plane, pods)}")
+        while not _is_rolled_out(plane, namespace, workload):
+            pods = _pods(plane, namespace)
+            if is_crash_looping(pods, since=since) or time.monotonic() > deadline:
+                report = _report(plane, namespace, pods)
+                raise LocalClusterError(f"{workload} is not ready:\n{report}")
 
 
-def _is_rolled_out(plane: ControlPlane, workload: str) -> bool:
+def _is_rolled_out(plane: ControlPlane, namespace: str, workload: str) -> bool:
     try:
         plane.kubectl(
-            *("rollout", "status", workload, f"--namespace={NAMESPACE}"),
+            *("rollout", "status", workload, f"--namespace={namespace}"),
             f"--timeout={_LOOK_EVERY}s",
             timeout=_LOOK_EVERY + 30,
         )
@@ -123,23 +143,23 @@ def _is_rolled_out(plane: ControlPlane, workload: str) -> bool:
     return True
 
 
-def _pods(plane: ControlPlane) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = plane.get("pods", f"--namespace={NAMESPACE}")["items"]
+def _pods(plane: ControlPlane, namespace: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = plane.get("pods", f"--namespace={namespace}")["items"]
     return items
 
 
-def _report(plane: ControlPlane, pods: Iterable[Mapping[str, Any]]) -> str:
+def _report(plane: ControlPlane, namespace: str, pods: Iterable[Mapping[str, Any]]) -> str:
     parts = []
     for name, state in describe_pods(pods):
-        log = _tail(plane, name, "--previous") or _tail(plane, name)
+        log = _tail(plane, namespace, name, "--previous") or _tail(plane, namespace, name)
         parts.append(f"{name}: {state}\n{log}".rstrip())
     return "\n".join(parts) or "all its pods are ready"
 
 
-def _tail(plane: ControlPlane, pod: str, *words: str) -> str:
+def _tail(plane: ControlPlane, namespace: str, pod: str, *words: str) -> str:
     try:
         return plane.kubectl(
-            "logs", pod, f"--namespace={NAMESPACE}", f"--tail={_LOG_LINES}", *words
+            "logs", pod, f"--namespace={namespace}", f"--tail={_LOG_LINES}", *words
         )
     except CommandError:
         return ""

@@ -1,4 +1,4 @@
-"""What can go wrong with a local cluster, each with enough text to act on."""
+"""Errors of a local cluster."""
 
 from k40s.errors import K40sError
 

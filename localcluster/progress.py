@@ -1,4 +1,4 @@
-"""Tell a person what is being done and how long it took."""
+"""Progress messages: each step with its duration."""
 
 import time
 from collections.abc import Callable, Iterator

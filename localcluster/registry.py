@@ -9,8 +9,8 @@ from typing import Any
 
 from localcluster.claims import Claim
 from localcluster.errors import LocalClusterError
-from localcluster.files import locked
-from localcluster.paths import STATE_ROOT
+from localcluster.host.files import locked
+from localcluster.host.paths import STATE_ROOT
 
 
 def format_claims(claims: list[Claim]) -> str:
@@ -47,7 +47,7 @@ def parse_claims(text: str) -> list[Claim]:
 
 
 class Registry:
-    """Who holds what; every change is made between taking and dropping the file lock."""
+    """The claims of all clusters; every change is made under the file lock."""
 
     def __init__(self, root: Path = STATE_ROOT) -> None:
         self._root = root
@@ -56,7 +56,7 @@ class Registry:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the machine's lock; others wait, for moments only."""
+        """Hold the machine's lock; it is never held for long."""
         with locked(self._lock):
             yield
 
@@ -74,11 +74,11 @@ class Registry:
         self._write([*(held for held in self.claims() if held.cluster != claim.cluster), claim])
 
     def drop(self, cluster: str) -> None:
-        """Give back what a cluster holds. To be called under the lock."""
+        """Remove a cluster's claim. To be called under the lock."""
         self._write([held for held in self.claims() if held.cluster != cluster])
 
     def clear(self) -> None:
-        """Remove the registry's files when nobody holds anything. To be called under the lock."""
+        """Remove the registry's files when there are no claims. To be called under the lock."""
         self._file.unlink(missing_ok=True)
         self._lock.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""What a local cluster looks like. The defaults are the demo's: one real-time node, one other."""
+"""Settings of a local cluster. The defaults are the demo's: one real-time node, one other."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from localcluster.addresses import MAX_NODES
-from localcluster.paths import RUN_ROOT, STATE_ROOT
+from localcluster.host.paths import RUN_ROOT, STATE_ROOT
 
 _NAME = re.compile(r"[a-z][a-z0-9]{0,11}", re.ASCII)
 _RESERVED = {"rt", "claims", "lock"}

@@ -1,1 +1,1 @@
-"""Task-set files, reports and pictures for people who ask before they deploy."""
+"""Analysis and simulation of task sets and nodes before deployment, with reports and plots."""

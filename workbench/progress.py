@@ -1,11 +1,15 @@
-"""How far something long has come, on the terminal; silent where nobody watches."""
+"""A progress counter on the terminal; silent where the stream is no terminal."""
 
 import sys
+from collections.abc import Callable
 from typing import TextIO
+
+Progress = Callable[[int, int], None]
+"""Called with the amount done and the total."""
 
 
 class Counter:
-    """Rewrites one line with per cent done, and takes it away at the end."""
+    """Rewrites one line with the per cent done, and erases it at the end."""
 
     def __init__(self, what: str, stream: TextIO | None = None) -> None:
         self._what = what
@@ -13,7 +17,7 @@ class Counter:
         self._shown = -1
 
     def __call__(self, done: int, of: int) -> None:
-        """So much is done, of so much."""
+        """Show progress: ``done`` of ``of``."""
         if not self._stream.isatty():
             return
         percent = 100 * done // of

@@ -1,1 +1,1 @@
-"""One module per component: its command line and its configuration file, nothing else. Pure."""
+"""Command lines and configuration files of Kubernetes' components, one module each. Pure."""

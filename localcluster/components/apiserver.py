@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from localcluster.certificates import KeyPair
+from localcluster.credentials.certificates import KeyPair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ def command(
     services: IPv4Network,
 ) -> list[str]:
     """Command line of the one API server; it listens on ``address`` only."""
-    # The `kubernetes` Service cannot point at loopback; without pods nobody misses it.
+    # The `kubernetes` Service cannot point at loopback; without pods nothing needs it.
     reconciler = ["--endpoint-reconciler-type=none"] if address.is_loopback else []
     return [
         str(binary),

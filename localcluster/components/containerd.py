@@ -3,7 +3,7 @@
 from pathlib import Path
 
 STATE = Path("/run/containerd")
-"""As a node sees it."""
+"""Path inside a node."""
 
 ROOT = Path("/var/lib/containerd")
 SOCKET = STATE / "containerd.sock"

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from localcluster.certificates import KeyPair
+from localcluster.credentials.certificates import KeyPair
 
 
 def command(
@@ -26,7 +26,7 @@ def command(
         f"--service-cluster-ip-range={services}",
         "--use-service-account-credentials=true",
         "--controllers=*",
-        # There is one of it, so nobody else could lead; and leading takes seconds.
+        # There is only one, and an election takes seconds.
         "--leader-elect=false",
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",

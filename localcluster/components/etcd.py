@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from localcluster.certificates import KeyPair
+from localcluster.credentials.certificates import KeyPair
 
 
 def command(

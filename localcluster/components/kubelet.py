@@ -7,11 +7,11 @@ from pathlib import Path
 import yaml
 
 from localcluster.addresses import SERVICE_RANGE
-from localcluster.certificates import KeyPair
 from localcluster.components.containerd import SOCKET
+from localcluster.credentials.certificates import KeyPair
 
 ROOT = Path("/var/lib/kubelet")
-"""As a node sees it."""
+"""Path inside a node."""
 
 POD_LOGS = Path("/var/log/pods")
 

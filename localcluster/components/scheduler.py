@@ -23,7 +23,7 @@ def configuration(wanted: Mapping[str, Any], *, kubeconfig: Path) -> str:
 
 
 def command(binary: Path, *, config: Path, kubeconfig: Path, port: int, v: int = 1) -> list[str]:
-    """Command line of a scheduler that is told everything else by ``config``."""
+    """Command line of a scheduler; ``config`` has everything else."""
     return [
         str(binary),
         f"--config={config}",

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcluster.commands import run
 from localcluster.errors import LocalClusterError
+from localcluster.host.commands import run
 
 SOURCES = Path("/etc/apt")
 OS_RELEASE = Path("/etc/os-release")

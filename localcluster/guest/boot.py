@@ -1,4 +1,4 @@
-"""How a guest that is a node comes up: from its kernel to containerd, kubelet and kube-proxy."""
+"""Boot of a guest node: from its kernel to containerd, kubelet and kube-proxy."""
 
 import io
 from collections.abc import Mapping
@@ -79,7 +79,7 @@ def second_program(
 
 
 def write_boot_archive(target: Path, *, root: Path, release: str) -> None:
-    """What the kernel unpacks first, of a root file system with kmod and a static busybox."""
+    """Write the initramfs, from a root file system with kmod and a static busybox."""
     modules = root / "lib/modules" / release
     order = load_order(BOOT_MODULES, read_dependencies(modules))
     part = target.with_suffix(".part")

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localcluster.addresses import AddressPlan
-from localcluster.cgroups import CgroupTree, read_hierarchies
 from localcluster.claims import Claim
-from localcluster.control_plane import ControlPlane
 from localcluster.guest.disks import DiskStore
 from localcluster.guest.kernels import REAL_TIME, ensure_kernel
 from localcluster.guest.node import GuestNode, GuestParts
-from localcluster.images import PAUSE_IMAGE, ImageStore
-from localcluster.machine import online_cpus
-from localcluster.node_files import NodeFiles
-from localcluster.node_layout import NodeNames, format_cpus
-from localcluster.packages import require_guest_machine
-from localcluster.paths import ClusterPaths
-from localcluster.places import Place
+from localcluster.host.cgroups import CgroupTree, read_hierarchies
+from localcluster.host.machine import online_cpus
+from localcluster.host.packages import require_guest_machine
+from localcluster.host.paths import ClusterPaths
+from localcluster.host.sandbox import Sandbox
+from localcluster.images.cluster_images import PAUSE_IMAGE, ImageStore
+from localcluster.nodes.files import NodeFiles
+from localcluster.nodes.layout import NodeNames, format_cpus
+from localcluster.plane.control_plane import ControlPlane
 from localcluster.progress import Progress
 from localcluster.settings import ClusterSettings
 
@@ -30,7 +30,7 @@ def make_guests(
     cache: Path,
     progress: Progress,
 ) -> list[GuestNode]:
-    """The cluster's guests, none of them started; nothing is asked of a machine without any."""
+    """The cluster's guests, none of them started. Only a cluster with guests requires QEMU."""
     numbered = [pair for pair in enumerate(settings.nodes, start=1) if pair[1].guest]
     if not numbered:
         return []
@@ -63,12 +63,12 @@ def make_guests(
 
 
 def first_images(store: ImageStore) -> list[Path]:
-    """What a guest needs from its start; a new image would mean that it starts anew."""
+    """The images that a guest has from its start; a new image would mean a restart."""
     return [store.pause(), store.k40s(), store.workload()]
 
 
 def start_guests(
-    guests: Sequence[GuestNode], control: Place, *, nodes: int, archives: Sequence[Path]
+    guests: Sequence[GuestNode], control: Sandbox, *, nodes: int, archives: Sequence[Path]
 ) -> None:
     """Start them with these images where they do not run; ``nodes`` is how many the cluster has."""
     for guest in guests:

@@ -1,7 +1,7 @@
-"""The disks of a guest that is a node: what it runs on, and the images of its pods.
+"""The disks of a guest node: its system, and the images of its pods.
 
 Both are made on the machine, unpacked and all, since everything takes ten times as long in the
-guest. A guest changes neither: what it writes is kept aside and gone with it.
+guest. A guest changes neither: its writes go to a snapshot that ends with it.
 """
 
 import shutil
@@ -10,15 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcluster.binaries import Binaries
-from localcluster.commands import run
-from localcluster.debian import bootstrap, recipe
-from localcluster.files import locked
+from localcluster.errors import LocalClusterError
 from localcluster.guest.boot import FIRST_PROGRAM, write_boot_archive
-from localcluster.guest.image_disk import unpack_images
 from localcluster.guest.kernels import GuestKernel
 from localcluster.guest.modules import MODULES, install_modules
-from localcluster.images import digest, file_digest
+from localcluster.host.commands import run
+from localcluster.host.files import locked
+from localcluster.host.processes import Supervisor
+from localcluster.host.sockets import answers
+from localcluster.images.binaries import Binaries
+from localcluster.images.cluster_images import digest, file_digest
+from localcluster.images.debian import bootstrap, recipe
 from localcluster.progress import Progress
 
 PROGRAMS = ("kubelet", "kube-proxy")
@@ -30,9 +32,11 @@ _PACKAGES = (
     *("containerd", "runc", "containernetworking-plugins"),
 )
 _ROOM = 1 << 30
-"""What the guest may write to each, in bytes."""
+"""Free space on each disk, in bytes."""
 _BLOCK = 4096
 _TIMEOUT = 900
+_CONTAINERD = "containerd"
+_CONTAINERD_TIMEOUT = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,7 @@ class DiskStore:
     def images(self, archives: Sequence[Path]) -> Path:
         """Containerd's own directory, with these docker archives as it leaves them."""
         key = digest(sorted(archive.name.encode() for archive in archives))
-        return self._ensure("images", key, lambda root: unpack_images(archives, root))
+        return self._ensure("images", key, lambda root: _unpack_images(archives, root))
 
     def _ensure(self, name: str, key: str, fill: Callable[[Path], None]) -> Path:
         target = self._directory / f"{name}-{key}.img"
@@ -112,6 +116,44 @@ def _unpack(root: Path) -> None:
         link = root / "usr/sbin" / name  # no maintainer script has made it
         if not link.exists():
             link.symlink_to("xtables-nft-multi")
+
+
+def _unpack_images(archives: Sequence[Path], root: Path) -> None:
+    """Import docker archives with a containerd of our own, whose root directory is ``root``.
+
+    It runs in a mount namespace of its own and serves nothing else; its state is thrown away.
+    """
+    with tempfile.TemporaryDirectory(prefix="k40s-images-") as scratch:
+        state = Path(scratch)
+        config = state / "config.toml"
+        address = state / "containerd.sock"
+        config.write_text(_containerd_configuration(root, state, address), encoding="utf-8")
+        supervisor = Supervisor(records=state / "processes", logs=state / "logs")
+        enter = ("unshare", "--mount", "--propagation", "private", "--")
+        supervisor.start(_CONTAINERD, [*enter, "containerd", f"--config={config}"])
+        try:
+            supervisor.wait_ready(
+                _CONTAINERD, lambda: answers(address), timeout=_CONTAINERD_TIMEOUT
+            )
+            client = ("ctr", f"--address={address}", "--namespace=k8s.io", "images", "import")
+            for archive in archives:
+                run([*client, archive], timeout=_TIMEOUT)
+        finally:
+            supervisor.stop(_CONTAINERD)
+    if not (root / "io.containerd.metadata.v1.bolt" / "meta.db").exists():
+        raise LocalClusterError(f"containerd has left nothing in {root}")
+
+
+def _containerd_configuration(root: Path, state: Path, address: Path) -> str:
+    return f"""\
+version = 2
+root = "{root}"
+state = "{state / "run"}"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+
+[grpc]
+  address = "{address}"
+"""
 
 
 def _size(root: Path) -> int:

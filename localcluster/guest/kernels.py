@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.errors import CommandError, LocalClusterError
-from localcluster.files import locked
 from localcluster.guest.apt import AptView, find_source
+from localcluster.host.files import locked
 from localcluster.progress import Progress
 
 CLOUD = "cloud"

@@ -5,11 +5,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from localcluster.commands import run
 from localcluster.guest.kernels import GuestKernel
+from localcluster.host.commands import run
 
 BOOT_MODULES = ("crc32c_generic", "virtio_blk", "ext4")
-"""What it takes to find the root file system; a kernel may have some of them built in."""
+"""Modules to mount the root file system; a kernel may have some of them built in."""
 
 MODULES = (
     *BOOT_MODULES,
@@ -66,7 +66,7 @@ def install_modules(kernel: GuestKernel, root: Path) -> None:
 
 
 def read_dependencies(modules: Path) -> dict[str, tuple[str, ...]]:
-    """What ``depmod`` found in a directory of modules."""
+    """The dependencies that ``depmod`` wrote into a directory of modules."""
     return parse_dependencies((modules / "modules.dep").read_text(encoding="utf-8"))
 
 

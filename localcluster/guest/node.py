@@ -1,26 +1,26 @@
 """A node that is a guest: a kernel and a /proc of its own, cgroup v2, PREEMPT_RT.
 
 It has a port of the cluster's bridge like the others. Its disks hold all that its pods run, so a
-new image means new disks, and that it starts anew; whatever it wrote is then gone, as from a
-machine whose disk was replaced.
+new image means new disks and a restart; whatever it wrote is then gone, as from a machine whose
+disk was replaced.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcluster.cgroups import CgroupTree
 from localcluster.components import containerd
 from localcluster.guest.boot import NETWORK_COMMANDS, SECOND_PROGRAM, node_archive, second_program
 from localcluster.guest.disks import DiskStore
 from localcluster.guest.kernels import GuestKernel
 from localcluster.guest.modules import MODULES
 from localcluster.guest.qemu import CPUS, Emulation, command
-from localcluster.images import digest
-from localcluster.network import connect_tap, node_commands
-from localcluster.node_files import NodeFiles
-from localcluster.node_layout import DAEMON_SETTINGS, ETC, format_cpus
-from localcluster.places import SYSTEM_GROUP, Place
+from localcluster.host.cgroups import CgroupTree
+from localcluster.host.network import connect_tap, node_commands
+from localcluster.host.sandbox import SYSTEM_GROUP, Sandbox
+from localcluster.images.cluster_images import digest
+from localcluster.nodes.files import NodeFiles
+from localcluster.nodes.layout import DAEMON_SETTINGS, ETC, format_cpus
 
 _MEMORY = 1500
 _PROGRAMS = Path("/usr/local/bin")
@@ -37,7 +37,7 @@ _FILES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestParts:
-    """What guests are made of: the kernel, and where disks come from."""
+    """The kernel and the disks of guests."""
 
     kernel: GuestKernel
     disks: DiskStore
@@ -57,11 +57,11 @@ class GuestNode:
 
     @property
     def components(self) -> tuple[str, ...]:
-        """The supervised processes that it takes to be Ready."""
+        """The supervised processes that a Ready guest needs."""
         return (self.names.component(_MACHINE),)
 
     def start(
-        self, control: Place, *, nodes: int, cpus: str, pause_image: str, archives: Sequence[Path]
+        self, control: Sandbox, *, nodes: int, cpus: str, pause_image: str, archives: Sequence[Path]
     ) -> None:
         """Start the guest with these images, unless it runs with them; do not wait for it.
 
@@ -72,7 +72,7 @@ class GuestNode:
         self._files.write_proxy()
         self._files.write_daemon_settings({"K40S_CPUS": format_cpus(range(1, CPUS))})
         system = self._parts.disks.system(self._parts.kernel, self._plane.binaries)
-        images = self._parts.disks.images(self._remember(archives))
+        images = self._parts.disks.images(self._record(archives))
         initrd = self._directory / "initrd"
         content = system.boot.read_bytes() + self._archive(nodes)
         name = self.names.component(_MACHINE)
@@ -102,12 +102,12 @@ class GuestNode:
         )
 
     def needs(self, archives: Sequence[Path]) -> bool:
-        """Whether it has to start anew to have these images."""
+        """Whether it has to be restarted to have these images."""
         known = {Path(line).name for line in self._known()}
         return any(one.name not in known for one in archives if _image_name(one) in _IMAGES)
 
-    def _remember(self, archives: Sequence[Path]) -> list[Path]:
-        """Note which images it has; of each the latest."""
+    def _record(self, archives: Sequence[Path]) -> list[Path]:
+        """Record which images it has; of each the latest."""
         latest = {_image_name(path): path for path in map(Path, self._known()) if path.exists()}
         latest |= {_image_name(path): path for path in archives if _image_name(path) in _IMAGES}
         known = self._directory / "archives"

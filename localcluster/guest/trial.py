@@ -1,4 +1,4 @@
-"""Run programs in a guest that does nothing else, and read what they found."""
+"""Runs programs in a guest of their own, and reads the facts that they print."""
 
 import importlib.util
 import json
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcluster.commands import run
-from localcluster.debian import BARE_PACKAGES, bootstrap, recipe
 from localcluster.errors import LocalClusterError
-from localcluster.files import locked
 from localcluster.guest.cpio import CpioWriter
 from localcluster.guest.kernels import GuestKernel
 from localcluster.guest.qemu import Emulation, command
-from localcluster.images import digest
+from localcluster.host.commands import run
+from localcluster.host.files import locked
+from localcluster.images.cluster_images import digest
+from localcluster.images.debian import BARE_PACKAGES, bootstrap, recipe
 from localcluster.progress import Progress
 
 _PACKAGES = (*BARE_PACKAGES, "mount", "busybox")
@@ -57,7 +57,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialReport:
-    """What the programs printed, in order, and the guest's console for when something failed."""
+    """The facts that the programs printed, in order, and the guest's console."""
 
     facts: Sequence[Mapping[str, Any]]
     console: str

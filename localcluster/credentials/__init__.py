@@ -1,0 +1,1 @@
+"""The cluster's certificates, keys and kubeconfig files."""

@@ -1,0 +1,1 @@
+"""The machine: namespaces, cgroups, network, processes, files, packages."""

@@ -1,0 +1,1 @@
+"""Container images and programs, built on this machine without a registry."""

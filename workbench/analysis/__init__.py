@@ -1,0 +1,1 @@
+"""Analyses of task sets and nodes, as values for reports and plots."""

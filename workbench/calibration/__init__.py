@@ -1,0 +1,1 @@
+"""Measurements of a machine, and its speed against a reference."""

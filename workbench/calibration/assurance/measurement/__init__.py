@@ -1,0 +1,1 @@
+"""Runs the experiment on the kernel, and leaves the machine as it was."""

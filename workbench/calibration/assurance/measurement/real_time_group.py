@@ -1,0 +1,73 @@
+"""A cgroup with a real-time budget for one phase (cgroup v1, CONFIG_RT_GROUP_SCHED)."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from k40s.units import NS_PER_US
+from workbench.calibration.assurance.plan.errors import CalibrationError
+from workbench.calibration.assurance.plan.experiment import PERIOD
+from workbench.calibration.assurance.plan.rt_app import BUDGET
+
+_HIERARCHIES = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
+_POLL = 0.1
+_PAUSE = threading.Event()
+_PATIENCE = 5.0
+"""Seconds: the budget of a removed group counts for up to 1.8 s more."""
+
+
+def find_hierarchy(cgroups: Path) -> Path | None:
+    """The v1 cpu hierarchy with real-time budgets; None where there is none."""
+    for name in _HIERARCHIES:
+        if (cgroups / name / "cpu.rt_runtime_us").exists():
+            return cgroups / name
+    return None
+
+
+@contextmanager
+def real_time_group(path: Path) -> Iterator[Path]:
+    """A group with a budget of 5 ms in 10 ms, removed behind. Raises ``CalibrationError``."""
+    try:
+        path.mkdir()
+    except OSError as error:
+        raise CalibrationError(f"rt-cgroup: {path}: {error.strerror}") from error
+    try:
+        _give_budget(path)
+        yield path
+    finally:
+        _remove(path)
+
+
+def _give_budget(path: Path) -> None:
+    figures = (("cpu.rt_period_us", PERIOD), ("cpu.rt_runtime_us", BUDGET))
+    end = time.monotonic() + _PATIENCE
+    for name, value in figures:
+        while (error := _write(path / name, str(value // NS_PER_US))) is not None:
+            if time.monotonic() > end:
+                raise CalibrationError(
+                    f"rt-cgroup: the kernel refuses a budget of 5 ms in 10 ms ({error.strerror}): "
+                    "other groups hold the node's real-time bandwidth"
+                )
+            _PAUSE.wait(_POLL)
+
+
+def _write(path: Path, text: str) -> OSError | None:
+    try:
+        path.write_text(text, encoding="ascii")
+    except OSError as error:
+        return error
+    return None
+
+
+def _remove(path: Path) -> None:
+    """Remove the group; its last thread leaves it a moment after its end."""
+    end = time.monotonic() + _PATIENCE
+    while path.exists() and time.monotonic() < end:
+        with suppress(OSError):
+            path.rmdir()
+            return
+        _PAUSE.wait(_POLL)
+    if path.exists():
+        raise CalibrationError(f"{path} is still in use and was not removed")

@@ -1,0 +1,1 @@
+"""Input files: task sets, Kubernetes manifests, node states."""

@@ -1,0 +1,1 @@
+"""Pictures of analyses and simulations; matplotlib is imported when one is drawn."""
