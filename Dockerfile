@@ -3,17 +3,20 @@
 ARG PYTHON_IMAGE=python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS build
+# Exactly what is locked, so that a release of tomorrow changes nothing, and checked to be complete.
 # Wheels only: there is no compiler, here or in the image that ships. The copies of pip and
 # setuptools that come with a new environment are left behind.
 RUN python3 -m venv --without-pip /opt/k40s
 COPY requirements-runtime.lock /tmp/
 RUN python3 -m venv /tmp/installer \
     && /tmp/installer/bin/pip --disable-pip-version-check --python /opt/k40s/bin/python3 install --quiet \
-       --no-cache-dir --only-binary :all: --require-hashes -r /tmp/requirements-runtime.lock
+       --no-cache-dir --only-binary :all: --no-deps --require-hashes -r /tmp/requirements-runtime.lock \
+    && /tmp/installer/bin/pip --disable-pip-version-check --python /opt/k40s/bin/python3 check
 # A base without the C++ library that wheels link against is found out here, not on a node.
 RUN /opt/k40s/bin/python3 -c "import cryptography, kubernetes, numpy, psutil"
 COPY k40s /build/k40s
 COPY extender /build/extender
+COPY controller /build/controller
 COPY daemons /build/daemons
 RUN /opt/k40s/bin/python3 -m compileall -q -s /build -p /opt/k40s/app /build
 
