@@ -1,14 +1,14 @@
-"""What it costs the extender to ask nodes: filter over real mutual TLS, many nodes at once.
+"""Cost of node queries for the extender: over real mutual TLS, many nodes at once.
 
-    python -m bench.extender_asking [--rounds 5] [--silent 64]
+    python -m bench.extender.node_queries [--rounds 5] [--silent 64]
 
-Every node has a schedulability test that the extender does not have, and every question is a new
-one. One process stands in for all nodes, each at an address of its own on loopback, and answers
-at once or after a pause that stands for an analysis. The CPU time is the extender's alone; the
-time on the wall includes waiting for that one process, which a cluster does not have.
+Every node has an admission test that the extender does not have, and no answer is cached. One
+process simulates all nodes, each at its own address on loopback, and answers at once or after a
+pause that simulates an analysis. CPU time is the extender's alone; wall time includes waiting for
+that one process, which a cluster does not have.
 
-With ``--silent``, so many nodes take connections and never say a word, beside ten that answer:
-how many of the ten answer each question, and how long the scheduler waits.
+With ``--silent``, so many nodes accept connections and never answer, beside ten that do: how many
+of the ten answer each query, and how long the scheduler waits.
 """
 
 import argparse
@@ -22,19 +22,19 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from extender.clients import RubicanteClient
-from extender.inquiry import Inquiry
-from k40s.node_api import (
+from extender.placement.node_queries import NodeQueries
+from k40s.http.client import HttpClient
+from k40s.http.tls import TlsFiles, server_context
+from k40s.node_api.client import RubicanteClient
+from k40s.node_api.messages import (
     PodRef,
     ReservationRequest,
     format_admission_answer,
     parse_reservation_request,
 )
-from k40s.runtime.json_client import JsonClient
-from k40s.runtime.tls import TlsFiles, server_context
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
-from tests.fakes.extender_process import ROOT, issue_certificates
-from tests.fakes.extender_world import (
+from tests.fakes.extender.process import ROOT, issue_certificates
+from tests.fakes.extender.world import (
     FakeRubicante,
     World,
     make_cpu_node,
@@ -44,7 +44,7 @@ from tests.fakes.extender_world import (
     make_task,
 )
 
-NAME = "rubicante.k40s-system.svc"
+NAME = "rubicante"
 PATIENCE = Nanoseconds(500 * NS_PER_MS)
 COUNTS = (1, 10, 50, 200)
 PAUSES_MS = (0, 20)
@@ -69,11 +69,11 @@ def main() -> None:
         "| nodes asked | a node takes | first time: wall | answered | then: wall | CPU | answered |"
     )
     print("|---|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as place:
-        certificates = issue_certificates(Path(place))
+    with tempfile.TemporaryDirectory() as root:
+        certificates = issue_certificates(Path(root))
         for pause in PAUSES_MS:
             directory = certificates["k40s-rubicante-tls"].cert.parent
-            command = [sys.executable, "-m", "bench.extender_asking"]
+            command = [sys.executable, "-m", "bench.extender.node_queries"]
             command += ["--serve", str(directory), str(pause)]
             with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as nodes:
                 assert nodes.stdout is not None
@@ -84,15 +84,17 @@ def main() -> None:
 
 
 def show(tls: TlsFiles, port: int, count: int, pause: int, options: argparse.Namespace) -> None:
-    client = JsonClient(tls=tls, server_name=NAME, timeout=PATIENCE)
-    inquiry = Inquiry(nodes=RubicanteClient(client), clock=time.monotonic_ns, rest=Nanoseconds(0))
+    client = HttpClient(tls=tls, server_name=NAME, timeout=PATIENCE)
+    queries = NodeQueries(
+        nodes=RubicanteClient(client), clock=time.monotonic_ns, back_off=Nanoseconds(0)
+    )
     endpoints = {f"n{i}": f"https://127.0.{i // 250}.{i % 250 + 1}:{port}" for i in range(count)}
-    first = once(inquiry, endpoints)
+    first = once(queries, endpoints)
     for _ in range(3):  # every node is connected to before the rest is measured
-        once(inquiry, endpoints)
-    later = [once(inquiry, endpoints) for _ in range(options.rounds)]
+        once(queries, endpoints)
+    later = [once(queries, endpoints) for _ in range(options.rounds)]
     wall, cpu, answered = (sorted(column)[len(later) // 2] for column in zip(*later, strict=True))
-    inquiry.close()
+    queries.close()
     client.close()
     print(
         f"| {count} | {pause} ms | {first[0]:.0f} ms | {first[2]} | "
@@ -102,25 +104,32 @@ def show(tls: TlsFiles, port: int, count: int, pause: int, options: argparse.Nam
 
 
 def beside_silent(count: int) -> None:
-    with tempfile.TemporaryDirectory() as place, socket.create_server(("0.0.0.0", 0)) as silent:  # noqa: S104  # all of loopback
-        certificates = issue_certificates(Path(place))
+    with tempfile.TemporaryDirectory() as root, socket.create_server(("0.0.0.0", 0)) as silent:  # noqa: S104  # all of loopback
+        certificates = issue_certificates(Path(root))
         silent.listen(1024)
         directory = certificates["k40s-rubicante-tls"].cert.parent
-        command = [sys.executable, "-m", "bench.extender_asking", "--serve", str(directory), "0"]
+        command = [
+            sys.executable,
+            "-m",
+            "bench.extender.node_queries",
+            "--serve",
+            str(directory),
+            "0",
+        ]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as nodes:
             assert nodes.stdout is not None
             port, deaf = int(nodes.stdout.readline()), silent.getsockname()[1]
-            client = JsonClient(
+            client = HttpClient(
                 tls=certificates["k40s-extender-client-tls"], server_name=NAME, timeout=PATIENCE
             )
-            inquiry = Inquiry(nodes=RubicanteClient(client), clock=time.monotonic_ns)
+            queries = NodeQueries(nodes=RubicanteClient(client), clock=time.monotonic_ns)
             good = {f"n{i}": f"https://127.0.0.{i + 1}:{port}" for i in range(GOOD)}
             for _ in range(3):
-                once(inquiry, good)
+                once(queries, good)
             mad = {f"s{i}": f"https://127.0.1.{i + 1}:{deaf}" for i in range(count)}
-            questions = [once(inquiry, mad | good) for _ in range(QUESTIONS)]
+            questions = [once(queries, mad | good) for _ in range(QUESTIONS)]
             nodes.terminate()
-            inquiry.close()
+            queries.close()
             client.close()
     answered = [answers for _, _, answers in questions]
     walls = sorted(wall for wall, _, _ in questions)
@@ -130,11 +139,11 @@ def beside_silent(count: int) -> None:
     print(f"wall: median {walls[len(walls) // 2]:.0f} ms, total {sum(walls) / 1000:.1f} s")
 
 
-def once(inquiry: Inquiry, endpoints: dict[str, str]) -> tuple[float, float, int]:
+def once(queries: NodeQueries, endpoints: dict[str, str]) -> tuple[float, float, int]:
     asked = question()
     started, burnt = time.perf_counter(), time.process_time()
     deadline = time.monotonic_ns() + PATIENCE
-    answers = inquiry.ask(endpoints, asked, deadline, lambda *_late: None)()
+    answers = queries.ask(endpoints, asked, deadline, lambda *_late: None)()
     wall, cpu = time.perf_counter() - started, time.process_time() - burnt
     return wall * 1000, cpu * 1000, len(answers)
 
@@ -144,16 +153,17 @@ def question() -> ReservationRequest:
     world.add(make_node("n", level=20, cpu=make_cpu_state()))
     pod = make_pod(criticality="HI", tasks=[make_task("20ms", "200ms")])
     world.filter(pod, ["n"])
-    contract = world.contracts.recall("uid-pod")
-    assert contract is not None
-    assert contract.workload is not None
+    observed = world.workloads.get("uid-pod")
+    assert observed is not None
+    assert observed.contract.workload is not None
     return ReservationRequest(
-        pod=PodRef(uid="uid-pod", namespace="default", name="pod"), workload=contract.workload
+        pod=PodRef(uid="uid-pod", namespace="default", name="pod"),
+        workload=observed.contract.workload,
     )
 
 
 def serve(directory: Path, pause_ms: int) -> None:
-    """All nodes: a small real book, judged anew for each question."""
+    """All nodes: one small node with the real admission, run for each query."""
     book = FakeRubicante(make_cpu_node(cores=(0, 1)))
     pause = threading.Event()
 
@@ -165,7 +175,7 @@ def serve(directory: Path, pause_ms: int) -> None:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             request = parse_reservation_request(body, pod_uid=None)
-            answer = book.judge("", request, timeout=Nanoseconds(NS_PER_S))
+            answer = book.query_admission("", request, timeout=Nanoseconds(NS_PER_S))
             book.journal.clear()
             if pause_ms:
                 pause.wait(pause_ms / 1000)
@@ -189,7 +199,7 @@ def serve(directory: Path, pause_ms: int) -> None:
             )
 
         def handle_error(self, request, client_address) -> None:  # type: ignore[no-untyped-def, override]  # noqa: ANN001
-            """A client that gave up."""
+            """Ignores clients that gave up."""
 
     server = Server(("0.0.0.0", 0), Handler)  # noqa: S104  # all of loopback
     print(server.server_address[1], flush=True)

@@ -1,6 +1,6 @@
-"""What a sample costs, beside psutil in the same run.
+"""Cost of a sample, beside psutil in the same run.
 
-Usage: ``python bench/malacoda_sampler.py [--cpu 1] [--rounds 2000]``. Figures are microseconds of
+Usage: ``python bench/malacoda/sampler.py [--cpu 1] [--rounds 2000]``. Figures are microseconds of
 CPU time per call, the calls in turn; the smallest is nearest to an idle machine.
 """
 
@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from daemons.malacoda.metrics import MonitorMetrics
 from daemons.malacoda.monitor import Monitor
-from daemons.malacoda.runnable import RunnableThreads
-from daemons.malacoda.sampler import Sampler
+from daemons.malacoda.sampling.runnable import RunnableThreads
+from daemons.malacoda.sampling.sampler import Sampler
 from k40s.assurance.detector import DEFAULT_RULES
 from k40s.assurance.gamma import GammaPolicy
 
@@ -46,10 +46,10 @@ def main() -> None:
         source=sampler,
         rules=DEFAULT_RULES,
         policy=GammaPolicy(),
-        metrics=MonitorMetrics(CollectorRegistry(), DEFAULT_RULES),
+        metrics=MonitorMetrics(CollectorRegistry()),
         clock=time.monotonic_ns,
     )
-    threads = RunnableThreads(cpus={arguments.cpu})
+    threads = RunnableThreads(cpus={arguments.cpu}, duty=float("inf"))
 
     def all_of_psutil() -> None:
         psutil.cpu_times(percpu=True)

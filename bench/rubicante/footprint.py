@@ -1,6 +1,6 @@
 """How much memory rubicante takes, hour by hour, and how fast it answers over mutual TLS.
 
-    python -m bench.rubicante_footprint [--minutes N] [--rate ROUNDS_PER_SECOND] [--ordinary]
+    python -m bench.rubicante.footprint [--minutes N] [--rate ROUNDS_PER_SECOND] [--ordinary]
 
 Needs root and cgroup v1 with CONFIG_RT_GROUP_SCHED. The daemon is the real process on the real
 kernel, connected as in a pod to a small API server over TLS. In each round a pod is reserved,
@@ -24,16 +24,16 @@ from pathlib import Path
 
 import urllib3
 
-from bench.memory import Memory, growth
-from k40s.node_api import format_reservation_request
-from k40s.runtime.json_client import JsonClient
-from k40s.runtime.service_account import MOUNT
+from bench.rubicante.memory import Memory, growth
+from k40s.http.client import HttpClient
+from k40s.kube.connect import MOUNT
+from k40s.node_api.messages import format_reservation_request
 from k40s.units import NS_PER_S, Nanoseconds
-from localcluster.control_plane import free_ports
-from tests.fakes.extender_process import ROOT, issue_certificates
-from tests.fakes.rubicante_api_server import NODE
-from tests.fakes.rubicante_cluster import Cluster, service_account_tls, serving
-from tests.fakes.rubicante_world import ask, container_id, pod, task, uid
+from localcluster.host.ports import free_ports
+from tests.fakes.extender.process import ROOT, issue_certificates
+from tests.fakes.rubicante.api_server import NODE
+from tests.fakes.rubicante.cluster import Cluster, service_account_tls, serving
+from tests.fakes.rubicante.world import ask, container_id, pod, task, uid
 from tests.kernel.conftest import CPU, Hog
 
 BAR_MB = 70.0
@@ -59,7 +59,7 @@ class Churn:
     """One rubicante process, and pods that come and go."""
 
     def __init__(self, undo: ExitStack, *, ordinary: bool) -> None:
-        self.module = "bench.rubicante_ordinary" if ordinary else "daemons.rubicante"
+        self.module = "bench.rubicante.ordinary" if ordinary else "daemons.rubicante"
         self.name = f"k40s-footprint-{os.getpid()}"
         directory = Path(undo.enter_context(tempfile.TemporaryDirectory()))
         self.parent = CPU / f"{self.name}-node" / "kubepods"
@@ -88,9 +88,9 @@ class Churn:
         }
         self.log = directory / "log"
         self.daemon = undo.enter_context(self._process(environment, account))
-        self.client = JsonClient(
+        self.client = HttpClient(
             tls=certificates["k40s-extender-client-tls"],
-            server_name="rubicante.k40s-system.svc",
+            server_name="rubicante",
             timeout=Nanoseconds(20 * NS_PER_S),
         )
         undo.callback(self.client.close)
@@ -136,7 +136,7 @@ class Churn:
         minutes = self.samples[-1][0] / 60
         print(f"{minutes:.0f} minutes, {self.rounds} pods, {self.enforced} of them enforced")
         if self.module != "daemons.rubicante":
-            print("budgets and policies were remembered instead of set: no thread was real-time")
+            print("budgets and policies were recorded instead of set: no thread was real-time")
         print(f"{'minute':>8} {'worker':>8} {'all':>8}   (MB resident)")
         step = max(1, len(self.samples) // 12)
         for at, memory in [*self.samples[:-1:step], self.samples[-1]]:
@@ -165,7 +165,7 @@ class Churn:
         return f"/{self.name}-" in groups.replace(f"/{self.name}-node/", "/")
 
     def _vacated(self, path: Path) -> bool:
-        """The daemon may just be moving the thread home: take it out as often as it comes back."""
+        """Take the thread out of its cgroup as often as the daemon moves it back there."""
         (CPU / "cgroup.procs").write_text(str(self.hog.pid))
         with suppress(OSError):
             path.rmdir()

@@ -6,7 +6,7 @@ from functools import partial
 
 from extender.__main__ import start
 from extender.settings import ExtenderSettings
-from k40s.runtime.http import serve
+from k40s.http.server import serve
 from k40s.runtime.log import configure
 from k40s.runtime.settings import read_settings
 

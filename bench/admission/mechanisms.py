@@ -1,6 +1,6 @@
-"""How much a node takes by rt-cgroups, by SCHED_DEADLINE, and by either rule of choosing.
+"""Capacity of a node by rt-cgroups, by SCHED_DEADLINE, and by either rule of selection.
 
-    python -m bench.mechanisms [--nodes 4]
+    python -m bench.admission.mechanisms [--nodes 4]
 
 Four cores, budget groups that cores share, a root domain for each core, ticks of 4 ms. Pods of one
 to three tasks arrive until twenty in a row are refused; printed are the CPUs of their tasks (ΣC/T).
@@ -15,8 +15,8 @@ from fractions import Fraction
 from random import Random
 from statistics import mean
 
-from k40s.cpu import admission
-from k40s.cpu.admission import admit
+from k40s.cpu.admission.admit import admit, mechanisms_for
+from k40s.cpu.admission.admit import admit as admission
 from k40s.cpu.model import (
     ContainerDemand,
     CpuNode,
@@ -26,7 +26,6 @@ from k40s.cpu.model import (
     PodDemand,
     Task,
 )
-from k40s.cpu.offers import mechanisms_for
 from k40s.cpu.outcome import Admission
 from k40s.criticality import Criticality
 from k40s.units import NS_PER_US, Nanoseconds

@@ -1,8 +1,8 @@
-"""The admission rules that ``bench.acceptance`` compares, for containers on one core.
+"""The admission rules that ``bench.admission.acceptance`` compares, for containers on one core.
 
 Each takes containers, lists of (C, T) in microseconds with D = T, and δ. All but the last count the
-overhead of a job (``k40s.cpu.figures``), keep ΣQ/P ≤ 0.9 and, where servers are of real-time
-groups, the headroom of ``k40s.cpu.headroom``. Offline rules see all containers at once and give
+overhead of a job (``k40s.cpu.linux``), keep ΣQ/P ≤ 0.9 and, where servers are of real-time groups,
+the RT throttling limit of ``k40s.cpu.linux``. Offline rules see all containers at once and give
 them bands by shortest period; admission sees them one after the other.
 """
 
@@ -10,14 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from random import Random
 
-from k40s.cpu import containment
-from k40s.cpu.admission import admit
+from k40s.cpu.admission.admit import admit
+from k40s.cpu.analysis import containment
+from k40s.cpu.analysis.deferrable_server import deferrable, largest_budget, server_response
+from k40s.cpu.analysis.edf import processor_demand_holds
+from k40s.cpu.analysis.response_time import (
+    Interference,
+    ServerParameters,
+    TaskParameters,
+    response_time,
+)
+from k40s.cpu.analysis.supply_bound import Supply, periodic_resource, response_on
 from k40s.cpu.bandwidth import fits_capacity
-from k40s.cpu.budget import least_budget
-from k40s.cpu.edf import processor_demand_holds
-from k40s.cpu.figures import JOB_OVERHEAD, SERVER_OVERHEAD
-from k40s.cpu.headroom import ROOT_PERIOD, leaves_headroom
-from k40s.cpu.hierarchy import ServerFigures, TaskFigures
+from k40s.cpu.linux import JOB_OVERHEAD, ROOT_PERIOD, SERVER_OVERHEAD, avoids_rt_throttling
 from k40s.cpu.model import (
     ContainerDemand,
     CpuNode,
@@ -28,16 +33,13 @@ from k40s.cpu.model import (
     Task,
 )
 from k40s.cpu.outcome import Admission
-from k40s.cpu.response import Interference, response_time
-from k40s.cpu.servers import deferrable, largest_budget, server_response
-from k40s.cpu.supply import Supply, periodic_resource, response_on
-from k40s.cpu.synthesis import PERIOD_DIVISORS, SHORTEST_PERIOD, cost
+from k40s.cpu.synthesis import PERIOD_DIVISORS, SHORTEST_PERIOD, cost, least_budget
 from k40s.criticality import Criticality
 from k40s.simulation.core import CoreSimulation, SimServer, SimTask
 from k40s.units import NS_PER_US, Nanoseconds
 
 Containers = Sequence[Sequence[tuple[int, int]]]
-Tasks = tuple[TaskFigures, ...]
+Tasks = tuple[TaskParameters, ...]
 Budgeting = Callable[[Tasks, int, Interference, int], int | None]
 """Least budget for tasks, a period, what is above, and δ."""
 
@@ -46,7 +48,7 @@ MANY_DIVISORS = range(1, 17)
 
 
 def by_admission(containers: Containers, tick: int, mechanism: Mechanism) -> bool:
-    """What a node of one core says to one pod for each container, in the order given."""
+    """Admission by a node of one core, of one pod for each container, in this order."""
     node = CpuNode(
         cores=(0,),
         tick=Nanoseconds(tick * NS_PER_US),
@@ -109,7 +111,7 @@ def by_servers(
     Cost is admission's own, or else bandwidth and ``burst`` times Q/T, T being the container's
     shortest period.
     """
-    servers: list[ServerFigures] = []
+    servers: list[ServerParameters] = []
     for tasks in sorted(map(figures, containers), key=shortest):
         above = tuple(deferrable(*server) for server in servers)
         found = [
@@ -121,11 +123,11 @@ def by_servers(
         if not found:
             return False
         servers.append(min(found, key=_costs(shortest(tasks), tick, burst)))
-    return fits_capacity(servers, CAPACITY) and leaves_headroom(servers, tick)
+    return fits_capacity(servers, CAPACITY) and avoids_rt_throttling(servers, tick)
 
 
 def by_periodic_resources(containers: Containers, tick: int) -> bool:
-    """Servers under EDF (HCBS), tasks judged by the periodic resource model."""
+    """Servers under EDF (HCBS), tasks analyzed by the periodic resource model."""
     servers = []
     for tasks in map(figures, containers):
         found = [
@@ -162,7 +164,7 @@ contained = containment.least_budget
 
 
 def misses_by_utilization(containers: Containers, tick: int, chance: Random) -> bool:
-    """Whether servers of just the tasks' utilization are seen to miss, all contracts being kept.
+    """Whether servers of just the tasks' utilization miss in simulation, all contracts being kept.
 
     (Q, P) = (⌈P·ΣC/T⌉, shortest T), bands by period, phases random; C without any overhead.
     """
@@ -189,7 +191,13 @@ def misses_by_utilization(containers: Containers, tick: int, chance: Random) -> 
         refill = 1 + chance.randrange(period)
         budget = min(period, -(-period * share.numerator // share.denominator))
         core.add(
-            SimServer(name=str(number), budget=budget, period=period, refill=refill, tasks=sims)
+            SimServer(
+                name=str(number),
+                budget=budget,
+                period=period,
+                next_replenishment=refill,
+                tasks=sims,
+            )
         )
     for step in range(1, 13):
         core.run(step * longest // 4)
@@ -213,11 +221,11 @@ def _periods(tasks: Tasks, divisors: Sequence[int]) -> Iterator[int]:
     return (least // divisor for divisor in divisors if least // divisor >= SHORTEST_PERIOD)
 
 
-def _cost(server: ServerFigures) -> Fraction:
+def _cost(server: ServerParameters) -> Fraction:
     return Fraction(server[0] + SERVER_OVERHEAD, server[1])
 
 
-def _costs(least: int, tick: int, burst: int | None) -> Callable[[ServerFigures], Fraction]:
+def _costs(least: int, tick: int, burst: int | None) -> Callable[[ServerParameters], Fraction]:
     if burst is None:
         return lambda server: Fraction(cost(server, least, tick))
     return lambda server: _cost(server) + Fraction(burst * server[0], least)
@@ -234,7 +242,7 @@ def _all_served(supply: Supply, tasks: Tasks) -> bool:
 
 
 def _least(serves: Callable[[int], bool], high: int) -> int | None:
-    """By bisection; None where not even the highest serves."""
+    """By bisection; None where not even the highest suffices."""
     if high < 1 or not serves(high):
         return None
     low = 1

@@ -12,14 +12,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from daemons.rubicante.daemon import Daemon
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.system import LinuxSystem
+from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
 from daemons.rubicante.settings import Settings
 from k40s.cpu.model import Packing
 from k40s.runtime.log import configure
 from k40s.runtime.store import Store
 from k40s.units import Nanoseconds
-from tests.fakes.rubicante_api_server import NODE, FakeApiServer, FakePodSource
+from tests.fakes.rubicante.api_server import NODE, FakeApiServer, FakePodSource
 from tests.kernel.conftest import CPU
 from tests.kernel.hog import OTHER
 
@@ -80,7 +80,7 @@ class Scene:
                     path.rmdir()
 
     def _remove_groups(self, prefix: str) -> None:
-        """What an end by an error left."""
+        """Remove the groups that an error left."""
         groups = BudgetGroups(system=LinuxSystem(), root=CPU, prefix=prefix, wait=time.sleep)
         for group in (*groups.names(), *groups.numbers()):
             for tid in groups.members(group):

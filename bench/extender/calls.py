@@ -1,6 +1,6 @@
-"""Process CPU time of the extender's filter and prioritize, beside plain JSON as the baseline.
+"""Process CPU time of the extender's calls, with plain JSON as the baseline.
 
-    python -m bench.extender_calls [--rounds 7]
+    python -m bench.extender.calls [--rounds 7]
 
 Body in, reply out, without HTTP. Every figure is the least of the rounds, which are interleaved.
 """
@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bench.extender_world import random_states
-from extender.__main__ import rest_collector
+from bench.extender.world import random_states
+from extender.__main__ import tune_collector
 from k40s.annotations import CpuState, format_cpu_state, parse_cpu_state
-from tests.fakes.extender_world import (
+from tests.fakes.extender.world import (
     World,
     make_args,
     make_cpu_state,
@@ -43,8 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    rest_collector()
-    rows = [*call_rows(500), *call_rows(5000), *real_time_rows()]
+    tune_collector()
+    rows = [*call_rows(500), *call_rows(5000), *real_time_rows(), bind_row()]
     best = dict.fromkeys((row.what for row in rows), float("inf"))
     for _ in range(options.rounds):
         for row in rows:
@@ -140,6 +140,23 @@ def real_time_rows() -> list[Row]:
             run=call(world.verbs.prioritize, body),
         ),
     ]
+
+
+def bind_row() -> Row:
+    """Pods without tasks, each bound once: the node's and the API server's parts are fakes."""
+    world = World()
+    world.add(make_node("node", level=20))
+    numbers = iter(range(1_000_000))
+    waiting: list[dict[str, object]] = []
+
+    def arrive() -> None:
+        for _ in range(REPEATS):
+            waiting.append(make_pod(f"pod-{next(numbers)}", criticality="HI"))
+            world.filter(waiting[-1], ["node"])
+
+    return Row(
+        what="bind", goal_ms=None, run=lambda: world.bind(waiting.pop(), "node"), before=arrive
+    )
 
 
 def published(state: CpuState) -> CpuState:

@@ -1,13 +1,14 @@
 """Do admitted server sets ever miss a deadline in exact simulation?
 
-    python -m bench.soundness [--sets 2000] [--seconds 600] [--seed 1]
+    python -m bench.admission.soundness [--sets 2000] [--seconds 600] [--seed 1] [--levels 48]
 
 Random pods come and go on random nodes: one to three cores, either mechanism or both, every kind of
 root domain, budget groups shared or not, every packing, enforcement exact or at ticks of 1, 2 and
 4 ms. Each set of servers that admission leaves behind runs for a second or more, with hogs in every
 server, containers that ignore their contract, threads that wake and sleep as they like, and random
 phases. A set counts once for each arrival that was admitted. Responses of tasks in servers are held
-to the longest bound that the analysis gave them so far.
+to the longest bound that the analysis gave them so far. With few ``--levels`` of SCHED_FIFO on each
+core, half of them for LOW, tasks and containers have to share them.
 """
 
 import argparse
@@ -16,11 +17,12 @@ from dataclasses import dataclass, field
 from random import Random
 from time import process_time
 
-from k40s.cpu.admission import admit
-from k40s.cpu.model import CpuNode, Mechanism
+from k40s.cpu.admission.admit import admit
+from k40s.cpu.linux import LEVELS, LevelRange
+from k40s.cpu.model import CpuNode, Mechanism, Reservation
 from k40s.cpu.outcome import Admission
 from tests.oracles.bounds import contained, name_of, promised
-from tests.oracles.pods import random_job, random_node
+from tests.oracles.pods import random_large_pod, random_node
 from tests.oracles.replay import Replay
 
 TICKS_MS = (0, 1, 2, 4)
@@ -38,7 +40,7 @@ class Tally:
     late: list[tuple[int, int]] = field(default_factory=list)
 
 
-def live(seed: int, tick_ms: int, tally: Tally) -> None:
+def live(seed: int, tick_ms: int, tally: Tally, levels: LevelRange) -> None:
     """One node's life."""
     chance = Random(seed * 10 + tick_ms)  # noqa: S311  # a soak repeats itself
     node = random_node(chance, tick_ms)
@@ -49,8 +51,8 @@ def live(seed: int, tick_ms: int, tally: Tally) -> None:
             node = node.without(chance.choice(node.reservations).pod_uid)
             replay.follow(node)
             replay.run(chance.randrange(1, 300_000))
-        demand = random_job(chance, f"p{number}", len(node.cores))
-        outcome = admit(node, demand)
+        demand = random_large_pod(chance, f"p{number}", len(node.cores))
+        outcome = admit(node, demand, levels=levels)
         tally.arrivals += 1
         if isinstance(outcome, Admission):
             node = outcome.node
@@ -75,9 +77,20 @@ def kinds(node: CpuNode) -> list[str]:
     inside = contained(node)
     kind += ["held by containment" for r in held if name_of(r) in inside]
     kind += ["in a group that cores share" for r in held if r.group and groups[r.group] > 1]
+    kind += ["with tasks that share a level" for r in held if _shares(r)]
+    used = Counter((r.core, level) for r in held for level in set(r.priorities))
+    kind += ["at a level of other containers" for r in held if _is_met(r, used)]
     mixed = {r.core for r in held if r.mechanism is Mechanism.DEADLINE}
     kind += ["beside the other mechanism" for r in held if r.priorities and {r.core, -1} & mixed]
     return kind
+
+
+def _shares(held: Reservation) -> bool:
+    return len(set(held.priorities)) < len(held.priorities)
+
+
+def _is_met(held: Reservation, used: Counter[tuple[int, int]]) -> bool:
+    return any(used[held.core, level] > 1 for level in held.priorities)
 
 
 def main() -> None:
@@ -85,12 +98,14 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=2_000)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--levels", type=int, default=LEVELS)
     options = parser.parse_args()
+    levels = LevelRange(total=options.levels, below_hi=options.levels // 2)
     tally = Tally()
     seed = options.seed
     started = process_time()
     while sum(tally.sets.values()) < options.sets and process_time() - started < options.seconds:
-        live(seed, TICKS_MS[seed % len(TICKS_MS)], tally)
+        live(seed, TICKS_MS[seed % len(TICKS_MS)], tally, levels)
         seed += 1
     print("tick ms   sets     jobs  misses  bounds exceeded")
     counts = (tally.sets, tally.jobs, tally.misses, tally.beyond)

@@ -1,4 +1,4 @@
-"""The baseline: the least that a Python extender can be. It accepts all, and checks nothing.
+"""The baseline: a minimal Python extender that accepts every node and checks nothing.
 
 Standard library alone, one write per reply, TCP_NODELAY, keep-alive; no TLS, no bind.
 """

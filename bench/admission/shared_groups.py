@@ -1,6 +1,6 @@
-"""What budget groups that cores share gain over a group for each reservation, and over containers'.
+"""Capacity gain of shared budget groups over a group for each reservation, and over containers'.
 
-    python -m bench.shared_groups [--cores 2 4 8 16 32 64] [--nodes 3]
+    python -m bench.admission.shared_groups [--cores 2 4 8 16 32 64] [--nodes 3]
 
 The kernel bounds ΣQ/P over all budget groups of a node by 0.95, whatever their cores; a group that
 serves a reservation on each core counts once. Pods of one to three tasks (100 ms to 1 s, tick 4 ms)
@@ -15,7 +15,7 @@ from fractions import Fraction
 from random import Random
 from statistics import mean
 
-from k40s.cpu.admission import admit
+from k40s.cpu.admission.admit import admit
 from k40s.cpu.model import ContainerDemand, CpuNode, PodDemand, Task, total_bandwidth
 from k40s.cpu.outcome import Admission
 from k40s.criticality import Criticality

@@ -1,4 +1,4 @@
-"""What kube-scheduler and the extender say of themselves while pods are scheduled."""
+"""Metrics of kube-scheduler and the extender while pods are scheduled."""
 
 import re
 import threading
@@ -6,8 +6,8 @@ import time
 
 import urllib3
 
-from localcluster.certificates import KeyPair
-from localcluster.control_plane import ControlPlane
+from localcluster.credentials.certificates import KeyPair
+from localcluster.plane.control_plane import ControlPlane
 
 urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 _LIMIT_S = 180

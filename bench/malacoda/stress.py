@@ -1,6 +1,6 @@
-"""What stress on one CPU does to malacoda's metrics there, and on the machine's other CPUs.
+"""Effect of stress on one CPU on malacoda's metrics there, and on the machine's other CPUs.
 
-Usage: ``python bench/malacoda_stress.py [--cpu 1] [--other 0] [--seconds 15]``. Needs stress-ng.
+Usage: ``python bench/malacoda/stress.py [--cpu 1] [--other 0] [--seconds 15]``. Needs stress-ng.
 Prints 10th / 50th / 90th percentile of each metric, and when the default rules raised an alarm.
 """
 
@@ -10,16 +10,17 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from daemons.malacoda.sampler import Sampler
+from daemons.malacoda.sampling.sampler import Sampler
 from k40s.assurance.detector import DEFAULT_RULES
 from k40s.assurance.gamma import GammaPolicy
 from k40s.assurance.metrics import Metric
+from k40s.assurance.response.harm import HarmState
 from k40s.assurance.watch import WatchState, advance
 from tests.kernel.stress import stressed
 
 PERIOD = 0.5
 KINDS = ("", "open", "fork", "udp", "io", "hdd --hdd-bytes 64m", "cpu")
-SHOWN = (Metric.CPU_SYSTEM, Metric.RUN_QUEUE)
+SHOWN = (Metric.CPU_SYSTEM, Metric.RUN_QUEUE, Metric.KERNEL_QUEUE, Metric.KERNEL_STRETCH)
 
 
 @dataclass(slots=True)
@@ -36,7 +37,13 @@ class Watcher:
         pause = threading.Event()
         begun = time.monotonic()
         while time.monotonic() < begun + seconds:
-            state = advance(state, sampler.sample(), rules=DEFAULT_RULES, policy=GammaPolicy())
+            state = advance(
+                state,
+                sampler.sample(),
+                rules=DEFAULT_RULES,
+                policy=GammaPolicy(),
+                harm=HarmState(),
+            )
             for metric in SHOWN:
                 self.values.setdefault(metric, []).append(state.metrics.get(metric, 0.0))
             if state.hazards and self.alarmed is None:
@@ -64,8 +71,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=15)
     arguments = parser.parse_args()
     limit = arguments.seconds + 5
-    print("| stress | cpu-system | run-queue | alarm | other: cpu-system | run-queue | alarm |")
-    print("|---|---|---|---|---|---|---|")
+    names = " | ".join(metric.value for metric in SHOWN)
+    print(f"| stress | {names} | alarm | other: {names} | alarm |")
+    print("|---" * (2 * len(SHOWN) + 3) + "|")
     for kind in KINDS:
         watchers = [Watcher(arguments.cpu), Watcher(arguments.other)]
         with stressed(kind, cpu=arguments.cpu, seconds=limit) if kind else nullcontext():

@@ -3,12 +3,12 @@
 import random
 
 from k40s.annotations import CpuState
-from k40s.cpu.admission import admit
+from k40s.cpu.admission.admit import admit
 from k40s.cpu.model import ContainerDemand, CpuNode, PodDemand, Task
 from k40s.cpu.outcome import Admission
 from k40s.criticality import Criticality
 from k40s.units import NS_PER_MS, Nanoseconds
-from tests.fakes.extender_world import make_cpu_node, make_cpu_state
+from tests.fakes.extender.world import make_cpu_node, make_cpu_state
 
 PERIODS_MS = (100, 200, 250, 400, 500, 1000)
 

@@ -1,6 +1,7 @@
 """Pods per second of a real kube-scheduler: without extender, with a trivial one, with k40s.
 
-    python -m bench.scheduler_throughput [--rounds 3] [--nodes 500] [--pods 1500] [--binaries DIR]
+    python -m bench.extender.scheduler_throughput
+        [--rounds 3] [--nodes 500] [--pods 1500] [--binaries DIR]
 
 A real etcd, API server and scheduler; the nodes are registered objects. In each round, for each
 variant: all pods are created, then its extender and the scheduler are started, and no other
@@ -20,18 +21,19 @@ from pathlib import Path
 
 import psutil
 
-from bench.scheduler_progress import mean_durations, watch_scheduler
+from bench.extender.scheduler_progress import mean_durations, watch_scheduler
 from k40s.annotations import (
     ASSURANCE_KEY,
     CRITICALITY_KEY,
     NodeAssurance,
     format_node_assurance,
 )
-from k40s.runtime.tls import TlsFiles
+from k40s.http.tls import TlsFiles
 from k40s.units import NS_PER_S, Nanoseconds
-from localcluster.binaries import Binaries, kubernetes_version
-from localcluster.control_plane import ControlPlane, free_ports
-from tests.fakes.extender_process import (
+from localcluster.host.ports import free_ports
+from localcluster.images.binaries import Binaries, kubernetes_version
+from localcluster.plane.control_plane import ControlPlane
+from tests.fakes.extender.process import (
     SCHEDULER,
     RunningExtender,
     issue_certificates,
@@ -73,24 +75,24 @@ def main() -> None:
     parser.add_argument("--binaries", type=Path, default=default_binaries())
     options = parser.parse_args()
     with (
-        tempfile.TemporaryDirectory(prefix="k40s-bench-") as place,
+        tempfile.TemporaryDirectory(prefix="k40s-bench-") as directory,
         ControlPlane.on_loopback(
-            directory=Path(place), binaries=Binaries(directory=options.binaries)
+            directory=Path(directory), binaries=Binaries(directory=options.binaries)
         ) as plane,
     ):
-        bench(plane, Path(place), options)
+        bench(plane, Path(directory), options)
 
 
 def default_binaries() -> Path:
     return Path.home() / ".cache" / "k40s" / "kubernetes" / kubernetes_version()
 
 
-def bench(plane: ControlPlane, place: Path, options: argparse.Namespace) -> None:
+def bench(plane: ControlPlane, directory: Path, options: argparse.Namespace) -> None:
     api = Api(plane)
     prepare(api)
     names = [f"node-{number:04d}" for number in range(options.nodes)]
     register_nodes(api, names, annotations=lambda _name: {ASSURANCE_KEY: assurance()})
-    certificates = issue_certificates(place / "certificates")
+    certificates = issue_certificates(directory / "certificates")
     chosen = [one for one in options.only.split(",") if one]
     variants = [name for name in ("none", "trivial", *K40S) if not chosen or name in chosen]
     runs: dict[str, list[Run]] = {name: [] for name in variants}
@@ -113,12 +115,12 @@ def start_variant(
         return None
     if name == "trivial":
         (port,) = free_ports(1)
-        argv = [sys.executable, "-m", "bench.extender_trivial", str(port)]
+        argv = [sys.executable, "-m", "bench.extender.trivial", str(port)]
         plane.supervisor.start(PROCESSES[name], argv)
         url = f"http://127.0.0.1:{port}/scheduler"
         return RunningExtender(url=url, probes="", scheduler_tls=None)
     tls = name == MTLS
-    module = "extender" if tls else "bench.extender_plain"
+    module = "extender" if tls else "bench.extender.plain"
     return start_extender(plane, certificates, name=PROCESSES[name], module=module, tls=tls)
 
 

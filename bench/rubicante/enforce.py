@@ -1,6 +1,6 @@
-"""How fast rubicante is: reservation over its API, and cgroup appears → thread enforced.
+"""Latency of rubicante: reservation over its API, and cgroup appears → thread enforced.
 
-    python -m bench.rubicante_enforce [ROUNDS]
+    python -m bench.rubicante.enforce [ROUNDS]
 
 Needs root and cgroup v1 with CONFIG_RT_GROUP_SCHED. The HTTP layer is called in process. Uses CPU
 1 and a budget of less than a tenth.
@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from bench.rubicante_scene import Scene, Steal, quantile, until
+from bench.rubicante.scene import Scene, Steal, quantile, until
 from daemons.rubicante.kernel.threads import FIFO
-from k40s.node_api import format_reservation_request
-from k40s.runtime.watching import Change
-from tests.fakes.rubicante_api_server import NODE
-from tests.fakes.rubicante_world import ask, container_id, pod, uid
+from k40s.kube.list_watch import Change
+from k40s.node_api.messages import format_reservation_request
+from tests.fakes.rubicante.api_server import NODE
+from tests.fakes.rubicante.world import ask, container_id, pod, uid
 from tests.kernel.conftest import CPU, Hog
 
 _ROUNDS = 50
@@ -58,12 +58,12 @@ class OnePod:
         body = format_reservation_request(ask(number))
         first = timed(lambda: self.put(number, body, 201))
         again = timed(lambda: self.put(number, body, 200))
-        scene.pods.tell(pod(number, node=NODE, phase="Running"))
+        scene.pods.deliver(pod(number, node=NODE, phase="Running"))
         container = scene.parents[0] / f"pod{uid(number)}" / container_id(number)
         container.mkdir(parents=True)
         (container / "cgroup.procs").write_text(str(self.hog.pid))
         enforced = timed(lambda: until(lambda: os.sched_getscheduler(self.hog.pid) == FIFO))
-        scene.pods.tell(pod(number, node=NODE), Change.DELETE)
+        scene.pods.deliver(pod(number, node=NODE), Change.DELETE)
         given_back = timed(lambda: until(lambda: scene.daemon.book.find(uid(number)) is None))
         (CPU / "cgroup.procs").write_text(str(self.hog.pid))
         scene.clear()

@@ -1,6 +1,6 @@
 """CPU time of an admission, of a least budget, and of one analysis beside an independent package.
 
-    python -m bench.cpu_admission [--nodes 60]
+    python -m bench.admission.cpu_time [--nodes 60]
 
 Nodes are random and partly filled, pods have one to three tasks with periods of 20 ms to 1 s; the
 tick is 4 ms. "own" is rt-cgroups with a group for each reservation, "shared" with groups that cores
@@ -21,16 +21,15 @@ from time import process_time
 
 from response_time_analysis import fp, model
 
-from k40s.cpu.admission import admit
-from k40s.cpu.budget import least_budget
-from k40s.cpu.hierarchy import TaskFigures
+from k40s.cpu.admission.admit import admit
+from k40s.cpu.analysis.deferrable_server import deferrable, largest_budget
+from k40s.cpu.analysis.response_time import TaskParameters, response_time
 from k40s.cpu.model import CpuNode, DeadlineOffer, Domain, PodDemand
 from k40s.cpu.outcome import Admission
-from k40s.cpu.response import response_time
-from k40s.cpu.servers import deferrable, largest_budget
+from k40s.cpu.synthesis import least_budget
 from tests.oracles.pods import empty_node, random_pod
 
-Analysis = Callable[[tuple[TaskFigures, ...]], list[int | None]]
+Analysis = Callable[[tuple[TaskParameters, ...]], list[int | None]]
 
 ROUNDS = 3
 TICK_MS = 4
@@ -103,7 +102,7 @@ def least_budgets() -> float:
     return best_of(work) * 1e3
 
 
-def task_sets(count: int, size: int) -> list[tuple[TaskFigures, ...]]:
+def task_sets(count: int, size: int) -> list[tuple[TaskParameters, ...]]:
     chance = Random(size)  # noqa: S311  # the same
     sets = []
     for _ in range(count):
@@ -115,14 +114,14 @@ def task_sets(count: int, size: int) -> list[tuple[TaskFigures, ...]]:
     return sets
 
 
-def ours(tasks: tuple[TaskFigures, ...]) -> list[int | None]:
+def ours(tasks: tuple[TaskParameters, ...]) -> list[int | None]:
     return [
         response_time(wcet=c, deadline=d, above=tuple((a, b, 0) for a, b, _ in tasks[:index]))
         for index, (c, _, d) in enumerate(tasks)
     ]
 
 
-def theirs(tasks: tuple[TaskFigures, ...]) -> list[int | None]:
+def theirs(tasks: tuple[TaskParameters, ...]) -> list[int | None]:
     whole = model.taskset(
         [
             model.Task(
@@ -139,7 +138,7 @@ def theirs(tasks: tuple[TaskFigures, ...]) -> list[int | None]:
     ]
 
 
-def analyse_all(analyse: Analysis, sets: list[tuple[TaskFigures, ...]]) -> None:
+def analyse_all(analyse: Analysis, sets: list[tuple[TaskParameters, ...]]) -> None:
     for tasks in sets:
         analyse(tasks)
 

@@ -1,6 +1,6 @@
-"""Whether this kernel keeps what admission grants: random sets, run for real.
+"""Soundness on this kernel: admitted random sets, run for real.
 
-    python bench/kernel_soundness.py [SETS [SECONDS [SEED]]]
+    python bench/kernel/soundness.py [SETS [SECONDS [SEED]]]
 
 Each set is run once for each of its pods: that pod obeys its contract, with busy loops of its
 WCETs, and all others burn CPU time without end. A job is late beyond the bound of its response

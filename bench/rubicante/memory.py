@@ -1,4 +1,4 @@
-"""What a gunicorn master and its workers have in memory, and whether it grows."""
+"""Memory of a gunicorn master and its workers, and its growth."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ _KB = 1024
 
 
 class Memory:
-    """At one moment, in MB (10^6 bytes).
+    """At one instant, in MB (10^6 bytes).
 
     ``worker`` is the resident size of the worker. ``total`` is that of all processes with shared
     pages counted once: what they have written (a proportional share each), and the files that the

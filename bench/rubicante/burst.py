@@ -1,6 +1,6 @@
-"""How long until pods that start all at once are enforced: pod's cgroup made → budget and policy.
+"""Enforcement latency of pods that start all at once: pod's cgroup made → budget and policy.
 
-    python -m bench.rubicante_burst [ROUNDS [PODS]] [--undisturbed]
+    python -m bench.rubicante.burst [ROUNDS [PODS]] [--undisturbed]
 
 Needs root and cgroup v1 with CONFIG_RT_GROUP_SCHED. The daemon runs in this process; the cgroups
 are made, the processes moved and the policies watched by another, as kubelet and the container
@@ -18,11 +18,11 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.rubicante_scene import LIMIT, Scene, Steal, quantile, until
+from bench.rubicante.scene import LIMIT, Scene, Steal, quantile, until
 from daemons.rubicante.kernel.threads import FIFO
-from k40s.runtime.watching import Change
-from tests.fakes.rubicante_api_server import NODE
-from tests.fakes.rubicante_world import ask, container_id, pod, task, uid
+from k40s.kube.list_watch import Change
+from tests.fakes.rubicante.api_server import NODE
+from tests.fakes.rubicante.world import ask, container_id, pod, task, uid
 from tests.kernel.conftest import Hog
 from tests.kernel.hog import CPU, OTHER
 
@@ -71,18 +71,18 @@ class Burst:
                 ask(number, task(wcet_ms=2, period_ms=1000))
             )
             assert answer.schedulable, answer
-            scene.pods.tell(pod(number, node=NODE, phase="Running"))
+            scene.pods.deliver(pod(number, node=NODE, phase="Running"))
         time.sleep(0.5)
         pids = [str(hog.pid) for hog in self.hogs]
         kubelet = subprocess.run(
-            [sys.executable, "-m", "bench.rubicante_burst", "kubelet", str(scene.root), *pids],
+            [sys.executable, "-m", "bench.rubicante.burst", "kubelet", str(scene.root), *pids],
             stdout=subprocess.PIPE,
             check=True,
             timeout=2 * LIMIT,
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
         )
         for number in self.numbers:
-            scene.pods.tell(pod(number, node=NODE), Change.DELETE)
+            scene.pods.deliver(pod(number, node=NODE), Change.DELETE)
         until(lambda: not scene.daemon.book.entries())
         for path in (CPU, OTHER):
             for pid in pids:

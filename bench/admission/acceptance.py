@@ -1,6 +1,6 @@
-"""Which share of random sets each admission rule accepts, by utilization; table and pictures.
+"""Acceptance ratio of each admission rule over random sets, by utilization; table and plots.
 
-    python -m bench.acceptance [--sets 40] [--pictures docs/images]
+    python -m bench.admission.acceptance [--sets 40] [--pictures docs/images]
 
 One core; sets of containers with periods of a class (log-uniform) and utilizations by UUniFast.
 Deterministic. "Best" is what any sound test for real-time groups accepts that is known here: Davis
@@ -21,7 +21,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.acceptance_rules import (
+from bench.admission.acceptance_rules import (
     MANY_DIVISORS,
     Containers,
     by_admission,

@@ -1,9 +1,9 @@
-"""What rubicante's API answers to bodies that are wrong in every way, and how long that takes.
+"""Answers of rubicante's API to malformed bodies, and their latency.
 
-    python -m bench.rubicante_fuzz [--bodies N] [--seed S]
+    python -m bench.rubicante.fuzz [--bodies N] [--seed S]
 
 In process, over a kernel and a store in memory that hold one reservation. Every answer must be one
-that the API knows, every 422 must name the place of the fault, and store, book, generation and
+that the API knows, every 422 must name the path of the fault, and store, book, generation and
 kernel must be what they were. The bar is 50 ms for each; processor time is shown beside wall time,
 which a busy machine makes longer.
 """
@@ -16,16 +16,16 @@ import time
 from collections import Counter
 from itertools import islice
 
-from daemons.rubicante.api import create_app
-from tests.fakes.rubicante_bodies import bodies
-from tests.fakes.rubicante_http import PATH, state_of
-from tests.fakes.rubicante_world import World
+from daemons.rubicante.api.app import create_app
+from tests.fakes.rubicante.bodies import bodies
+from tests.fakes.rubicante.http import PATH, state_of
+from tests.fakes.rubicante.world import World
 
 BAR_MS = 50.0
 _KNOWN = {200, 409, 413, 422}
 _SHOWN = 5
 _TRIES = 4
-"""A body above the bar is sent again: was it the body, or the machine?"""
+"""A body above the bar is sent again, to distinguish its cost from the machine's load."""
 
 
 def main() -> None:
@@ -74,10 +74,10 @@ class Fuzz:
         assert status in _KNOWN, (status, answer.text, body[:300])
         assert status != 200 or verb == "POST", body[:300]
         if status == 422:
-            place = answer.json["path"]
-            assert place.startswith("$"), (answer.text, body[:300])
+            path = answer.json["path"]
+            assert path.startswith("$"), (answer.text, body[:300])
             assert answer.json["error"], body[:300]
-            self.paths[place.split("[")[0]] += 1
+            self.paths[path.split("[")[0]] += 1
         self.statuses[verb, status] += 1
         self.processor.append(processor)
         self.wall = sorted([*self.wall, (wall, status, body[:60])], reverse=True)[:_SHOWN]
@@ -90,7 +90,7 @@ class Fuzz:
         for (verb, status), count in sorted(self.statuses.items()):
             print(f"  {verb:4} {status} {count:8}")
         common = ", ".join(f"{path} {count}" for path, count in self.paths.most_common(8))
-        print(f"places of faults: {common}")
+        print(f"paths of faults: {common}")
         ordered = sorted(1000 * seconds for seconds in self.processor)
         print(
             f"processor time: median {ordered[total // 2]:.2f} ms, "

@@ -1,7 +1,7 @@
-"""``python -m bench.rubicante_ordinary``: rubicante, but no thread becomes a real-time one.
+"""``python -m bench.rubicante.ordinary``: rubicante, but no thread becomes a real-time one.
 
 For measurements on a machine whose real-time bandwidth is in use otherwise. Cgroups are made and
-threads are moved; their budgets and policies are remembered instead of set.
+threads are moved; their budgets and policies are recorded instead of set.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""The classic experiment: one task overruns its WCET; how late is its neighbour's victim?
+"""Temporal isolation: one task overruns its WCET; how late is a task beside it?
 
-    python -m bench.isolation [SECONDS [DIRECTORY]]
+    python -m bench.kernel.isolation [SECONDS [DIRECTORY]]
 
 Two pods on CPU 1: a victim that keeps its contract, and above it a neighbour that burns one to
 five times its WCET in each job, and at last never sleeps. Three times: SCHED_FIFO without budgets
@@ -20,19 +20,19 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from k40s.cpu.admission import admit
+from k40s.cpu.admission.admit import admit
 from k40s.cpu.model import ContainerDemand, CpuNode, Mechanism, PodDemand, Task
 from k40s.cpu.outcome import Admission
 from k40s.criticality import Criticality
 from k40s.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds
-from tests.fakes.rubicante_world import uid
+from tests.fakes.rubicante.world import uid
 from tests.kernel.conftest import CORE, CPU, make_kubepods
 from tests.kernel.deadline_scene import PREFIX, alone, balance_kept, put_back
 from tests.kernel.soundness_nodes import Kind, empty_node
 from tests.kernel.soundness_run import LEAD, MARGIN
 from tests.kernel.soundness_stage import Worker, set_stage
 from tests.kernel.steal_log import STEAL_UNIT, StealLog
-from workbench.bounds import bounds_of
+from workbench.analysis.bounds import bounds_of
 
 _SECONDS = 5.0
 _TRIES = 3
