@@ -1,25 +1,26 @@
 """What every kind of test may use, and what is built before the first test starts."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from localcluster.binaries import Binaries, ensure_binaries
 from localcluster.errors import LocalClusterError
-from localcluster.images import ImageStore
-from localcluster.packages import unmet_requirements
-from localcluster.paths import cache_root
+from localcluster.host.packages import unmet_requirements
+from localcluster.host.paths import cache_root
+from localcluster.images.binaries import Binaries, ensure_binaries
+from localcluster.images.cluster_images import ImageStore
 from localcluster.progress import Progress
 
 SKIP_CLUSTER = "K40S_SKIP_CLUSTER"
+_CLUSTER_TESTS = Path(__file__).parent / "e2e"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build Kubernetes and the images now: it takes minutes, and no test's timeout runs yet."""
     if session.config.option.collectonly:
         return
-    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    wanted = used & {"binaries", "machine", "cluster"}
+    wanted = {name for item in session.items for name in _builds(item)}
     if os.environ.get(SKIP_CLUSTER) == "1":
         wanted &= {"binaries"}
     if not wanted or (wanted != {"binaries"} and unmet_requirements()):
@@ -40,6 +41,14 @@ def progress(request: pytest.FixtureRequest) -> Progress:
 def binaries(progress: Progress) -> Binaries:
     """Kubernetes' programs, built when they are not in the cache."""
     return ensure_binaries(None, cache=cache_root(os.environ), progress=progress)
+
+
+def _builds(item: pytest.Item) -> set[str]:
+    """Which of the fixtures that build something it uses; others have such names elsewhere."""
+    ours = (
+        {"binaries", "machine", "cluster"} if _CLUSTER_TESTS in item.path.parents else {"binaries"}
+    )
+    return ours & set(getattr(item, "fixturenames", ()))
 
 
 def _prepare(wanted: set[str], progress: Progress) -> None:

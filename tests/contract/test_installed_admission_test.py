@@ -7,100 +7,71 @@ nodes' daemons alone, so the extender has to ask.
 
 import json
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from k40s.annotations import (
-    ALLOCATION_KEY,
-    CPU_STATE_KEY,
-    CRITICALITY_KEY,
-    PLATFORM_LABEL,
-    REAL_TIME_LABEL,
-    TASKS_KEY,
-    parse_cpu_state,
-)
-from k40s.node_api import parse_allocation
-from k40s.runtime.tls import TlsFiles
-from localcluster.binaries import Binaries
-from localcluster.control_plane import ControlPlane, free_ports
-from tests.fakes.extender_process import (
+from k40s.annotations import ALLOCATION_KEY, REAL_TIME_LABEL, parse_cpu_state
+from k40s.node_api.messages import parse_allocation
+from localcluster.images.binaries import Binaries
+from tests.fakes.extender.process import (
     ROOT,
-    SCHEDULER,
     RunningExtender,
     count,
-    issue_certificates,
     scheduler_calls,
     scheduler_configuration,
     start_extender,
 )
-from tests.fakes.extender_world import PLATFORM, make_args, make_pod, make_task
+from tests.fakes.extender.world import make_args, make_pod, make_task
 from tests.fakes.installed_example import NAME, install_example
 from tests.fakes.registered_nodes import (
-    MERGE,
-    PODS,
-    Api,
-    assured,
     create_pods,
     delete_pods,
     get_pod,
-    make_spec,
-    prepare,
     refusal_of,
-    register_nodes,
     wait_until,
+)
+from tests.fakes.rubicante.plant import (
+    NODES,
+    RegisteredPlant,
+    make_real_time_spec,
+    register_plant,
+    start_rubicante,
 )
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-NODES = ("line-1", "line-2")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plant:
+class Plant(RegisteredPlant):
     """Everything that runs."""
 
-    api: Api
-    plane: ControlPlane
     extender: RunningExtender
-    certificates: Mapping[str, TlsFiles]
     packages: Path
 
     def judged(self, how: str, extender: RunningExtender | None = None) -> int:
         probes = (extender or self.extender).probes
         return count(probes, f'k40s_extender_judged_nodes_total{{how="{how}"}}')
 
-    def node(self, name: str) -> dict[str, Any]:
-        metadata: dict[str, Any] = self.api.request("GET", f"/api/v1/nodes/{name}")["metadata"]
-        return metadata
-
     def free(self) -> bool:
         """Whether no node holds a reservation any more."""
-        return all(
-            not parse_cpu_state(self.node(name)["annotations"][CPU_STATE_KEY]).node.reservations
-            for name in NODES
-        )
+        states = [parse_cpu_state(self.published(name)) for name in NODES]
+        return not any(state.node.reservations for state in states)
 
 
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Iterator[Plant]:
-    place, packages = tmp_path_factory.mktemp("plant"), tmp_path_factory.mktemp("packages")
+    packages = tmp_path_factory.mktemp("packages")
     install_example(packages)
-    certificates = issue_certificates(place / "certificates")
-    with ControlPlane.on_loopback(directory=place, binaries=binaries) as plane:
-        api = Api(plane)
-        prepare(api)
-        register_nodes(api, NODES, annotations=lambda _name: assured(20))
+    with register_plant(tmp_path_factory.mktemp("plant"), binaries) as registered:
+        plane, certificates = registered.plane, registered.certificates
         for name in NODES:
-            body = {"metadata": {"labels": {PLATFORM_LABEL: PLATFORM}}}
-            api.request("PATCH", f"/api/v1/nodes/{name}", body, kind=MERGE)
-            start_rubicante(plane, name, certificates, packages)
+            start_rubicante(plane, name, certificates, installed(packages))
         running = Plant(
-            api=api,
+            api=registered.api,
             plane=plane,
             extender=start_extender(plane, certificates),
             certificates=certificates,
@@ -110,42 +81,25 @@ def plant(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Itera
         configuration = scheduler_configuration(running.extender)
         plane.start_scheduler(configuration, name="k40s-scheduler")
         yield running
-        api.close()
 
 
-def start_rubicante(
-    plane: ControlPlane, name: str, certificates: Mapping[str, TlsFiles], packages: Path
-) -> None:
-    port, probe_port = free_ports(2)
-    environment = {
-        **{key: text for key, text in os.environ.items() if not key.startswith("K40S_")},
+def installed(packages: Path) -> dict[str, str]:
+    """The settings of a daemon that has the operator's own test."""
+    return {
         "PYTHONPATH": f"{ROOT}{os.pathsep}{packages}",
-        "K40S_NODE_NAME": name,
-        "K40S_POD_IP": "127.0.0.1",
-        "K40S_LISTEN_HOST": "127.0.0.1",
-        "K40S_PORT": str(port),
-        "K40S_PROBE_PORT": str(probe_port),
-        "K40S_CPUS": "1-2",
-        "K40S_TICK": "4ms",
-        "K40S_KUBECONFIG": str(plane.kubeconfig),
-        "K40S_TLS_DIRECTORY": str(certificates["k40s-rubicante-tls"].cert.parent),
         "K40S_ADMISSION_TEST": NAME,
     }
-    command = [sys.executable, "-m", "tests.fakes.rubicante_node"]
-    plane.supervisor.start(f"rubicante-{name}", command, environment=environment)
 
 
 @pytest.fixture(autouse=True)
 def clean(plant: Plant) -> Iterator[None]:
     yield
     delete_pods(plant.api)
-    wait_until(lambda: not plant.api.request("GET", PODS)["items"] and plant.free())
+    wait_until(lambda: not plant.pods() and plant.free())
 
 
 def pod(name: str, wcet: str = "20ms") -> dict[str, Any]:
-    tasks = json.dumps([make_task(wcet, "100ms")])
-    annotations = {CRITICALITY_KEY: "HI", TASKS_KEY: tasks}
-    return make_spec(name, scheduler=SCHEDULER, annotations=annotations)
+    return make_real_time_spec(name, criticality="HI", wcet=wcet)
 
 
 def place_of(plant: Plant, name: str) -> tuple[str, int] | None:
@@ -160,7 +114,7 @@ def place_of(plant: Plant, name: str) -> tuple[str, int] | None:
 
 
 def test_nodes_publish_the_test_that_their_operator_installed(plant: Plant) -> None:
-    states = [parse_cpu_state(plant.node(name)["annotations"][CPU_STATE_KEY]) for name in NODES]
+    states = [parse_cpu_state(plant.published(name)) for name in NODES]
 
     assert [state.test for state in states] == [NAME, NAME]
 
@@ -212,7 +166,7 @@ def test_a_silent_node_is_left_out_and_the_other_one_asked(plant: Plant) -> None
         wait_until(lambda: place_of(plant, "first") and place_of(plant, "second"))
         places = {place_of(plant, name) for name in ("first", "second")}
     finally:
-        start_rubicante(plant.plane, "line-1", plant.certificates, plant.packages)
+        start_rubicante(plant.plane, "line-1", plant.certificates, installed(plant.packages))
 
     assert places == {("line-2", 1), ("line-2", 2)}
     assert plant.judged("unanswered") > 0

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from localcluster.binaries import Binaries
-from localcluster.control_plane import ControlPlane
-from tests.fakes.extender_process import ROOT, SCHEDULER
+from localcluster.images.binaries import Binaries
+from localcluster.plane.control_plane import ControlPlane
+from tests.fakes.extender.process import ROOT, SCHEDULER
 from tests.fakes.registered_nodes import MERGE, PODS, Api, make_spec, prepare, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -96,3 +96,70 @@ def test_other_annotations_of_a_bound_pod_may_change(api: Api) -> None:
 
 def test_nobody_but_the_extender_says_what_was_granted(api: Api) -> None:
     assert "only the k40s extender writes them" in change(api, "status.k40s.io/cpu", "{}")
+
+
+@pytest.mark.parametrize("part", ["labels", "annotations"])
+@pytest.mark.parametrize("key", ["k40s.io/criticality", "k40s.io/whatever-comes"])
+def test_nothing_of_ours_changes_on_a_bound_pod_as_a_label_or_as_an_annotation(
+    api: Api, part: str, key: str
+) -> None:
+    body = {"metadata": {part: {key: "LOW"}}}
+
+    said_of_it = said(api, "PATCH", f"{PODS}/bound?dryRun=All", body, MERGE)
+
+    assert "do not change once the pod is bound" in said_of_it
+
+
+@pytest.mark.parametrize("part", ["labels", "annotations"])
+def test_a_binding_brings_no_demands_in_past_the_policy_for_pods(api: Api, part: str) -> None:
+    bring(api, "unbound")
+    target = {"kind": "Node", "name": "n1"}
+    meta = {"name": "unbound", part: {"k40s.io/criticality": "HI"}}
+
+    path = f"{PODS}/unbound/binding?dryRun=All"
+    answer = said(api, "POST", path, {"metadata": meta, "target": target}, "application/json")
+
+    assert "only the k40s extender binds" in answer
+
+
+def bring(api: Api, name: str) -> dict[str, Any]:
+    """A pod that waits for a node."""
+    spec = make_spec(name, scheduler=SCHEDULER, annotations=DEMANDS)
+    api.request("POST", PODS, spec, accepted=(409,))
+    return api.request("GET", f"{PODS}/{name}")["metadata"]
+
+
+def try_to_bind(api: Api, **preconditions: str) -> int:
+    meta = {"name": "versioned", **preconditions}
+    body = {"metadata": meta, "target": {"kind": "Node", "name": "n1"}}
+    answer = api.request("POST", f"{PODS}/versioned/binding", body, accepted=(409,))
+    return int(answer.get("code", 201))
+
+
+def test_a_binding_is_created_for_one_version_of_one_pod(api: Api) -> None:
+    first = bring(api, "versioned")
+    uid, version = first["uid"], first["resourceVersion"]
+    patch = {"metadata": {"annotations": {"k40s.io/criticality": "LOW"}}}
+    second = api.request("PATCH", f"{PODS}/versioned", patch, kind=MERGE)["metadata"]
+
+    old = try_to_bind(api, uid=uid, resourceVersion=version)
+    other = try_to_bind(
+        api,
+        uid="11111111-1111-4111-8111-111111111111",
+        resourceVersion=second["resourceVersion"],
+    )
+    now = try_to_bind(api, uid=uid, resourceVersion=second["resourceVersion"])
+    again = try_to_bind(api, uid=uid, resourceVersion=second["resourceVersion"])
+
+    assert (old, other, now, again) == (409, 409, 201, 409)
+
+
+@pytest.mark.parametrize("part", ["ephemeralcontainers", "resize", "status"])
+def test_no_other_way_to_write_a_pod_changes_what_it_asks_for(api: Api, part: str) -> None:
+    body = {"metadata": {"annotations": {"k40s.io/criticality": "LOW"}}}
+    path = f"{PODS}/bound/{part}"
+
+    api.request("PATCH", path, body, kind=MERGE, accepted=(403, 422))
+
+    found = api.request("GET", f"{PODS}/bound")["metadata"]["annotations"]
+    assert found["k40s.io/criticality"] == "HI"

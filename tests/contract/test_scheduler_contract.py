@@ -7,7 +7,9 @@ nodes are registered objects without kubelets, and rubicante is a stand-in.
 import itertools
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +17,18 @@ import pytest
 
 from k40s.annotations import (
     ALLOCATION_KEY,
+    ASSURANCE_KEY,
+    ASSURANCE_SINCE_KEY,
+    CPU_STATE_KEY,
     CRITICALITY_KEY,
     TASKS_KEY,
     format_cpu_state,
 )
-from k40s.runtime.tls import TlsFiles
-from localcluster.binaries import Binaries
-from localcluster.control_plane import ControlPlane
-from tests.fakes.extender_process import (
+from k40s.http.tls import TlsFiles
+from k40s.node_api.allocation import parse_allocation
+from localcluster.images.binaries import Binaries
+from localcluster.plane.control_plane import ControlPlane
+from tests.fakes.extender.process import (
     SCHEDULER,
     RunningExtender,
     count,
@@ -31,13 +37,14 @@ from tests.fakes.extender_process import (
     scheduler_configuration,
     start_extender,
 )
-from tests.fakes.extender_world import (
+from tests.fakes.extender.world import (
     FakeRubicante,
     make_cpu_node,
     make_cpu_state,
     make_task,
 )
 from tests.fakes.registered_nodes import (
+    MERGE,
     PODS,
     Api,
     annotate_node,
@@ -50,9 +57,10 @@ from tests.fakes.registered_nodes import (
     prepare,
     refusal_of,
     register_nodes,
+    renew_lease,
     wait_until,
 )
-from tests.fakes.rubicante_server import serve_rubicante
+from tests.fakes.rubicante.server import serve_rubicante
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -69,6 +77,11 @@ class Bench:
     extender: RunningExtender
     certificates: dict[str, TlsFiles]
     book: FakeRubicante
+    endpoint: str
+
+    def publish(self) -> None:
+        """Publish the book as rubicante does: a change of the Node lets waiting pods be tried."""
+        annotate_node(self.api, "strong", {CPU_STATE_KEY: state_text(self.book, self.endpoint)})
 
     def calls(self, verb: str) -> int:
         return count(self.extender.probes, f'k40s_extender_call_seconds_count{{verb="{verb}"}}')
@@ -82,6 +95,12 @@ class Bench:
         return document
 
 
+def state_text(book: FakeRubicante, endpoint: str) -> str:
+    with book.lock:
+        state = make_cpu_state(book.node, endpoint=endpoint, generation=book.generation)
+    return long_lived(format_cpu_state(state))
+
+
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Iterator[Bench]:
     place = tmp_path_factory.mktemp("contract")
@@ -93,23 +112,32 @@ def bench(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Itera
     ):
         api = Api(plane)
         prepare(api)
-        state = long_lived(format_cpu_state(make_cpu_state(book.node, endpoint=endpoint)))
+        state = state_text(book, endpoint)
         register_nodes(
             api,
             ["strong"],
-            annotations=lambda _name: assured(20) | {"node.k40s.io/cpu-state": state},
+            annotations=lambda _name: assured(20) | {CPU_STATE_KEY: state},
             leases=("malacoda", "rubicante"),
         )
         register_nodes(api, WEAK, annotations=lambda _name: assured(10))
         extender = start_extender(plane, certificates)
         plane.start_scheduler(scheduler_configuration(extender), name="k40s-scheduler")
-        yield Bench(api=api, plane=plane, extender=extender, certificates=certificates, book=book)
+        yield Bench(
+            api=api,
+            plane=plane,
+            extender=extender,
+            certificates=certificates,
+            book=book,
+            endpoint=endpoint,
+        )
         api.close()
 
 
 @pytest.fixture(autouse=True)
 def clean(bench: Bench) -> Iterator[None]:
-    """Every test begins with no pods and a node for HI that is not fit for it."""
+    """Every test begins with no pods, an empty book, and a node for HI that is not fit for it."""
+    bench.book.forget()
+    bench.publish()
     annotate_node(bench.api, "strong", assured(10))
     yield
     delete_pods(bench.api)
@@ -188,6 +216,48 @@ def test_a_change_of_a_nodes_annotation_brings_a_refused_pod_back(bench: Bench) 
     assert node_of(bench, "waiting") == "strong"
 
 
+def test_the_lease_of_a_daemon_that_is_back_wakes_no_pod_and_its_write_of_the_node_does(
+    bench: Bench,
+) -> None:
+    brief = {ASSURANCE_KEY: assured(20)[ASSURANCE_KEY].replace('"3600s"', '"3s"')}
+    annotate_node(bench.api, "strong", brief)
+    threading.Event().wait(4)
+    create_pods(bench.api, [pod("waiting", "HI")])
+    wait_until(lambda: "assurance.stale" in refusal_of(bench.api, "waiting"))
+    threading.Event().wait(2)
+    before = bench.calls("filter")
+
+    with renewed(bench, "malacoda", "strong"):
+        threading.Event().wait(WATCHED_S)
+        by_lease = (node_of(bench, "waiting"), bench.calls("filter") - before)
+        annotate_node(bench.api, "strong", {ASSURANCE_SINCE_KEY: "2026-03-01T12:00:00Z"})
+        wrote = time.monotonic()
+        wait_until(lambda: node_of(bench, "waiting"))
+        took = time.monotonic() - wrote
+
+    print(f"bound {took:.2f} s after the write")  # noqa: T201  # the figure belongs into the report
+    assert by_lease == ("", 0)
+    assert node_of(bench, "waiting") == "strong"
+
+
+@contextmanager
+def renewed(bench: Bench, daemon: str, node: str) -> Iterator[None]:
+    """The daemon renews its Lease."""
+    stop = threading.Event()
+
+    def renew() -> None:
+        while not stop.wait(0.5):
+            renew_lease(bench.api, daemon, node)
+
+    thread = threading.Thread(target=renew, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_binding_again_for_the_same_uid_changes_nothing(bench: Bench) -> None:
     annotate_node(bench.api, "strong", assured(20))
     tasks = json.dumps([make_task("20ms", "200ms")])
@@ -228,3 +298,135 @@ def test_binding_a_bound_pod_elsewhere_is_refused_and_changes_nothing(bench: Ben
 
     assert answer["Error"].startswith("pod.bound-elsewhere")
     assert get_pod(bench.api, "settled") == first
+
+
+def annotate_pod(bench: Bench, name: str, **texts: str) -> None:
+    body = {"metadata": {"annotations": texts}}
+    bench.api.request("PATCH", f"{PODS}/{name}", body, kind=MERGE)
+
+
+def tasks_of(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(spec["metadata"]["annotations"].get(TASKS_KEY, "[]"))
+    return found
+
+
+def test_a_pod_that_changes_while_its_bind_is_in_flight_is_granted_what_it_says(
+    bench: Bench,
+) -> None:
+    """Each pod is patched once, between its reservation and its Binding."""
+    annotate_node(bench.api, "strong", assured(20))
+    names = [f"changing-{number}" for number in range(10)]
+    left = set(names)
+    small, larger = (json.dumps([make_task(wcet, "500ms")]) for wcet in ("1ms", "9ms"))
+
+    def patch(uid: str) -> None:
+        listed = bench.api.request("GET", PODS)["items"]
+        name = next(p["metadata"]["name"] for p in listed if p["metadata"]["uid"] == uid)
+        if name in left:
+            left.discard(name)
+            annotate_pod(bench, name, **{TASKS_KEY: larger})
+
+    bench.book.on_reserved = patch
+    try:
+        create_pods(bench.api, [pod(name, "LOW", **{TASKS_KEY: small}) for name in names])
+        wait_until(lambda: all(node_of(bench, name) for name in names))
+    finally:
+        bench.book.on_reserved = lambda _uid: None
+
+    pods = [get_pod(bench.api, name) for name in names]
+    said = [tasks_of(one)[0]["wcet"]["edge"] for one in pods]
+    granted = [
+        task.wcet
+        for one in pods
+        for held in parse_allocation(one["metadata"]["annotations"][ALLOCATION_KEY], pod_uid="x")
+        for task in held.tasks
+    ]
+    assert said == ["9ms"] * len(names)
+    assert granted == [9_000_000] * len(names)
+    held = {r.pod_uid for r in bench.book.node.reservations}
+    assert held >= {one["metadata"]["uid"] for one in pods}
+    refusals = 'k40s_extender_bind_refusals_total{reason="pod.changed"}'
+    assert count(bench.extender.probes, refusals) >= len(names)
+
+
+def test_a_pod_that_gets_demands_as_it_is_created_never_runs_without_their_being_met(
+    bench: Bench,
+) -> None:
+    """Whichever is first, patch or bind: a bound pod's demands have been looked at."""
+    annotate_node(bench.api, "strong", assured(20))
+    names = [f"growing-{number}" for number in range(12)]
+    tasks = json.dumps([make_task("1ms", "500ms")])
+
+    for number, name in enumerate(names):
+        create_pods(bench.api, [pod(name, "NO")])
+        threading.Event().wait(number / 1000)
+        if not node_of(bench, name):
+            annotate_pod(bench, name, **{CRITICALITY_KEY: "HI", TASKS_KEY: tasks})
+    wait_until(lambda: all(node_of(bench, name) for name in names))
+
+    late = []  # bound before the patch: the policies that forbid it are not installed here
+    for name in names:
+        one = get_pod(bench.api, name)
+        asks = bool(tasks_of(one))
+        granted = ALLOCATION_KEY in one["metadata"]["annotations"]
+        if asks and not granted:
+            late.append(name)
+        else:
+            assert one["spec"]["nodeName"] == "strong" or not asks
+    wait_until(lambda: misplaced(bench) == len(late))
+
+
+def misplaced(bench: Bench) -> int:
+    return count(bench.extender.probes, 'k40s_extender_misplaced_pods{cause="not-admitted"}')
+
+
+def test_a_pod_that_was_placed_past_the_extender_is_counted_and_told(bench: Bench) -> None:
+    spec = pod("smuggled", "LOW", **{TASKS_KEY: json.dumps([make_task("1ms", "500ms")])})
+    spec["spec"]["nodeName"] = WEAK[0]
+    create_pods(bench.api, [spec])
+
+    def told() -> list[dict[str, Any]]:
+        events = bench.api.request("GET", "/api/v1/namespaces/default/events")["items"]
+        return [e for e in events if e["reason"] == "NotAdmitted"]
+
+    wait_until(told)
+    wait_until(lambda: misplaced(bench) == 1)
+    assert [e["involvedObject"]["name"] for e in told()] == ["smuggled"]
+
+
+def test_pods_whose_answers_are_lost_are_bound_in_the_end_and_hold_one_reservation_each(
+    bench: Bench,
+) -> None:
+    """Every other reservation is made, and its answer thrown away.
+
+    The crowd is more than two cores take. How many find room depends on their order.
+    """
+    annotate_node(bench.api, "strong", assured(20))
+    tasks = json.dumps([make_task("5ms", "100ms")])
+    turns = itertools.count()
+
+    def lose_every_other(_uid: str) -> None:
+        bench.book.loses_answers = next(turns) % 2 == 0
+
+    def as_many_as_fit() -> bool:
+        bench.publish()
+        pods = bench.api.request("GET", PODS)["items"]
+        waiting = {p["metadata"]["uid"] for p in pods if not p["spec"].get("nodeName")}
+        bound = {p["metadata"]["uid"] for p in pods} - waiting
+        with bench.book.lock:
+            held = [r.pod_uid for r in bench.book.node.reservations]
+            settled = bool(held) and sorted(held) == sorted(bound)
+            return settled and not any(map(bench.book.would_fit, waiting))
+
+    bench.book.on_reserved = lose_every_other
+    try:
+        create_pods(
+            bench.api,
+            [pod(f"crowd-{number}", "LOW", **{TASKS_KEY: tasks}) for number in range(12)],
+        )
+        wait_until(as_many_as_fit)
+    finally:
+        bench.book.on_reserved = lambda _uid: None
+        bench.book.loses_answers = False
+
+    assert next(turns) >= 2 * len(bench.book.node.reservations)

@@ -11,8 +11,8 @@ import pytest
 from localcluster.cluster import Cluster
 from localcluster.deploy import deploy
 from localcluster.errors import LocalClusterError
-from localcluster.packages import unmet_requirements
-from localcluster.paths import cache_root
+from localcluster.host.packages import unmet_requirements
+from localcluster.host.paths import cache_root
 from localcluster.progress import Progress
 from localcluster.settings import ClusterSettings
 from tests.conftest import SKIP_CLUSTER

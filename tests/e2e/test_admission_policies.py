@@ -17,7 +17,8 @@ HI = {"k40s.io/criticality": "HI"}
 def identity(account: str, node: str) -> list[str]:
     if not account:
         return []
-    words = [f"--as={ACCOUNT}{account}", "--as-group=system:serviceaccounts"]
+    groups = ("system:serviceaccounts", ACCOUNT.replace("account", "accounts", 1).rstrip(":"))
+    words = [f"--as={ACCOUNT}{account}", *(f"--as-group={group}" for group in groups)]
     if node:
         words.append(f"--as-user-extra=authentication.kubernetes.io/node-name={node}")
     return words
@@ -45,6 +46,17 @@ def annotation(key: str, value: str | None = "tampered") -> dict[str, object]:
     return {"metadata": {"annotations": {key: value}}}
 
 
+FINALIZER: dict[str, object] = {"metadata": {"finalizers": ["example.org/never"]}}
+ORPHAN: dict[str, object] = {
+    "metadata": {
+        "ownerReferences": [
+            {"apiVersion": "v1", "kind": "Node", "name": "none", "uid": "there-is-no-such"}
+        ]
+    }
+}
+"""The garbage collector deletes what is owned by nothing that exists."""
+
+
 def label(key: str, value: str | None = "tampered") -> dict[str, object]:
     return {"metadata": {"labels": {key: value}}}
 
@@ -56,9 +68,12 @@ def label(key: str, value: str | None = "tampered") -> dict[str, object]:
         ("malacoda", "edge-1", label("node.k40s.io/assurance-class")),
         ("rubicante", "edge-1", annotation("node.k40s.io/cpu-state")),
         ("rubicante", "edge-1", label("node.k40s.io/real-time")),
+        ("k40s-give-back", "edge-1", annotation("node.k40s.io/cpu-state", None)),
         ("", "", annotation("k40s.io/hardware-assurance", "3")),
         ("", "", annotation("node.k40s.io/assurance", None)),
         ("", "", {"spec": {"unschedulable": True}}),
+        ("k40s-extender", "", label("node.k40s.io/assurance-class", None)),
+        ("k40s-extender", "edge-2", label("node.k40s.io/real-time", None)),
     ],
 )
 def test_whoever_measures_it_writes_it(
@@ -78,8 +93,21 @@ def test_whoever_measures_it_writes_it(
         ("rubicante", "edge-1", label("k40s.io/platform", None), "only keys below node.k40s.io/"),
         ("malacoda", "edge-1", {"spec": {"unschedulable": True}}, "only keys below node.k40s.io/"),
         ("malacoda", "edge-1", annotation("node.k40s.io/other"), "unknown key"),
+        ("k40s-give-back", "edge-1", label("node.k40s.io/real-time"), "only rubicante"),
+        ("k40s-give-back", "edge-1", label("k40s.io/platform", None), "only keys below node"),
+        ("k40s-give-back", "edge-2", label("node.k40s.io/real-time", None), "that it runs on"),
         ("", "", annotation("node.k40s.io/assurance"), "only malacoda"),
         ("", "", label("node.k40s.io/real-time", "no"), "only rubicante"),
+        ("k40s-extender", "", label("node.k40s.io/real-time", "no"), "only rubicante"),
+        ("k40s-extender", "", label("k40s.io/platform", None), "may only remove"),
+        ("k40s-extender", "", label("any", "thing"), "may only remove"),
+        ("k40s-extender", "", annotation("node.k40s.io/assurance", None), "may only remove"),
+        ("k40s-extender", "", {"spec": {"unschedulable": True}}, "may only remove"),
+        ("k40s-extender", "", ORPHAN, "may only remove"),
+        ("k40s-extender", "", FINALIZER, "may only remove"),
+        ("malacoda", "edge-1", ORPHAN, "only keys below node.k40s.io/"),
+        ("rubicante", "edge-1", FINALIZER, "only keys below node.k40s.io/"),
+        ("k40s-give-back", "edge-1", ORPHAN, "only keys below node.k40s.io/"),
     ],
 )
 def test_nobody_else_writes_it(
@@ -177,7 +205,35 @@ def test_nobody_beats_for_another(cluster: Cluster, name: str, account: str, nod
     assert "a heartbeat is renewed by the daemon and on the node that its name says" in said
 
 
-@pytest.mark.parametrize("account", ["k40s-extender", "k40s-scheduler", "malacoda", "rubicante"])
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/k40s-system/leases"
+
+
+def end_lease(cluster: Cluster, name: str, node: str) -> str:
+    """Delete a Lease as the account that gives nodes back, on ``node``; nothing is changed."""
+    words = ("delete", f"--raw={LEASES}/{name}?dryRun=All")
+    try:
+        cluster.kubectl(*words, *identity("k40s-give-back", node))
+    except CommandError as error:
+        return str(error)
+    return ""
+
+
+def test_what_gives_a_node_back_ends_that_nodes_heartbeat_alone(cluster: Cluster) -> None:
+    assert end_lease(cluster, "rubicante-edge-1", "edge-1") == ""
+
+    for name, node in (
+        ("rubicante-edge-1", "edge-2"),
+        ("rubicante-edge-1", ""),
+        ("malacoda-edge-1", "edge-1"),
+        ("k40s-scheduler", "edge-1"),
+    ):
+        said = end_lease(cluster, name, node)
+        assert "the heartbeat of rubicante on its own node" in said, (name, node)
+
+
+@pytest.mark.parametrize(
+    "account", ["k40s-extender", "k40s-scheduler", "k40s-controller", "malacoda", "rubicante"]
+)
 def test_nobody_of_ours_reads_secrets(cluster: Cluster, account: str) -> None:
     with pytest.raises(CommandError):
         cluster.kubectl(

@@ -12,7 +12,7 @@ from k40s.cpu.model import Domain
 from localcluster.cluster import Cluster
 from localcluster.deploy import NAMESPACE, deploy
 from localcluster.errors import LocalClusterError
-from localcluster.packages import unmet_guest_requirements
+from localcluster.host.packages import unmet_guest_requirements
 from localcluster.progress import Progress
 from localcluster.settings import EDGE_NODES, GUEST_NODE, ClusterSettings
 

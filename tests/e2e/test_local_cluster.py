@@ -9,9 +9,9 @@ import pytest
 
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
-from localcluster.images import WORKLOAD_IMAGE, ImageStore
-from localcluster.machine import online_cpus
-from localcluster.paths import cache_root
+from localcluster.host.machine import online_cpus
+from localcluster.host.paths import cache_root
+from localcluster.images.cluster_images import WORKLOAD_IMAGE, ImageStore
 from localcluster.progress import Progress
 from localcluster.settings import ClusterSettings
 
@@ -36,7 +36,17 @@ kind: Service
 metadata: {name: web}
 spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
 """
-FETCH = "import urllib.request as u; print(u.urlopen('http://{}', timeout=60).read().decode())"
+FETCH = """
+import sys, time, urllib.request
+for _ in range(60):  # the program may not listen yet, nor kube-proxy know of the pod
+    try:
+        print(urllib.request.urlopen('http://{}', timeout=60).read().decode())
+        sys.exit()
+    except OSError as error:
+        cause = error
+        time.sleep(0.5)
+sys.exit(str(cause))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +140,9 @@ def test_a_killed_component_shows_in_the_status_and_up_starts_it_again(trial: Cl
     assert trial.status().healthy
 
 
-@pytest.mark.parametrize("place", ["edge-2", "control"])
-def test_a_place_that_is_gone_is_made_anew(place: str, trial: Cluster) -> None:
-    name = f"{place}.place"
+@pytest.mark.parametrize("sandbox", ["edge-2", "control"])
+def test_a_sandbox_that_is_gone_is_made_again(sandbox: str, trial: Cluster) -> None:
+    name = f"{sandbox}.place"
     pid = trial.supervisor.pid(name)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -161,6 +171,6 @@ def test_nothing_of_the_cluster_listens_on_the_machine(trial: Cluster) -> None:
     own = {state.pid for state in trial.supervisor.states()}
     here = Path("/proc/self/ns/net").readlink()
 
-    places = {Path(f"/proc/{pid}/ns/net").readlink() for pid in own}
+    namespaces = {Path(f"/proc/{pid}/ns/net").readlink() for pid in own}
 
-    assert here not in places
+    assert here not in namespaces

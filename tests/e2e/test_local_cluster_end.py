@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from localcluster.binaries import PROGRAMS, Binaries
-from localcluster.cgroups import read_hierarchies
 from localcluster.cluster import Cluster
-from localcluster.commands import run
 from localcluster.errors import ComponentFailedError
-from localcluster.images import PAUSE_IMAGE
-from localcluster.machine import SYSCTLS
-from localcluster.node_layout import MOUNTS
-from localcluster.paths import RUN_ROOT, STATE_ROOT
+from localcluster.host.cgroups import read_hierarchies
+from localcluster.host.commands import run
+from localcluster.host.machine import SYSCTLS
+from localcluster.host.paths import RUN_ROOT, STATE_ROOT
+from localcluster.images.binaries import PROGRAMS, Binaries
+from localcluster.images.cluster_images import PAUSE_IMAGE
+from localcluster.nodes.layout import MOUNTS
 from localcluster.progress import Progress
 from localcluster.registry import Registry
 from localcluster.settings import ClusterSettings

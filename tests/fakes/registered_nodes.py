@@ -13,12 +13,14 @@ import urllib3
 from k40s.annotations import (
     ASSURANCE_KEY,
     CPU_STATE_KEY,
+    PLATFORM_LABEL,
     REAL_TIME_LABEL,
     format_node_assurance,
+    parse_cpu_state,
 )
-from localcluster.certificates import KeyPair
-from localcluster.control_plane import ControlPlane
-from tests.fakes.extender_world import make_assurance
+from localcluster.credentials.certificates import KeyPair
+from localcluster.plane.control_plane import ControlPlane
+from tests.fakes.extender.world import make_assurance
 
 NAMESPACE = "k40s-system"
 PODS = "/api/v1/namespaces/default/pods"
@@ -50,12 +52,13 @@ class Api:
         *,
         kind: str = "application/json",
         accepted: Sequence[int] = (),
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         answer = self._pool.request(
             method,
             self._server + path,
             body=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": kind},
+            headers={"Content-Type": kind, **(headers or {})},
         )
         if not 200 <= answer.status < 300 and answer.status not in accepted:
             raise AssertionError(f"{method} {path}: {answer.status} {answer.data[:300]!r}")
@@ -99,6 +102,10 @@ def register_nodes(
 def annotate_node(api: Api, name: str, annotations: Mapping[str, str]) -> None:
     body = {"metadata": {"annotations": dict(annotations)}}
     api.request("PATCH", f"/api/v1/nodes/{name}", body, kind=MERGE)
+
+
+def renew_lease(api: Api, daemon: str, node: str) -> None:
+    api.request("PATCH", f"{_LEASES}/{daemon}-{node}", _lease(f"{daemon}-{node}"), kind=MERGE)
 
 
 def make_spec(
@@ -174,6 +181,7 @@ def _node(name: str, annotations: Mapping[str, str]) -> dict[str, Any]:
     labels = {"kubernetes.io/hostname": name}
     if CPU_STATE_KEY in annotations:
         labels[REAL_TIME_LABEL] = "true"
+        labels[PLATFORM_LABEL] = parse_cpu_state(annotations[CPU_STATE_KEY]).node.platform
     return {
         "metadata": {"name": name, "labels": labels, "annotations": dict(annotations)},
         "status": {

@@ -8,7 +8,7 @@ import pytest
 from localcluster.errors import LocalClusterError
 from localcluster.guest.kernels import CLOUD, GuestKernel, ensure_kernel
 from localcluster.guest.trial import Program, TrialReport, ensure_base, run_trial
-from localcluster.paths import cache_root
+from localcluster.host.paths import cache_root
 from localcluster.progress import Progress
 
 HERE = Path(__file__).parent

@@ -9,23 +9,24 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from daemons.rubicante.kernel.deadline import DeadlineThreads
-from daemons.rubicante.kernel.deadline_setup import (
-    DeadlinePlaces,
-    ask_for_deadline,
-    deadline_back_end,
-)
-from daemons.rubicante.kernel.homes import Homes
-from daemons.rubicante.kernel.mechanism import GroupName, Held, Home
-from daemons.rubicante.kernel.pod_tree import TASKS_V2, PodTree
-from daemons.rubicante.kernel.root_domain import DeadlineSupport
+from daemons.rubicante.kernel.pod_cgroups import TASKS_V2, PodTree
 from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, LinuxAttributes
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.kernel.threads import Threads
+from daemons.rubicante.mechanisms.back_end import ContainerCgroup, GroupName, Held
+from daemons.rubicante.mechanisms.deadline.assembly import (
+    ask_for_deadline,
+    deadline_back_end,
+)
+from daemons.rubicante.mechanisms.deadline.back_end import DeadlineBackEnd
+from daemons.rubicante.mechanisms.deadline.discovery import DeadlineSupport
+from daemons.rubicante.mechanisms.origins import Origins
+from daemons.rubicante.mechanisms.paths import KernelPaths
 from k40s.cpu.model import Mechanism, Reservation, Server, Task
 from k40s.criticality import Criticality
 from k40s.errors import KernelError
@@ -39,10 +40,10 @@ CORE = 1
 SYSTEM = LinuxSystem()
 ATTRIBUTES = LinuxAttributes()
 THREADS = Threads(system=SYSTEM, proc=PROC)
-PLACES = DeadlinePlaces(
+PLACES = KernelPaths(
     proc=PROC,
     debug=Path("/sys/kernel/debug/sched"),
-    memory=Path("/run/cpusets.json"),
+    saved_values=Path("/run/cpusets.json"),
     unified=ROOT,
     pods=PODS,
 )
@@ -112,11 +113,25 @@ def held(number: int, budget_ms: int, period_ms: int, *, core: int = CORE) -> He
     )
 
 
-def start(cores: set[int]) -> tuple[DeadlineSupport, DeadlineThreads]:
+class Viewed:
+    """As in tests/fakes, which the guest does not have: the last view answers for the back end."""
+
+    def __init__(self, back_end: DeadlineBackEnd) -> None:
+        self.back_end = back_end
+        self.know(())
+
+    def know(self, book: Sequence[Held]) -> None:
+        self._view = self.back_end.view(book)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the back end has
+        return getattr(self._view if hasattr(self._view, name) else self.back_end, name)
+
+
+def start(cores: set[int]) -> tuple[DeadlineSupport, Viewed]:
     support, partitions = ask_for_deadline(
         system=SYSTEM,
         attributes=ATTRIBUTES,
-        places=PLACES,
+        paths=PLACES,
         prefix="k40s-rt",
         cores=cores,
         tick=Nanoseconds(4 * NS_PER_MS),
@@ -131,23 +146,25 @@ def start(cores: set[int]) -> tuple[DeadlineSupport, DeadlineThreads]:
         partitions,
         system=SYSTEM,
         attributes=ATTRIBUTES,
-        places=PLACES,
+        paths=PLACES,
         prefix="k40s-rt",
         threads=THREADS,
-        homes=Homes(threads=THREADS, tree=tree, cores=SYSTEM.online()),
+        origins=Origins(threads=THREADS, tree=tree, cores=SYSTEM.online()),
         tree=tree,
         cores=cores,
     )
-    return support, back_end
+    return support, Viewed(back_end)
 
 
-def enforce(back_end: DeadlineThreads, tid: int, wanted: Held, container: Path) -> str:
+def enforce(back_end: Viewed, tid: int, wanted: Held, container: Path) -> str:
     """As the enforcer does, look by look; the refusal, or an empty text."""
     found = THREADS.find(tid)
-    home = Home(pod=container.parent, cgroup=container)
+    container_cgroup = ContainerCgroup(pod=container.parent, cgroup=container)
     for _ in range(2_000):
         try:
-            if found is None or back_end.enforce(found, wanted, position=0, home=home):
+            if found is None or back_end.enforce(
+                found, wanted, position=0, container=container_cgroup
+            ):
                 return "" if found else "gone"
         except KernelError as error:
             return str(error)

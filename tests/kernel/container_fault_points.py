@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from daemons.rubicante.entry import Phase
+from daemons.rubicante.book.entry import Phase
 from daemons.rubicante.settings import Groups
-from k40s.cpu.figures import server_figures
-from k40s.cpu.nesting import least_ancestor_budget
-from tests.fakes.rubicante_story import Story
+from k40s.cpu.analysis.deferrable_server import least_ancestor_budget
+from k40s.cpu.linux import quantize_server
+from tests.fakes.rubicante.story import Story
 from tests.kernel.fault_points import Machine, main
 from tests.kernel.hog import CPU
 
@@ -28,18 +28,18 @@ class ContainerMachine(Machine):
         """Threads have their budgets, those above enough; and in the end nobody has any."""
         assert story.lost() == [], "a reservation is lost"
         entries = story.daemon.book.entries()
-        held = [server_figures(r.server) for entry in entries for r in entry.reservations]
+        held = [quantize_server(r.server) for entry in entries for r in entry.reservations]
         need = least_ancestor_budget(held, 1_000_000, 4_000)
         assert _runtime(self.top / "kubepods") >= need, "kubepods have too little"
         for entry in entries:
             number = int(entry.pod.name.rpartition("-")[2])
             if entry.phase is Phase.BOUND and number in self.tids:
-                wanted = server_figures(entry.reservations[0].server)[0]
-                assert _runtime(self.homes(number)[0]) == wanted, f"pod {number} lacks its budget"
+                wanted = quantize_server(entry.reservations[0].server)[0]
+                assert _runtime(self.origins(number)[0]) == wanted, f"pod {number} lacks its budget"
                 assert os.sched_getscheduler(self.tids[number]) & 1, f"pod {number} not enforced"
         story.end_all()
         story.look()
-        story.daemon.keeper.keep()
+        story.daemon.upkeep.tick()
         assert story.daemon.book.entries() == (), "the book is not empty"
         left = {str(path): _runtime(path) for path in self.levels() if _runtime(path)}
         assert not left, f"budgets are leaked: {left}"

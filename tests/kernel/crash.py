@@ -12,8 +12,8 @@ from daemons.rubicante.daemon import Daemon
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.settings import Settings
 from k40s.runtime.store import Store
-from tests.fakes.rubicante_api_server import NODE, FakeApiServer, FakePodSource
-from tests.fakes.rubicante_world import ask, pod, uid
+from tests.fakes.rubicante.api_server import NODE, FakeApiServer, FakePodSource
+from tests.fakes.rubicante.world import ask, pod, uid
 
 _SECONDS = 60
 
@@ -26,6 +26,7 @@ def main() -> None:
         cpus=(1,),
         cgroup_root=cgroup_root,
         rt_capacity=Fraction(2, 5),
+        hi_reserve="none",
         group_prefix=prefix,
         store=Path(store),
     )
@@ -40,7 +41,7 @@ def main() -> None:
     while not daemon.reservations.is_open and time.monotonic() < end:
         time.sleep(0.01)
     daemon.reservations.reserve(ask(int(number)))
-    pods.tell(pod(int(number), node=NODE, phase="Running"))
+    pods.deliver(pod(int(number), node=NODE, phase="Running"))
     while not daemon.enforcer.threads(uid(int(number))) and time.monotonic() < end:
         time.sleep(0.01)
     print("enforced", flush=True)

@@ -12,27 +12,27 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemons.rubicante.kernel.cpuset_v1 import CorePartitions, rebuild_domains
-from daemons.rubicante.kernel.deadline import DeadlineThreads
-from daemons.rubicante.kernel.deadline_setup import (
-    DeadlinePlaces,
-    ask_for_deadline,
-    deadline_back_end,
-)
-from daemons.rubicante.kernel.homes import Homes
-from daemons.rubicante.kernel.mechanism import GroupName, Held, Home
-from daemons.rubicante.kernel.parking import LinuxPark
-from daemons.rubicante.kernel.pod_tree import PodTree
-from daemons.rubicante.kernel.remembered import Remembered
-from daemons.rubicante.kernel.root_domain import DeadlineSupport
+from daemons.rubicante.kernel.pod_cgroups import PodTree
+from daemons.rubicante.kernel.probe_thread import LinuxProbes
+from daemons.rubicante.kernel.saved_values import SavedValues
 from daemons.rubicante.kernel.sched_attr import RESET_ON_FORK, SCHED_DEADLINE, LinuxAttributes
 from daemons.rubicante.kernel.sched_attr import SchedAttr as Attr
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.kernel.threads import Threads
+from daemons.rubicante.mechanisms.back_end import ContainerCgroup, GroupName, Held
+from daemons.rubicante.mechanisms.deadline.assembly import (
+    ask_for_deadline,
+    deadline_back_end,
+)
+from daemons.rubicante.mechanisms.deadline.core_cpusets import CorePartitions, rebuild_domains
+from daemons.rubicante.mechanisms.deadline.discovery import DeadlineSupport
+from daemons.rubicante.mechanisms.origins import Origins
+from daemons.rubicante.mechanisms.paths import KernelPaths
 from k40s.cpu.model import ANY_CORE, Mechanism, Reservation, Server, Task
 from k40s.criticality import Criticality
 from k40s.units import NS_PER_MS, Nanoseconds
-from tests.fakes.rubicante_world import container_id, uid
+from tests.fakes.rubicante.viewed import Viewed
+from tests.fakes.rubicante.world import container_id, uid
 from tests.kernel.conftest import CPU, Hog, eventually
 
 CPUSETS = Path("/sys/fs/cgroup/cpuset")
@@ -52,11 +52,11 @@ def alone() -> Iterator[None]:
     """Nobody else who asks has DEADLINE threads meanwhile, and the kernel's sums are right."""
     with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        count_afresh()
+        recount()
         yield
 
 
-def count_afresh() -> None:
+def recount() -> None:
     """Wait until no dead thread is charged any more, then let the kernel count again.
 
     Other programs' containers come and go meanwhile, and the kernel may lose count at each.
@@ -112,7 +112,7 @@ def held(
 class Machine:
     """A back end, and what it was found to rest on."""
 
-    back_end: DeadlineThreads
+    back_end: Viewed
     support: DeadlineSupport
     threads: Threads
     partitions: CorePartitions | None
@@ -131,19 +131,21 @@ class Machine:
         found = self.threads.find(hog.tid)
         assert found is not None
         number = int(reservation.name.pod_uid[-12:])
-        home = Home(pod=pod, cgroup=pod / container_id(number))
-        return self.back_end.enforce(found, reservation, position=0, home=home)
+        container_cgroup = ContainerCgroup(pod=pod, cgroup=pod / container_id(number))
+        return self.back_end.enforce(found, reservation, position=0, container=container_cgroup)
 
 
 def start_machine(
     undo: ExitStack, kubepods: Path, memory: Path, *, cores: set[int], partitioned: bool
 ) -> Machine:
     """The back end as a daemon with these settings makes it."""
-    places = DeadlinePlaces(proc=PROC, debug=Path("/nonexistent"), memory=memory, cpusets=CPUSETS)
+    places = KernelPaths(
+        proc=PROC, debug=Path("/nonexistent"), saved_values=memory, cpusets=CPUSETS
+    )
     support, partitions = ask_for_deadline(
         system=_SYSTEM,
         attributes=ATTRIBUTES,
-        places=places,
+        paths=places,
         prefix=PREFIX,
         cores=cores,
         tick=TICK,
@@ -158,16 +160,16 @@ def start_machine(
         partitions,
         system=_SYSTEM,
         attributes=ATTRIBUTES,
-        places=places,
+        paths=places,
         prefix=PREFIX,
         threads=threads,
-        homes=Homes(threads=threads, tree=tree, cores=_SYSTEM.online()),
+        origins=Origins(threads=threads, tree=tree, cores=_SYSTEM.online()),
         tree=tree,
         cores=cores,
     )
     undo.callback(back_end.close)
     assert partitions is None or isinstance(partitions, CorePartitions)
-    return Machine(back_end, support, threads, partitions, kubepods)
+    return Machine(Viewed(back_end), support, threads, partitions, kubepods)
 
 
 def put_back(memory: Path) -> None:
@@ -176,8 +178,8 @@ def put_back(memory: Path) -> None:
         system=_SYSTEM,
         root=CPUSETS,
         prefix=PREFIX,
-        remembered=Remembered(system=_SYSTEM, proc=PROC, file=memory),
-        park=LinuxPark(ATTRIBUTES),
+        saved=SavedValues(system=_SYSTEM, proc=PROC, file=memory),
+        start_probe=LinuxProbes(ATTRIBUTES),
     )
     eventually(partitions.put_back)
 

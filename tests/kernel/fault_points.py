@@ -14,14 +14,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from daemons.rubicante.daemon import Daemon
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
 from daemons.rubicante.kernel.system import LinuxSystem
+from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
 from daemons.rubicante.settings import Settings
 from k40s.runtime.store import Store
-from tests.fakes.rubicante_api_server import NODE, FakeApiServer, FakePodSource
-from tests.fakes.rubicante_faults import FaultyStore, FaultySystem, Points
-from tests.fakes.rubicante_story import Story, bound
-from tests.fakes.rubicante_world import container_id, pod, uid
+from tests.fakes.rubicante.api_server import NODE, FakeApiServer, FakePodSource
+from tests.fakes.rubicante.faults import FaultyStore, FaultySystem, Points
+from tests.fakes.rubicante.story import Story, bound
+from tests.fakes.rubicante.world import container_id, pod, uid
 from tests.kernel.hog import CPU, OTHER
 
 
@@ -46,6 +46,7 @@ class Machine:
             cpus=(1,),
             cgroup_root=cgroup_root,
             rt_capacity=Fraction(2, 5),
+            hi_reserve="none",
             group_prefix=prefix,
             store=self.store,
         )
@@ -74,13 +75,13 @@ class Machine:
 
     def start(self, number: int) -> None:
         """The container's process is in its cgroup, in two hierarchies."""
-        for path in self.homes(number):
+        for path in self.origins(number):
             path.mkdir(parents=True, exist_ok=True)
             (path / "cgroup.procs").write_text(str(self.tids[number]))
 
-    def homes(self, number: int) -> tuple[Path, Path]:
-        home = self.pods / f"pod{uid(number)}" / container_id(number)
-        return home, OTHER / home.relative_to(CPU)
+    def origins(self, number: int) -> tuple[Path, Path]:
+        origin = self.pods / f"pod{uid(number)}" / container_id(number)
+        return origin, OTHER / origin.relative_to(CPU)
 
     def restore(self) -> None:
         """As it was before the first pod came."""
@@ -106,9 +107,9 @@ class Machine:
         assert (self.groups.numbers(), self.groups.names()) == ((), ()), "a group is leaked"
         for number, tid in self.tids.items():
             assert os.sched_getscheduler(tid) == os.SCHED_OTHER, f"thread {tid} is real-time"
-            homes = [path for path in (self.homes(number)[0], CPU) if path.exists()]
-            listed = " ".join((home / "tasks").read_text() for home in homes)
-            assert str(tid) in listed.split(), f"thread {tid} is not at home"
+            origins = [path for path in (self.origins(number)[0], CPU) if path.exists()]
+            listed = " ".join((origin / "tasks").read_text() for origin in origins)
+            assert str(tid) in listed.split(), f"thread {tid} is not at its origin"
 
 
 def main(make: type[Machine] = Machine) -> None:

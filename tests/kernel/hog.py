@@ -9,6 +9,8 @@ its parent, or when told. Roles:
 - ``nobody``: the same, without any privilege
 - ``late``: the thread waits for a line on stdin before it takes its name
 - ``fork``: each line on stdin forks a child, which sleeps
+- ``brood``: when told, it has children, one after the other, that spin on whatever CPU is free
+  until each has lived for the seconds of the second name
 - ``escape``: the main thread, without any privilege, tries what each line on stdin says
 """
 
@@ -47,6 +49,12 @@ def main() -> None:
         name_thread(names[0])
         print(os.getpid(), flush=True)
         fork_when_told(end)
+    elif role == "brood":
+        name_thread(names[0])
+        print(os.getpid(), flush=True)
+        sys.stdin.readline()
+        print("begun", flush=True)
+        brood(end, float(names[1]))
     elif role == "escape":
         name_thread(names[0])
         print(os.getpid(), flush=True)
@@ -100,6 +108,17 @@ def fork_when_told(end: float) -> None:
         print(child, flush=True)
 
 
+def brood(end: float, life: float) -> None:
+    while time.monotonic() < end:
+        child = os.fork()
+        if child == 0:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _KILL)
+            os.sched_setaffinity(0, range(os.cpu_count() or 1))
+            spin(min(end, time.monotonic() + life))
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
 def escape(end: float) -> None:
     """Try to get more than was given; answers "done", or the name of the error."""
     priority = os.sched_getparam(0).sched_priority
@@ -122,7 +141,7 @@ def escape(end: float) -> None:
 
 
 def name_thread(name: str) -> None:
-    Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_text(name)
+    Path("/proc/thread-self/comm").write_text(name)
 
 
 def spin(end: float) -> None:

@@ -1,16 +1,17 @@
 """Short words for what kernel tests do and see."""
 
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from daemons.rubicante.entry import Phase
-from daemons.rubicante.kernel.mechanism import GroupName
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups, Group
+from daemons.rubicante.book.entry import Phase
 from daemons.rubicante.kernel.threads import FIFO
-from k40s.node_api import format_reservation_request
-from tests.fakes.rubicante_api_server import NODE
-from tests.fakes.rubicante_world import ask, container_id, pod, task, uid
+from daemons.rubicante.mechanisms.back_end import GroupName
+from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups, Group
+from k40s.node_api.messages import format_reservation_request
+from tests.fakes.rubicante.api_server import NODE
+from tests.fakes.rubicante.world import ask, container_id, pod, says, task, uid
 from tests.kernel.conftest import Node, eventually
 from tests.kernel.hog import OTHER
 
@@ -18,20 +19,22 @@ from tests.kernel.hog import OTHER
 def reserve(node: Node, number: int = 1, *, name: str = "ctl", wcet_ms: int = 5) -> Fraction:
     """A pod is reserved over HTTP and bound; the bandwidth that its server has."""
     node.server.add(pod(number))
-    body = format_reservation_request(ask(number, task(name, wcet_ms=wcet_ms)))
+    wanted = task(name, wcet_ms=wcet_ms)
+    body = format_reservation_request(ask(number, wanted))
     client = node.daemon.api().test_client()
     answer = client.put(f"/v1/reservations/{uid(number)}", data=body)
     assert answer.status_code == 201, answer.text
-    bound = pod(number, node=NODE, phase="Running")
-    node.pods.tell(bound)
+    held = node.daemon.book.find(uid(number)).reservations
+    annotations = says(number, wanted, held=held)
+    node.pods.deliver(pod(number, node=NODE, phase="Running", annotations=annotations))
     eventually(lambda: node.daemon.book.find(uid(number)).phase is Phase.BOUND)
     return node.daemon.book.find(uid(number)).reservations[0].server.bandwidth
 
 
-def tell_status(node: Node, number: int = 1) -> None:
+def report_status(node: Node, number: int = 1) -> None:
     """Kubelet has reported that the container runs."""
     ids = {"main": container_id(number)}
-    node.pods.tell(pod(number, node=NODE, phase="Running", container_ids=ids))
+    node.pods.deliver(replace(node.daemon.pods.record(uid(number)), container_ids=ids))
 
 
 def make_container(kubepods: Path, number: int = 1, *, id_: int = 0) -> Path:

@@ -4,7 +4,7 @@ from enum import Enum
 from fractions import Fraction
 from random import Random
 
-from k40s.cpu.admission import admit
+from k40s.cpu.admission.admit import admit
 from k40s.cpu.model import (
     ContainerDemand,
     CpuNode,
@@ -17,7 +17,7 @@ from k40s.cpu.model import (
 from k40s.cpu.outcome import Admission
 from k40s.criticality import Criticality
 from k40s.units import NS_PER_MS, NS_PER_US, Nanoseconds
-from tests.fakes.rubicante_world import uid
+from tests.fakes.rubicante.world import uid
 from tests.kernel.conftest import CORE
 from tests.kernel.deadline_scene import TICK
 

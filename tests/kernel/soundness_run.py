@@ -12,7 +12,7 @@ from k40s.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from tests.kernel.deadline_scene import PREFIX
 from tests.kernel.soundness_stage import Stage
 from tests.kernel.steal_log import StealLog
-from workbench.bounds import bounds_of
+from workbench.analysis.bounds import bounds_of
 
 MARGIN = 600 * NS_PER_US
 """What a worker's own code may take of a job's WCET; its busy loop takes the rest."""

@@ -9,15 +9,16 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from daemons.rubicante.kernel.homes import Homes
-from daemons.rubicante.kernel.mechanism import BackEnd, GroupName, Held, Home
-from daemons.rubicante.kernel.pod_tree import PodTree
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
-from daemons.rubicante.kernel.rt_groups import RtCgroups
+from daemons.rubicante.kernel.pod_cgroups import PodTree
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.kernel.threads import Threads
+from daemons.rubicante.mechanisms.back_end import ContainerCgroup, GroupName, Held
+from daemons.rubicante.mechanisms.origins import Origins
+from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
+from daemons.rubicante.mechanisms.rt_cgroup.group_back_end import GroupBackEnd
 from k40s.cpu.model import CpuNode, Mechanism, Task
-from tests.fakes.rubicante_world import container_id
+from tests.fakes.rubicante.viewed import Viewed
+from tests.fakes.rubicante.world import container_id
 from tests.kernel.conftest import CORE, CPU, eventually
 from tests.kernel.deadline_scene import PROC, start_machine
 from tests.kernel.scene import make_container
@@ -60,7 +61,7 @@ class Worker:
 class Stage:
     """The back ends of one kind, and the made-up tree in which containers are."""
 
-    back_ends: dict[Mechanism, BackEnd]
+    back_ends: dict[Mechanism, Viewed]
     threads: Threads
     kubepods: Path
 
@@ -88,14 +89,14 @@ class Stage:
                 back_end.release(pod)
 
     def _enforce(
-        self, back_end: BackEnd, worker: Worker, held: Held, position: int, cgroup: Path
+        self, back_end: Viewed, worker: Worker, held: Held, position: int, cgroup: Path
     ) -> bool:
         worker.say("ping")
         worker.hear()
         found = self.threads.find(worker.tid)
         assert found is not None
-        home = Home(pod=cgroup.parent, cgroup=cgroup)
-        return back_end.enforce(found, held, position=position, home=home)
+        container_cgroup = ContainerCgroup(pod=cgroup.parent, cgroup=cgroup)
+        return back_end.enforce(found, held, position=position, container=container_cgroup)
 
     def _container(self, held: Held) -> Path:
         number = int(held.name.pod_uid[-12:])
@@ -119,11 +120,12 @@ def set_stage(undo: ExitStack, kubepods: Path, directory: Path, kind: Kind, pref
     """The back ends that a kind needs; with partitions, until ``undo`` puts all back."""
     threads = Threads(system=_SYSTEM, proc=PROC)
     tree = PodTree(system=_SYSTEM, cpu_root=CPU, cgroup_root="/" + kubepods.name)
-    back_ends: dict[Mechanism, BackEnd] = {}
+    back_ends: dict[Mechanism, Viewed] = {}
     if kind in {Kind.RT_CGROUP, Kind.MIXED}:
         groups = BudgetGroups(system=_SYSTEM, root=CPU, prefix=prefix, wait=time.sleep)
-        homes = Homes(threads=threads, tree=tree, cores=_SYSTEM.online())
-        back_ends[Mechanism.RT_CGROUP] = RtCgroups(groups=groups, threads=threads, homes=homes)
+        origins = Origins(threads=threads, tree=tree, cores=_SYSTEM.online())
+        back_end = GroupBackEnd(groups=groups, threads=threads, origins=origins)
+        back_ends[Mechanism.RT_CGROUP] = Viewed(back_end)
     if kind is not Kind.RT_CGROUP:
         shared = kind is Kind.SHARED
         machine = start_machine(

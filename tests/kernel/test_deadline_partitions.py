@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from daemons.rubicante.kernel.cpuset_v1 import CorePartitions
-from daemons.rubicante.kernel.mechanism import MechanismRefusedError
 from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, drop
+from daemons.rubicante.mechanisms.back_end import MechanismRefusedError
+from daemons.rubicante.mechanisms.deadline.core_cpusets import CorePartitions
 from k40s.cpu.model import Domain
-from tests.kernel.conftest import CORE, Hog, eventually, measure_until_quiet
+from tests.kernel.conftest import CORE, Hog, eventually, is_at_rest, measure_until_quiet
 from tests.kernel.deadline_scene import (
     ATTRIBUTES,
     CPUSETS,
@@ -91,7 +91,7 @@ def test_a_core_takes_nine_tenths_and_no_more(
     with confined_to(CORE):
         hogs = [start_hog("idle") for _ in range(4)]
     for hog, share in zip(hogs, (3000, 3000, 3000, 100), strict=True):
-        partitions.take_in(CORE, hog.tid)
+        partitions.move_in(CORE, hog.tid)
         partitions.keep()
         try:
             ATTRIBUTES.set(hog.tid, attr(share, 10_000))
@@ -137,6 +137,7 @@ def test_a_sleeping_thread_is_taken_when_it_has_run_on_its_new_core(
         hog = start_hog("late", "ctl", cgroup=container)
     reservation = held(30, 100, core=CORE)
     machine.back_end.know([reservation])
+    eventually(lambda: is_at_rest(hog.tid))
 
     assert not machine.look(hog, reservation)
     assert policy(hog.tid) == os.SCHED_OTHER
@@ -162,7 +163,7 @@ def test_a_new_cpuset_that_joins_the_domains_is_noticed(
     undo.callback(newcomer.rmdir)
     (newcomer / "cpuset.cpus").write_text("0-1")
     assert (newcomer / "cpuset.sched_load_balance").read_text() == "1\n"
-    partitions.take_in(CORE, hog.tid)
+    partitions.move_in(CORE, hog.tid)
     eventually(lambda: machine.threads.last_cpu(hog.tid) == CORE)
     with pytest.raises(PermissionError):
         ATTRIBUTES.set(hog.tid, attr(100, 10_000))
@@ -171,7 +172,7 @@ def test_a_new_cpuset_that_joins_the_domains_is_noticed(
 
     assert (newcomer / "cpuset.sched_load_balance").read_text() == "0\n"
     assert machine.back_end.release(reservation.name.pod_uid)
-    partitions.send_back(hog.tid, "/")
+    partitions.move_back(hog.tid, "/")
 
 
 def test_threads_of_pods_that_the_book_does_not_know_are_put_out(

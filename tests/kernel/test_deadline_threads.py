@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from daemons.rubicante.kernel.bandwidth_watch import BandwidthWatch
-from daemons.rubicante.kernel.cpuset_v1 import rebuild_domains
 from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, drop
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.kernel.threads import Threads
+from daemons.rubicante.mechanisms.deadline.bandwidth_leaks import BandwidthLeaks
+from daemons.rubicante.mechanisms.deadline.core_cpusets import rebuild_domains
 from k40s.cpu.model import Domain
 from k40s.errors import KernelError
 from tests.kernel.conftest import Hog, eventually, measure_until_quiet
@@ -27,9 +27,9 @@ from tests.kernel.deadline_scene import (
     Machine,
     alone,
     attr,
-    count_afresh,
     debugfs,
     held,
+    recount,
     start_machine,
 )
 from tests.kernel.scene import make_container, policy
@@ -59,8 +59,8 @@ def is_deadline(hog: Hog) -> bool:
     return policy(hog.tid) & 0xFFFF == SCHED_DEADLINE
 
 
-def watch_in(debug: Path) -> BandwidthWatch:
-    return BandwidthWatch(
+def watch_in(debug: Path) -> BandwidthLeaks:
+    return BandwidthLeaks(
         system=LinuxSystem(),
         attributes=ATTRIBUTES,
         threads=Threads(system=LinuxSystem(), proc=PROC),
@@ -172,7 +172,7 @@ def test_bandwidth_that_others_leave_behind_is_noticed(
     start_hog: StartHog, tmp_path: Path, undo: ExitStack
 ) -> None:
     watch = watch_in(undo.enter_context(debugfs(tmp_path / "debug")))
-    undo.callback(count_afresh)
+    undo.callback(recount)
     hog = start_hog("idle")
     ATTRIBUTES.set(hog.tid, attr(500, 10_000))
     before = [watch.leaked() for _ in range(2)]
@@ -181,7 +181,7 @@ def test_bandwidth_that_others_leave_behind_is_noticed(
 
     time.sleep(0.1)
     after = [watch.leaked() for _ in range(2)]
-    count_afresh()
+    recount()
     repaired = [watch.leaked() for _ in range(2)]
     assert before == [0, 0]
     assert float(after[1]) == pytest.approx(0.05, abs=0.001)
@@ -214,7 +214,7 @@ def test_a_narrowed_affinity_is_widened_and_comes_back(
     assert machine.enforce(hog, reservation)
 
     assert os.sched_getaffinity(hog.tid) == ALL
-    assert machine.back_end.send_home(hog.tid, reservation)
+    assert machine.back_end.restore(hog.tid, reservation)
     assert os.sched_getaffinity(hog.tid) == {1}
     assert policy(hog.tid) == os.SCHED_OTHER
 
@@ -226,7 +226,7 @@ def test_a_nice_value_survives(machine: Machine, start_hog: StartHog, container:
     machine.back_end.know([reservation])
     assert machine.enforce(hog, reservation)
 
-    assert machine.back_end.send_home(hog.tid, reservation)
+    assert machine.back_end.restore(hog.tid, reservation)
 
     assert os.getpriority(os.PRIO_PROCESS, hog.tid) == 5
 
@@ -289,7 +289,7 @@ def test_a_dead_thread_is_no_error(machine: Machine, start_hog: StartHog, contai
     hog.end()
 
     eventually(lambda: machine.threads.find(hog.tid) is None)
-    assert machine.back_end.send_home(hog.tid, reservation)
+    assert machine.back_end.restore(hog.tid, reservation)
     machine.back_end.know([reservation])
     assert machine.back_end.members(reservation) == ()
     assert machine.back_end.release(reservation.name.pod_uid)

@@ -1,21 +1,22 @@
 """What admission grants is kept by this kernel, while everybody else breaks the contract.
 
-Bounded: a few sets of a few seconds; ``bench/kernel_soundness.py`` runs as many as one likes.
+Bounded: a few sets of a few seconds; ``bench/kernel/soundness.py`` runs as many as one likes.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from k40s.cpu.model import CpuNode
 from tests.kernel.conftest import CPU
 from tests.kernel.deadline_scene import CPUSETS, PREFIX, alone, balance_kept, put_back
 from tests.kernel.soundness_nodes import Kind, random_node
 from tests.kernel.soundness_run import Job, act
-from tests.kernel.soundness_stage import set_stage
+from tests.kernel.soundness_stage import Stage, set_stage
 from tests.kernel.steal_log import STEAL_UNIT
 
 pytestmark = pytest.mark.skipif(
@@ -41,18 +42,38 @@ def test_who_obeys_is_on_time_whatever_the_others_do(
     node = random_node(Random(random_seed), kind)
     victims = sorted({held.pod_uid for held in node.reservations})[:3]
 
-    jobs = [job for v in victims for job in act(stage, node, v, seconds=SECONDS, seed=random_seed)]
+    jobs = _jobs(stage, node, victims, random_seed)
+    if not all(map(_may_be_steal, _unexplained(jobs))):
+        jobs = _jobs(stage, node, victims, random_seed)
 
-    if not jobs:
-        pytest.skip("real-time threads of other programs run all the time")
-    late = [job for job in jobs if job.obeyed and job.broke_bound]
-    told = f"seed {random_seed}: {len(jobs)} jobs, {len(late)} late"
-    print(told, *late, sep="\n")  # noqa: T201  # the figures, with pytest -s
+    told = f"seed {random_seed}: {len(jobs)} jobs, {len(_late(jobs))} late"
     assert sum(job.obeyed for job in jobs) > 0.5 * len(jobs)
     assert sum(job.obeyed or _is_explained(job) for job in jobs) > 0.9 * len(jobs)
-    unexplained = [job for job in late if not _is_explained(job)]
-    assert all(map(_may_be_steal, unexplained)), told
-    assert len(unexplained) <= len(jobs) / 20, told
+    assert all(map(_may_be_steal, _unexplained(jobs))), told
+    assert len(_unexplained(jobs)) <= len(jobs) / 20, told
+
+
+def _jobs(stage: Stage, node: CpuNode, victims: Sequence[str], seed: int) -> list[Job]:
+    """The jobs of each victim in turn.
+
+    With one seed all arrive as before: what the analysis has wrong comes again, and time that a
+    hypervisor takes without telling does not. So a miss counts when it is there twice.
+    """
+    jobs = [job for v in victims for job in act(stage, node, v, seconds=SECONDS, seed=seed)]
+    if not jobs:
+        pytest.skip("real-time threads of other programs run all the time")
+    late = _late(jobs)
+    told = f"seed {seed}: {len(jobs)} jobs, {len(late)} late"
+    print(told, *late, sep="\n")  # noqa: T201  # the figures, with pytest -s
+    return jobs
+
+
+def _late(jobs: Sequence[Job]) -> list[Job]:
+    return [job for job in jobs if job.obeyed and job.broke_bound]
+
+
+def _unexplained(jobs: Sequence[Job]) -> list[Job]:
+    return [job for job in _late(jobs) if not _is_explained(job)]
 
 
 @pytest.fixture

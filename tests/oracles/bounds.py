@@ -1,13 +1,11 @@
-"""The response times that the analysis promises for what a node holds, and by which rule."""
+"""Response-time bounds of the analysis for the reservations of a node, and by which test."""
 
-from k40s.cpu import containment
-from k40s.cpu.cores import deadline_tick_figure, tick_figure
-from k40s.cpu.deadline import interference
-from k40s.cpu.figures import server_figures, task_figures
-from k40s.cpu.hierarchy import TaskFigures, server_tasks_response
+from k40s.cpu.admission.sched_deadline import interference
+from k40s.cpu.analysis import containment
+from k40s.cpu.analysis.deferrable_server import deferrable, server_response
+from k40s.cpu.analysis.response_time import Interference, TaskParameters, server_tasks_response
+from k40s.cpu.linux import quantize_deadline_tick, quantize_server, quantize_task, quantize_tick
 from k40s.cpu.model import CpuNode, Reservation
-from k40s.cpu.response import Interference
-from k40s.cpu.servers import deferrable, server_response
 
 
 def name_of(reservation: Reservation) -> str:
@@ -36,9 +34,9 @@ def bounds_of(node: CpuNode, held: Reservation) -> tuple[dict[str, int], bool]:
     """Responses by task, and whether they are those of a budget that is never used up."""
     found = waiting = _waiting(node, held)
     if found is None:
-        tick = tick_figure(node)
-        budget, period = server_figures(held.server)
-        found = containment.responses(_tasks(held), _above(node, held), tick)
+        tick = quantize_tick(node)
+        budget, period = quantize_server(held.server)
+        found = containment.responses(_tasks(held), _above(node, held), tick, _level_mates(held))
         if found is None or containment.most_used(_tasks(held), found, period + tick) > budget:
             raise AssertionError(f"{name_of(held)} is held, but not schedulable")
     names = [held.tasks[index].name for index in _order(held)]
@@ -47,28 +45,32 @@ def bounds_of(node: CpuNode, held: Reservation) -> tuple[dict[str, int], bool]:
 
 def _waiting(node: CpuNode, held: Reservation) -> tuple[int, ...] | None:
     """Responses of tasks that wait for their budget; None where that test refuses."""
-    above, tick = _above(node, held), tick_figure(node)
-    server = server_figures(held.server)
+    above, tick = _above(node, held), quantize_tick(node)
+    server = quantize_server(held.server)
     if server_response(*server, above, tick) is None:
         return None
-    return server_tasks_response(_tasks(held), server, above, tick)
+    return server_tasks_response(_tasks(held), server, above, tick, _level_mates(held))
+
+
+def _level_mates(held: Reservation) -> int:
+    return held.priorities.count(min(held.priorities))
 
 
 def _order(held: Reservation) -> list[int]:
     return sorted(range(len(held.tasks)), key=lambda i: -held.priorities[i])
 
 
-def _tasks(held: Reservation) -> tuple[TaskFigures, ...]:
-    return tuple(task_figures(held.tasks[i]) for i in _order(held))
+def _tasks(held: Reservation) -> tuple[TaskParameters, ...]:
+    return tuple(quantize_task(held.tasks[i]) for i in _order(held))
 
 
 def _above(node: CpuNode, held: Reservation) -> Interference:
-    deadline = [server_figures(r.server) for r in node.deadline_on(held.core)]
+    deadline = [quantize_server(r.server) for r in node.deadline_on(held.core)]
     return (
-        *interference(deadline, deadline_tick_figure(node), tick_figure(node)),
+        *interference(deadline, quantize_deadline_tick(node), quantize_tick(node)),
         *(
-            deferrable(*server_figures(r.server))
+            deferrable(*quantize_server(r.server))
             for r in node.on_core(held.core)
-            if max(r.priorities) > max(held.priorities)
+            if r is not held and max(r.priorities) >= min(held.priorities)
         ),
     )

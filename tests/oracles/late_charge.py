@@ -1,14 +1,15 @@
-"""What a real-time group gets on Linux when it wants all, charged as the kernel charges it.
+"""CPU time of a real-time group that never stops, charged as Linux charges it.
 
-CPU time is charged at ticks alone while one thread runs on (``update_curr_rt``), and the refill
-timer charges nothing first: it subtracts at most what is charged so far. Any unit of time.
+CPU time is charged at ticks alone while one thread runs on (``update_curr_rt``), and the
+replenishment timer charges nothing first: it subtracts at most what is charged so far. Any unit of
+time.
 """
 
 
 def supplied(
     *, budget: int, period: int, tick: int, first_tick: int, periods: int
 ) -> tuple[int, ...]:
-    """Time that the group ran in each period; nothing else wants the core."""
+    """Time that the group ran in each period; nothing else runs on the core."""
     charged = since = now = 0
     throttled = False
     next_tick = first_tick

@@ -90,6 +90,17 @@ def nodes(draw: st.DrawFn) -> CpuNode:
     return empty_node(draw(st.sampled_from(TICKS)), draw(st.integers(1, 3)))
 
 
+def pod_of(uid: str, *, wcet_ms: int = 5, period_ms: int = 100) -> PodDemand:
+    """A HI pod of one task."""
+    period = Nanoseconds(period_ms * NS_PER_MS)
+    task = Task(name="t", wcet=Nanoseconds(wcet_ms * NS_PER_MS), period=period, deadline=period)
+    return PodDemand(
+        pod_uid=uid,
+        criticality=Criticality.HI,
+        containers=(ContainerDemand(container="c", tasks=(task,)),),
+    )
+
+
 def random_pod(chance: Random, uid: str) -> PodDemand:
     """A pod of one container, where a seed has to give the same pods for ever."""
     drawn = []
@@ -111,7 +122,7 @@ def random_pod(chance: Random, uid: str) -> PodDemand:
     )
 
 
-def random_job(chance: Random, uid: str, cores: int) -> PodDemand:
+def random_large_pod(chance: Random, uid: str, cores: int) -> PodDemand:
     """A pod of up to two containers with up to four tasks, by any mechanism, sometimes pinned."""
     containers = []
     for number in range(chance.choice((1, 1, 2))):

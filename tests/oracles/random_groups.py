@@ -1,20 +1,20 @@
-"""Random groups of tasks on one core, in small integers, and runs of them that mean harm."""
+"""Random groups of tasks on one core, in small integers, and adversarial runs of them."""
 
 from collections.abc import Sequence
 from random import Random
 
-from k40s.cpu import containment
-from k40s.cpu.budget import least_budget
-from k40s.cpu.hierarchy import TaskFigures
-from k40s.cpu.interleaved import Group
-from k40s.cpu.servers import deferrable, largest_budget
+from k40s.cpu.analysis import containment
+from k40s.cpu.analysis.containment import Group
+from k40s.cpu.analysis.deferrable_server import deferrable, largest_budget
+from k40s.cpu.analysis.response_time import TaskParameters
+from k40s.cpu.synthesis import least_budget
 from k40s.simulation.core import ENDLESS, CoreSimulation, SimServer, SimTask
 
 NEVER_DUE = ENDLESS * 4
 DURATION = 5_000
 
 
-def random_tasks(chance: Random, shortest: int) -> tuple[TaskFigures, ...]:
+def random_tasks(chance: Random, shortest: int) -> tuple[TaskParameters, ...]:
     """One to three tasks (C, T, D) of 2 to 12 % each, the most urgent first."""
     tasks = []
     for _ in range(chance.randint(1, 3)):
@@ -73,7 +73,7 @@ def harmful_run(
     core = CoreSimulation(
         tick=tick,
         tick_phase=chance.randrange(max(1, tick)),
-        refill_before_tick=chance.random() < 0.5,
+        replenish_before_tick=chance.random() < 0.5,
         late_charges=late_charges,
     )
     together = chance.randrange(200)
@@ -92,7 +92,7 @@ def harmful_run(
             name=str(number),
             budget=budget,
             period=period,
-            refill=refill,
+            next_replenishment=refill,
             tasks=tasks,
             judged=number != rogue,
         )
@@ -103,7 +103,7 @@ def harmful_run(
 
 
 def _task(
-    chance: Random, name: str, figures: TaskFigures, priority: float, together: int
+    chance: Random, name: str, figures: TaskParameters, priority: float, together: int
 ) -> SimTask:
     wcet, period, deadline = figures
     pauses = tuple(chance.choice((0, 0, chance.randrange(period))) for _ in range(3))

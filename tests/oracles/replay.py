@@ -1,11 +1,12 @@
-"""Replays arrivals and departures on simulated cores, as unkindly as the model allows.
+"""Replays arrivals and departures on simulated cores, as adversely as the model allows.
 
-Every admitted task runs for its full WCET, overheads included. Phases of refills, ticks and
+Every admitted task runs for its full WCET, overheads included. Phases of replenishments, ticks and
 releases are arbitrary. Below the tasks of each server, inside its band, a hog may burn whatever
 budget is left, always or in bursts; or a rogue above them ignores its contract, and then only the
 other servers are judged. A container whose budget contains its tasks obeys, or is not judged: its
-bounds rest on that. So it is with threads of SCHED_DEADLINE: the threads of a pod may run on
-for ever, or wake and sleep as they like, and then all but that pod are judged.
+bounds depend on that. Tasks of one priority are served in the order in which they come, or one of
+them always first: analyses must bear either. So it is with threads of SCHED_DEADLINE: the threads
+of a pod may run on for ever, or wake and sleep as they like, and then all but that pod are judged.
 
 Servers grow one after the other, from the lowest band upwards, and a pod starts to run only after
 them; between two steps pass a server period, in which the old budget may still throttle, and the
@@ -14,10 +15,10 @@ longest deadline. The analyses speak of fixed sets, and say nothing of a job tha
 of a thread of SCHED_DEADLINE that has gone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 
-from k40s.cpu.figures import server_figures, task_figures
+from k40s.cpu.linux import quantize_server, quantize_task
 from k40s.cpu.model import ANY_CORE, CpuNode, Domain, Mechanism, Reservation
 from k40s.simulation.core import ENDLESS, CoreSimulation, SimServer, SimTask
 from k40s.simulation.edf import DeadlineSimulation, SimThread
@@ -39,6 +40,7 @@ class Replay:
         self._now = 0
         self._quiet_until = 0
         self._rogues: dict[str, bool] = {}
+        self._ties = chance.choice((0.0, 0.2))
         self.contained: set[str] = set()
         """Servers that contain their tasks."""
         phases = [chance.randrange(max(1, self._tick)) for _ in node.cores]
@@ -46,7 +48,7 @@ class Replay:
             core: CoreSimulation(
                 tick=self._tick,
                 tick_phase=phase,
-                refill_before_tick=chance.random() < 0.5,
+                replenish_before_tick=chance.random() < 0.5,
                 late_charges=self._tick > 0 and chance.random() < 0.5,
             )
             for core, phase in zip(node.cores, phases, strict=True)
@@ -94,7 +96,7 @@ class Replay:
         ]
 
     def follow(self, node: CpuNode) -> None:
-        """Make the cores hold what the node holds: some go, some grow, then some come.
+        """Apply the reservations of the node: some go, some grow, then some arrive.
 
         All bands move at one instant, which keeps their order. Servers grow from the lowest band
         upwards, each when all jobs of before are due.
@@ -117,7 +119,7 @@ class Replay:
                 core.add(self._arriving(reservation, self._now, start))
 
     def _calm_down(self) -> None:
-        """Contracts are kept from the moment on from which bounds rest on them."""
+        """Contracts are kept from the instant on from which bounds depend on them."""
         for core in self.cores.values():
             for name, server in core.servers.items():
                 if server.judged and name in self.contained:
@@ -133,13 +135,13 @@ class Replay:
             for name in [name for name in core.servers if name not in held]:
                 core.remove(name)
             for name, server in core.servers.items():
-                _move_band(server, held[name])
+                _move_band(server, held[name], self._broken_ties(held[name]))
 
     def _grow(self, node: CpuNode, patience: int) -> None:
         for number, core in self.cores.items():
             bands = {name_of(r): r for r in node.on_core(number)}
             for name in reversed([name for name in bands if name in core.servers]):
-                budget, _ = server_figures(bands[name].server)
+                budget, _ = quantize_server(bands[name].server)
                 if budget != core.servers[name].budget:
                     core.grow(name, budget)
                     self._run_to(self._now + patience)
@@ -176,9 +178,9 @@ class Replay:
     def _thread(self, reservation: Reservation, start: int) -> SimThread:
         chance = self._chance
         rogue = self._rogues.setdefault(reservation.pod_uid, chance.random() < 0.4)
-        budget, period = server_figures(reservation.server)
+        budget, period = quantize_server(reservation.server)
         (task,) = reservation.tasks
-        deadline = task_figures(task)[2]
+        deadline = quantize_task(task)[2]
         wcet, interval, gaps = budget - 1, period, (0,)
         if rogue:
             wcet, interval, gaps = self._rogue_jobs(budget, period)
@@ -216,12 +218,12 @@ class Replay:
 
     def _arriving(self, reservation: Reservation, now: int, start: int) -> SimServer:
         chance = self._chance
-        budget, period = server_figures(reservation.server)
+        budget, period = quantize_server(reservation.server)
         refill = now + 1 + chance.randrange(period)
         exhausted = refill + -(-max(0, start - refill) // period) * period + budget
         tasks = []
-        for task, priority in zip(reservation.tasks, reservation.priorities, strict=True):
-            wcet, interval, deadline = task_figures(task)
+        for task, priority in zip(reservation.tasks, self._broken_ties(reservation), strict=True):
+            wcet, interval, deadline = quantize_task(task)
             across = exhausted - budget + period - chance.randrange(wcet + self._tick)
             release = chance.choice(
                 (
@@ -250,10 +252,15 @@ class Replay:
             name=name_of(reservation),
             budget=budget,
             period=period,
-            refill=refill,
+            next_replenishment=refill,
             tasks=[*tasks, hog] if hog else tasks,
             judged=not rogue,
         )
+
+    def _broken_ties(self, reservation: Reservation) -> list[float]:
+        """Priorities in the order of the levels, equals told apart by chance or not at all."""
+        wide = self._ties
+        return [level + self._chance.uniform(-wide, wide) for level in reservation.priorities]
 
     def _hog(
         self, reservation: Reservation, start: int, budget: int, period: int
@@ -280,10 +287,10 @@ def _judged_tasks(server: SimServer) -> list[SimTask]:
     return [task for task in server.tasks if task.deadline != NEVER_DUE]
 
 
-def _move_band(server: SimServer, reservation: Reservation) -> None:
+def _move_band(server: SimServer, reservation: Reservation, priorities: Sequence[float]) -> None:
     tasks = _judged_tasks(server)
     rogue = any(task.priority > max(t.priority for t in tasks) for task in server.tasks)
-    for task, priority in zip(tasks, reservation.priorities, strict=True):
+    for task, priority in zip(tasks, priorities, strict=True):
         task.priority = priority
     for task in server.tasks:
         if task.deadline == NEVER_DUE:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from k40s.cpu.hierarchy import TaskFigures
+from k40s.cpu.analysis.response_time import TaskParameters
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +37,7 @@ def fixed_priority(job: Job) -> tuple[int, ...]:
 
 
 def periodic_jobs(
-    tasks: Sequence[TaskFigures], until: int, offsets: Sequence[int] = ()
+    tasks: Sequence[TaskParameters], until: int, offsets: Sequence[int] = ()
 ) -> list[Job]:
     """All jobs that are due by ``until``, released as early as ``offsets`` allow."""
     starts = offsets or (0,) * len(tasks)

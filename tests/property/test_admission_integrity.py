@@ -7,12 +7,12 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from k40s.annotations import CpuState, format_cpu_state, parse_cpu_state
-from k40s.cpu.admission import admit
-from k40s.cpu.integrity import find_breach
+from k40s.cpu.admission.admit import admit
+from k40s.cpu.admission.invariants import find_breach
 from k40s.cpu.model import CpuNode, PodDemand, Reservation
 from k40s.cpu.outcome import Admission
 from k40s.units import NS_PER_S, Nanoseconds
-from tests.oracles.pods import random_job, random_node
+from tests.oracles.pods import random_large_pod, random_node
 
 SEEDS = st.integers(0, 2**32)
 TICKS_MS = st.sampled_from((0, 1, 4))
@@ -42,7 +42,7 @@ def test_the_built_in_test_keeps_the_rules_that_foreign_ones_are_held_to(
     node = random_node(chance, tick_ms)
     kinds = set()
     for number in range(count):
-        demand = random_job(chance, f"{number:08}", len(node.cores))
+        demand = random_large_pod(chance, f"{number:08}", len(node.cores))
         for seen in (node, published(node)):
             outcome = admit(seen, demand)
             if isinstance(outcome, Admission):
@@ -74,7 +74,7 @@ def spoil(held: Reservation, number: int) -> Reservation | None:
 def test_no_spoilt_admission_passes(seed: int, tick_ms: int, number: int) -> None:
     chance = Random(seed)
     node = random_node(chance, tick_ms)
-    first, second = (random_job(chance, uid, len(node.cores)) for uid in ("first", "second"))
+    first, second = (random_large_pod(chance, uid, len(node.cores)) for uid in ("first", "second"))
     held = admit(node, first)
     if not isinstance(held, Admission):
         return
@@ -95,7 +95,7 @@ def test_no_spoilt_admission_passes(seed: int, tick_ms: int, number: int) -> Non
 def test_a_grant_to_another_pod_is_no_grant(seed: int, tick_ms: int) -> None:
     chance = Random(seed)
     node = random_node(chance, tick_ms)
-    demand = random_job(chance, "mine", len(node.cores))
+    demand = random_large_pod(chance, "mine", len(node.cores))
     outcome = admit(node, demand)
     if not isinstance(outcome, Admission):
         return

@@ -23,10 +23,12 @@ from k40s.annotations import (
     parse_cpu_state,
     parse_node_assurance,
     parse_platform_factor,
+    parse_pod_metric,
     parse_tasks,
     read_workload,
     task_json,
 )
+from k40s.assurance.gamma import MOST_FALLS, Severity
 from k40s.cpu.model import (
     ANY_CORE,
     CpuNode,
@@ -41,7 +43,7 @@ from k40s.cpu.model import (
 from k40s.cpu.workload import TaskContract, WcetTable, Workload
 from k40s.criticality import Criticality
 from k40s.errors import InvalidAnnotationError, InvalidInputError
-from k40s.node_api import (
+from k40s.node_api.messages import (
     PodRef,
     ReservationRequest,
     format_allocation,
@@ -113,6 +115,7 @@ def error_of(read: Callable[[], object]) -> InvalidInputError | None:
         parse_platform_factor,
         lambda text: parse_assurance_part(text, key="k"),
         lambda text: parse_allocation(text, pod_uid="u"),
+        parse_pod_metric,
     ],
     ids=[
         "tasks",
@@ -123,6 +126,7 @@ def error_of(read: Callable[[], object]) -> InvalidInputError | None:
         "factor",
         "part",
         "allocation",
+        "metric",
     ],
 )
 @given(text=TEXTS)
@@ -225,9 +229,11 @@ def test_a_written_request_reads_back(workload: Workload, generation: int | None
     parts=st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 10)),
     observed=st.datetimes(min_value=datetime(1000, 1, 1)),  # noqa: DTZ001  # made UTC below
     lease=st.integers(NS_PER_S, 3600 * NS_PER_S),
+    cause=st.sampled_from(Severity),
+    falls=st.integers(0, MOST_FALLS),
 )
 def test_a_written_assurance_reads_back(
-    parts: tuple[int, int, int], observed: datetime, lease: int
+    parts: tuple[int, int, int], observed: datetime, lease: int, cause: Severity, falls: int
 ) -> None:
     hardware, software, state = parts
     value = NodeAssurance(
@@ -236,6 +242,8 @@ def test_a_written_assurance_reads_back(
         state=state,
         observed=observed.replace(tzinfo=UTC),
         lease=Nanoseconds(lease),
+        cause=cause,
+        falls=falls,
     )
 
     assert parse_node_assurance(format_node_assurance(value)) == value

@@ -6,17 +6,16 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k40s.cpu.admission import admit, may_fit
-from k40s.cpu.containment import contains
-from k40s.cpu.cores import tick_figure
-from k40s.cpu.figures import server_figures, task_figures
-from k40s.cpu.growth import waited_for
-from k40s.cpu.hierarchy import ServerFigures, TaskFigures
+from k40s.cpu.admission.admit import admit
+from k40s.cpu.admission.growth import hierarchical_test_holds
+from k40s.cpu.admission.necessary_condition import may_fit
+from k40s.cpu.admission.schedulability import node_holds
+from k40s.cpu.analysis.containment import contains
+from k40s.cpu.analysis.deferrable_server import deferrable
+from k40s.cpu.analysis.response_time import Interference, ServerParameters, TaskParameters
+from k40s.cpu.linux import quantize_server, quantize_task, quantize_tick
 from k40s.cpu.model import CpuNode, PodDemand
 from k40s.cpu.outcome import Admission
-from k40s.cpu.response import Interference
-from k40s.cpu.servers import deferrable
-from k40s.cpu.verification import node_holds
 from tests.oracles.pods import nodes, pods
 
 SEQUENCES = st.lists(pods(), min_size=1, max_size=6)
@@ -122,9 +121,11 @@ def test_admitting_again_changes_nothing(
 
 
 def served(
-    tasks: tuple[TaskFigures, ...], server: ServerFigures, above: Interference, tick: int
+    tasks: tuple[TaskParameters, ...], server: ServerParameters, above: Interference, tick: int
 ) -> bool:
-    return waited_for(tasks, server, above, tick) or contains(tasks, server, above, tick)
+    return hierarchical_test_holds(tasks, server, above, tick) or contains(
+        tasks, server, above, tick
+    )
 
 
 @given(nodes(), pods())
@@ -135,14 +136,14 @@ def test_one_microsecond_less_would_miss_a_deadline(node: CpuNode, demand: PodDe
 
     for reservation in outcome.node.reservations:
         above = tuple(
-            deferrable(*server_figures(r.server))
+            deferrable(*quantize_server(r.server))
             for r in outcome.node.on_core(reservation.core)
             if max(r.priorities) > max(reservation.priorities)
         )
         order = sorted(range(len(reservation.tasks)), key=lambda i: -reservation.priorities[i])
-        tasks = tuple(task_figures(reservation.tasks[i]) for i in order)
-        budget, period = server_figures(reservation.server)
-        tick = tick_figure(node)
+        tasks = tuple(quantize_task(reservation.tasks[i]) for i in order)
+        budget, period = quantize_server(reservation.server)
+        tick = quantize_tick(node)
         if len(demand.containers) == 1:
             assert not served(tasks, (budget - 1, period), above, tick)
         assert served(tasks, (budget, period), above, tick)

@@ -9,17 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from response_time_analysis import edf, model
 
-from k40s.cpu.edf import demand_bound, processor_demand_holds, utilization
-from k40s.cpu.global_edf import holds, interference_bound_holds
-from k40s.cpu.hierarchy import TaskFigures
-from k40s.cpu.supply import Supply, edf_holds, periodic_resource
+from k40s.cpu.analysis.edf import (
+    demand_bound,
+    global_edf_holds,
+    interference_bound_holds,
+    processor_demand_holds,
+    utilization,
+)
+from k40s.cpu.analysis.response_time import TaskParameters
+from k40s.cpu.analysis.supply_bound import Supply, edf_holds, periodic_resource
 from tests.oracles.unit_steps import earliest_deadline, periodic_jobs, run
 
 AT_LEAST_400 = settings(max_examples=max(400, settings().max_examples))
 PERIODS = (2, 3, 4, 5, 6, 8, 10, 12, 15)
 
 
-def task_of(number: int, *, longest: int) -> TaskFigures:
+def task_of(number: int, *, longest: int) -> TaskParameters:
     """A task (C, T, D), C ≤ T/2 + 1, D up to ``longest`` twelfths of T; one number for each."""
     number, index = divmod(number, len(PERIODS))
     period = PERIODS[index]
@@ -28,12 +33,12 @@ def task_of(number: int, *, longest: int) -> TaskFigures:
     return min(wcet, period), period, wcet + number % max(1, period * longest // 12 - wcet + 1)
 
 
-def sets(*, longest: int = 12, most: int = 4) -> st.SearchStrategy[tuple[TaskFigures, ...]]:
+def sets(*, longest: int = 12, most: int = 4) -> st.SearchStrategy[tuple[TaskParameters, ...]]:
     one = st.integers(0, 50_000).map(lambda number: task_of(number, longest=longest))
     return st.lists(one, min_size=1, max_size=most).map(tuple)
 
 
-def exceeds(tasks: tuple[TaskFigures, ...], jitters: tuple[int, ...], interval: int) -> int:
+def exceeds(tasks: tuple[TaskParameters, ...], jitters: tuple[int, ...], interval: int) -> int:
     """Demand of an interval, counted job by job."""
     return sum(
         wcet
@@ -46,7 +51,7 @@ def exceeds(tasks: tuple[TaskFigures, ...], jitters: tuple[int, ...], interval: 
 @AT_LEAST_400
 @given(sets(longest=24), st.sampled_from((0, 0, 1, 2, 3)), st.data())
 def test_processor_demand_agrees_with_exhaustive_search(
-    tasks: tuple[TaskFigures, ...], blocking: int, data: st.DataObject
+    tasks: tuple[TaskParameters, ...], blocking: int, data: st.DataObject
 ) -> None:
     jitters = data.draw(st.tuples(*(st.sampled_from((0, 0, 1, 2)) for _ in tasks)))
     cycle = lcm(*(period for _, period, _ in tasks))
@@ -62,7 +67,7 @@ def test_processor_demand_agrees_with_exhaustive_search(
 
 @AT_LEAST_400
 @given(sets())
-def test_processor_demand_agrees_with_a_simulation(tasks: tuple[TaskFigures, ...]) -> None:
+def test_processor_demand_agrees_with_a_simulation(tasks: tuple[TaskParameters, ...]) -> None:
     until = lcm(*(period for _, period, _ in tasks)) + 15
     jobs = periodic_jobs(tasks, until)
 
@@ -72,7 +77,7 @@ def test_processor_demand_agrees_with_a_simulation(tasks: tuple[TaskFigures, ...
     assert processor_demand_holds(tasks) is not (overload or any(job.late for job in jobs))
 
 
-def independent(tasks: tuple[TaskFigures, ...], supply: model.IdealProcessor) -> bool:
+def independent(tasks: tuple[TaskParameters, ...], supply: model.IdealProcessor) -> bool:
     """Whether the package ``response-time-analysis`` finds all response times within D.
 
     Priorities are of no meaning to EDF, and keep equal tasks from being taken for one.
@@ -98,7 +103,7 @@ def independent(tasks: tuple[TaskFigures, ...], supply: model.IdealProcessor) ->
 @AT_LEAST_400
 @given(sets())
 def test_processor_demand_agrees_with_an_independent_analysis(
-    tasks: tuple[TaskFigures, ...],
+    tasks: tuple[TaskParameters, ...],
 ) -> None:
     assert processor_demand_holds(tasks) is independent(tasks, model.IdealProcessor())
 
@@ -106,7 +111,7 @@ def test_processor_demand_agrees_with_an_independent_analysis(
 @AT_LEAST_400
 @given(sets(most=3), st.integers(1, 10), st.data())
 def test_edf_on_a_supply_agrees_with_exhaustive_search(
-    tasks: tuple[TaskFigures, ...], period: int, data: st.DataObject
+    tasks: tuple[TaskParameters, ...], period: int, data: st.DataObject
 ) -> None:
     budget = data.draw(st.integers(1, period))
     supply = Supply(
@@ -141,7 +146,7 @@ class Adapter:
 
 @given(sets(most=3), st.integers(2, 10), st.data())
 def test_what_an_independent_analysis_accepts_on_a_supply_so_do_we(
-    tasks: tuple[TaskFigures, ...], period: int, data: st.DataObject
+    tasks: tuple[TaskParameters, ...], period: int, data: st.DataObject
 ) -> None:
     supply = periodic_resource(data.draw(st.integers(period // 2, period)), period)
 
@@ -161,9 +166,9 @@ def test_the_horizon_of_a_dedicated_processor_would_accept_a_set_that_misses() -
 @AT_LEAST_400
 @given(sets(most=5), st.sampled_from((2, 2, 3)), st.data())
 def test_what_is_accepted_on_several_cpus_is_never_seen_to_miss(
-    tasks: tuple[TaskFigures, ...], cpus: int, data: st.DataObject
+    tasks: tuple[TaskParameters, ...], cpus: int, data: st.DataObject
 ) -> None:
-    if not holds(tasks, cpus, Fraction(1)):
+    if not global_edf_holds(tasks, cpus, Fraction(1)):
         return
     until = min(300, lcm(*(period for _, period, _ in tasks))) + 30
     offsets = data.draw(st.tuples(*(st.sampled_from((0, 0, 1, 2, 5)) for _ in tasks)))

@@ -5,16 +5,15 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k40s.cpu.hierarchy import ServerFigures, TaskFigures
-from k40s.cpu.response import response_time
-from k40s.cpu.single_server import hyperbolic_bound_holds, responses_below, tasks_bound
+from k40s.cpu.analysis.deferrable_server import hyperbolic_bound_holds, responses_below, tasks_bound
+from k40s.cpu.analysis.response_time import ServerParameters, TaskParameters, response_time
 from tests.oracles.unit_steps import Job, fixed_priority, periodic_jobs, run
 
 AT_LEAST_400 = settings(max_examples=max(400, settings().max_examples))
 
 
 @st.composite
-def task_sets(draw: st.DrawFn, *, shortest: int = 3) -> tuple[TaskFigures, ...]:
+def task_sets(draw: st.DrawFn, *, shortest: int = 3) -> tuple[TaskParameters, ...]:
     """Up to four tasks (C, T, D), from most to least urgent; half the sets are feasible."""
     tasks = []
     for number in draw(st.lists(st.integers(0, 20_000), min_size=1, max_size=4)):
@@ -25,7 +24,7 @@ def task_sets(draw: st.DrawFn, *, shortest: int = 3) -> tuple[TaskFigures, ...]:
     return tuple(tasks)
 
 
-def firsts(jobs: list[Job], tasks: tuple[TaskFigures, ...], shift: int) -> list[int | None]:
+def firsts(jobs: list[Job], tasks: tuple[TaskParameters, ...], shift: int) -> list[int | None]:
     """Response times of the first jobs, None where they are late."""
     found: list[int | None] = []
     for index, (_, _, deadline) in enumerate(tasks):
@@ -37,7 +36,7 @@ def firsts(jobs: list[Job], tasks: tuple[TaskFigures, ...], shift: int) -> list[
 
 @AT_LEAST_400
 @given(task_sets())
-def test_flat_response_times_agree_with_unit_steps(tasks: tuple[TaskFigures, ...]) -> None:
+def test_flat_response_times_agree_with_unit_steps(tasks: tuple[TaskParameters, ...]) -> None:
     until = max(deadline for _, _, deadline in tasks)
     jobs = periodic_jobs([(c, t, 1) for c, t, _ in tasks], until + 1)
 
@@ -52,7 +51,7 @@ def test_flat_response_times_agree_with_unit_steps(tasks: tuple[TaskFigures, ...
 @AT_LEAST_400
 @given(task_sets(), st.integers(2, 12), st.data())
 def test_response_times_below_a_deferrable_server_agree_with_unit_steps(
-    tasks: tuple[TaskFigures, ...], period: int, data: st.DataObject
+    tasks: tuple[TaskParameters, ...], period: int, data: st.DataObject
 ) -> None:
     budget = data.draw(st.integers(1, (period + 1) // 2))
     until = max(deadline for _, _, deadline in tasks)
@@ -72,10 +71,10 @@ def test_response_times_below_a_deferrable_server_agree_with_unit_steps(
 
 @given(task_sets(shortest=12), st.integers(1, 6), st.integers(6, 12))
 def test_what_the_bounds_for_one_server_accept_meets_its_deadlines(
-    tasks: tuple[TaskFigures, ...], budget: int, period: int
+    tasks: tuple[TaskParameters, ...], budget: int, period: int
 ) -> None:
     implicit = tuple(sorted(((c, t, t) for c, t, _ in tasks), key=lambda task: task[1]))
-    server: ServerFigures = (budget, period)
+    server: ServerParameters = (budget, period)
     load = sum(c / t for c, t, _ in implicit)
 
     by_sum = load <= tasks_bound(Fraction(budget, period), len(tasks)) - 1e-9

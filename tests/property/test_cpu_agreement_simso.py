@@ -15,16 +15,14 @@ with catch_warnings():
     from simso.configuration import Configuration
     from simso.core import Model
 
-from k40s.cpu.edf import processor_demand_holds
-from k40s.cpu.global_edf import holds
-from k40s.cpu.hierarchy import TaskFigures
-from k40s.cpu.response import response_time
+from k40s.cpu.analysis.edf import global_edf_holds, processor_demand_holds
+from k40s.cpu.analysis.response_time import TaskParameters, response_time
 
 SETS = 400
 PERIODS = (3, 4, 6, 8, 12)
 
 
-def random_set(chance: Random, most: int = 3) -> tuple[TaskFigures, ...]:
+def random_set(chance: Random, most: int = 3) -> tuple[TaskParameters, ...]:
     """Two or more tasks (C, T, D), about half the sets schedulable."""
     tasks = []
     for _ in range(chance.randint(2, most)):
@@ -35,7 +33,7 @@ def random_set(chance: Random, most: int = 3) -> tuple[TaskFigures, ...]:
 
 
 def simulated(
-    tasks: Sequence[TaskFigures], scheduler: str, duration: int, cpus: int = 1
+    tasks: Sequence[TaskParameters], scheduler: str, duration: int, cpus: int = 1
 ) -> list[list[tuple[int, int | None]]]:
     """(Deadline, response time or None) of every job, for each task; released from 0 on."""
     setup = Configuration()
@@ -68,7 +66,7 @@ def simulated(
     ]
 
 
-def misses(tasks: Sequence[TaskFigures], duration: int, cpus: int = 1) -> bool:
+def misses(tasks: Sequence[TaskParameters], duration: int, cpus: int = 1) -> bool:
     """Whether a job due by the end was late under EDF."""
     found = simulated(tasks, "simso.schedulers.EDF", duration, cpus)
     return any(
@@ -120,6 +118,6 @@ def test_what_is_accepted_on_several_cpus_does_not_miss(cpus: int) -> None:
 
     while accepted < 50:
         tasks = random_set(chance, most=3 + cpus)
-        if holds(tasks, cpus, Fraction(1)):
+        if global_edf_holds(tasks, cpus, Fraction(1)):
             accepted += 1
             assert not misses(tasks, 25, cpus), tasks

@@ -7,18 +7,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from response_time_analysis import fp, model
 
-from k40s.cpu.budget import least_budget
-from k40s.cpu.hierarchy import TaskFigures, server_tasks_response
-from k40s.cpu.response import Interference, response_time
-from k40s.cpu.servers import deferrable, largest_budget, server_response
-from k40s.cpu.supply import Supply, linear_bound, periodic_resource, response_on
-from k40s.cpu.synthesis import needed_share
+from k40s.cpu.analysis.deferrable_server import deferrable, largest_budget, server_response
+from k40s.cpu.analysis.response_time import (
+    Interference,
+    TaskParameters,
+    response_time,
+    server_tasks_response,
+)
+from k40s.cpu.analysis.supply_bound import Supply, linear_bound, periodic_resource, response_on
+from k40s.cpu.synthesis import least_budget, needed_share
 
 AT_LEAST_400 = settings(max_examples=max(400, settings().max_examples))
 
 
 @st.composite
-def task_sets(draw: st.DrawFn, *, most: int = 4) -> tuple[TaskFigures, ...]:
+def task_sets(draw: st.DrawFn, *, most: int = 4) -> tuple[TaskParameters, ...]:
     """Up to ``most`` tasks (C, T, D), from most to least urgent; half the sets are feasible."""
     tasks = []
     for _ in range(draw(st.integers(1, most))):
@@ -55,7 +58,9 @@ class Adapter:
         return self.supply.bound(interval)
 
 
-def independent(tasks: tuple[TaskFigures, ...], supply: model.IdealProcessor) -> list[int | None]:
+def independent(
+    tasks: tuple[TaskParameters, ...], supply: model.IdealProcessor
+) -> list[int | None]:
     """Response times within the deadlines by the package ``response-time-analysis``."""
     theirs = model.taskset(
         [
@@ -78,7 +83,7 @@ def independent(tasks: tuple[TaskFigures, ...], supply: model.IdealProcessor) ->
 @AT_LEAST_400
 @given(task_sets())
 def test_flat_response_times_agree_with_an_independent_analysis(
-    tasks: tuple[TaskFigures, ...],
+    tasks: tuple[TaskParameters, ...],
 ) -> None:
     ours = [
         response_time(wcet=c, deadline=d, above=tuple((c2, t2, 0) for c2, t2, _ in tasks[:index]))
@@ -91,7 +96,7 @@ def test_flat_response_times_agree_with_an_independent_analysis(
 @AT_LEAST_400
 @given(task_sets(), st.integers(2, 12), st.data())
 def test_response_times_on_a_periodic_resource_agree_with_an_independent_analysis(
-    tasks: tuple[TaskFigures, ...], period: int, data: st.DataObject
+    tasks: tuple[TaskParameters, ...], period: int, data: st.DataObject
 ) -> None:
     supply = periodic_resource(data.draw(st.integers(1 + period // 2, period)), period)
 
@@ -114,7 +119,7 @@ def test_the_largest_budget_is_the_largest_that_the_server_test_accepts(
 
 @given(task_sets(most=3), PERIODS, TICKS, servers_above())
 def test_budgets_that_serve_the_tasks_form_an_interval_and_the_least_is_found(
-    tasks: tuple[TaskFigures, ...], period: int, tick: int, above: Interference
+    tasks: tuple[TaskParameters, ...], period: int, tick: int, above: Interference
 ) -> None:
     high = largest_budget(period, above, tick)
 
@@ -131,7 +136,7 @@ def test_budgets_that_serve_the_tasks_form_an_interval_and_the_least_is_found(
 
 @given(task_sets(most=3), PERIODS, TICKS, servers_above(), st.data())
 def test_less_demand_never_turns_yes_into_no(
-    tasks: tuple[TaskFigures, ...],
+    tasks: tuple[TaskParameters, ...],
     period: int,
     tick: int,
     above: Interference,
@@ -159,7 +164,7 @@ def test_less_demand_never_turns_yes_into_no(
 
 @given(task_sets(most=3), PERIODS, TICKS, servers_above(), st.data())
 def test_the_exact_tests_order_as_published(
-    tasks: tuple[TaskFigures, ...],
+    tasks: tuple[TaskParameters, ...],
     period: int,
     tick: int,
     above: Interference,

@@ -4,12 +4,11 @@ from random import Random
 
 import pytest
 
-from k40s.cpu import containment
-from k40s.cpu.hierarchy import task_response
-from k40s.cpu.interleaved import Group, core_responses, group_responses
-from k40s.cpu.nesting import least_ancestor_budget
-from k40s.cpu.servers import deferrable
-from k40s.cpu.transition import longest_blackout
+from k40s.cpu.analysis import containment
+from k40s.cpu.analysis.containment import Group, core_responses, group_responses
+from k40s.cpu.analysis.deferrable_server import deferrable, least_ancestor_budget
+from k40s.cpu.analysis.mode_change import longest_blackout
+from k40s.cpu.analysis.response_time import task_response
 from k40s.simulation.core import ENDLESS, CoreSimulation, SimServer, SimTask
 from tests.oracles.random_groups import NEVER_DUE, banded, harmful_run, interleaved
 
@@ -209,4 +208,6 @@ def _hog_alone(figures: tuple[int, int]) -> SimServer:
     task = SimTask(
         name="t", wcet=ENDLESS, period=ENDLESS, deadline=NEVER_DUE, priority=1, release=0
     )
-    return SimServer(name="hog", budget=budget, period=period, refill=period, tasks=[task])
+    return SimServer(
+        name="hog", budget=budget, period=period, next_replenishment=period, tasks=[task]
+    )

@@ -7,11 +7,12 @@ from random import Random
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from k40s.cpu.admission import admit, may_fit
+from k40s.cpu.admission.admit import admit
+from k40s.cpu.admission.necessary_condition import may_fit
+from k40s.cpu.admission.schedulability import node_holds
 from k40s.cpu.model import ANY_CORE, CpuNode, Domain, Mechanism, PodDemand
 from k40s.cpu.outcome import Admission
-from k40s.cpu.verification import node_holds
-from tests.oracles.pods import random_job, random_node
+from tests.oracles.pods import random_large_pod, random_node
 
 SEEDS = st.integers(0, 2**32)
 
@@ -21,12 +22,12 @@ def story(seed: int, arrivals: int = 6) -> tuple[CpuNode, PodDemand]:
     chance = Random(seed)
     node = random_node(chance, chance.choice((0, 1, 4)))
     for number in range(chance.randrange(arrivals)):
-        outcome = admit(node, random_job(chance, f"p{number}", len(node.cores)))
+        outcome = admit(node, random_large_pod(chance, f"p{number}", len(node.cores)))
         node = outcome.node if isinstance(outcome, Admission) else node
         if node.reservations and chance.random() < 0.2:
             node = node.without(chance.choice(node.reservations).pod_uid)
     uid = chance.choice(("new", "p0", "p1"))
-    return node, random_job(chance, uid, len(node.cores))
+    return node, random_large_pod(chance, uid, len(node.cores))
 
 
 @given(SEEDS)
@@ -98,7 +99,7 @@ def test_an_exclusive_core_serves_one_pod_and_a_pod_one_exclusive_core(seed: int
     node = replace(node, deadline=offer)
 
     for number in range(6):
-        outcome = admit(node, random_job(chance, f"p{number}", len(node.cores)))
+        outcome = admit(node, random_large_pod(chance, f"p{number}", len(node.cores)))
         node = outcome.node if isinstance(outcome, Admission) else node
 
     deadline = [r for r in node.reservations if r.mechanism is Mechanism.DEADLINE]
@@ -123,7 +124,7 @@ def test_releasing_gives_everything_back_and_asking_again_changes_nothing(seed: 
     chance = Random(seed)
     empty = node = random_node(chance, chance.choice((0, 1, 4)))
     for number in range(5):
-        demand = random_job(chance, f"p{number}", len(node.cores))
+        demand = random_large_pod(chance, f"p{number}", len(node.cores))
         outcome = admit(node, demand)
         if isinstance(outcome, Admission):
             assert admit(outcome.node, demand) == outcome

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k40s.cpu.admission import admit
-from k40s.cpu.deadline import interference
+from k40s.cpu.admission.admit import admit
+from k40s.cpu.admission.sched_deadline import interference
+from k40s.cpu.analysis.deferrable_server import most_consumed
 from k40s.cpu.model import (
     ContainerDemand,
     CpuNode,
@@ -20,12 +21,11 @@ from k40s.cpu.model import (
     Task,
 )
 from k40s.cpu.outcome import Admission
-from k40s.cpu.servers import most_consumed
 from k40s.criticality import Criticality
 from k40s.simulation.core import ENDLESS, SimTask
 from k40s.simulation.edf import DeadlineSimulation, SimThread
 from k40s.units import NS_PER_MS, Nanoseconds
-from tests.oracles.pods import empty_node, random_job, random_node
+from tests.oracles.pods import empty_node, random_large_pod, random_node
 from tests.oracles.replay import Replay
 
 EXAMPLES = settings().max_examples
@@ -52,7 +52,7 @@ def test_no_sequence_of_arrivals_and_departures_misses_a_deadline(tick_ms: int) 
                 node = node.without(chance.choice(node.reservations).pod_uid)
                 replay.follow(node)
                 replay.run(chance.randrange(1, 300_000))
-            after = admitted(node, random_job(chance, f"p{number}", len(node.cores)))
+            after = admitted(node, random_large_pod(chance, f"p{number}", len(node.cores)))
             sets += after is not node
             node = after
             replay.follow(node)
@@ -129,7 +129,7 @@ def test_without_the_interference_of_deadline_threads_misses_are_found() -> None
         parts = dict.fromkeys(Mechanism, empty)
         for number in range(6):
             mechanism = chance.choice(tuple(Mechanism))
-            demand = asking(random_job(chance, f"p{number}", 1), mechanism)
+            demand = asking(random_large_pod(chance, f"p{number}", 1), mechanism)
             parts[mechanism] = admitted(parts[mechanism], demand)
         both = [held for node in parts.values() for held in node.reservations]
         found += misses(empty.holding(tuple(both)), chance)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from random import Random
 
-from k40s.cpu.mixed_criticality import (
+from k40s.cpu.analysis.mixed_criticality import (
     DualTask,
     adaptive_response,
     adaptive_test,

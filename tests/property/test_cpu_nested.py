@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k40s.cpu.admission import admit, may_fit
-from k40s.cpu.figures import server_figures
-from k40s.cpu.integrity import find_breach
+from k40s.cpu.admission.admit import admit
+from k40s.cpu.admission.invariants import find_breach
+from k40s.cpu.admission.necessary_condition import may_fit
+from k40s.cpu.admission.schedulability import node_holds
+from k40s.cpu.analysis.deferrable_server import least_ancestor_budget
+from k40s.cpu.linux import quantize_server
 from k40s.cpu.model import Mechanism
-from k40s.cpu.nesting import least_ancestor_budget
 from k40s.cpu.outcome import Admission
-from k40s.cpu.verification import node_holds
 from k40s.units import NS_PER_S, Nanoseconds
-from tests.oracles.pods import empty_node, random_job
+from tests.oracles.pods import empty_node, random_large_pod
 from tests.oracles.random_groups import banded, harmful_run
 
 Segment = tuple[str, int, int]
@@ -106,7 +107,7 @@ def test_what_is_admitted_fits_with_its_ancestors(seed: int, number: int) -> Non
     )
 
     for index in range(number):
-        demand = random_job(chance, f"p{index}", len(node.cores))
+        demand = random_large_pod(chance, f"p{index}", len(node.cores))
         outcome = admit(node, demand)
         if not isinstance(outcome, Admission):
             continue
@@ -117,6 +118,6 @@ def test_what_is_admitted_fits_with_its_ancestors(seed: int, number: int) -> Non
         node = outcome.node
         assert node_holds(node)
         held = [r for r in node.reservations if r.mechanism is Mechanism.RT_CGROUP]
-        need = least_ancestor_budget([server_figures(r.server) for r in held], 1_000_000, 4_000)
+        need = least_ancestor_budget([quantize_server(r.server) for r in held], 1_000_000, 4_000)
         assert need <= 950_000
         assert len({(r.pod_uid, r.container) for r in held}) == len(held)

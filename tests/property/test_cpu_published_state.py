@@ -7,11 +7,12 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from k40s.annotations import CpuState, format_cpu_state, parse_cpu_state
-from k40s.cpu.admission import admit, may_fit
+from k40s.cpu.admission.admit import admit
+from k40s.cpu.admission.necessary_condition import may_fit
 from k40s.cpu.model import CpuNode, PodDemand, Reservation
 from k40s.cpu.outcome import Admission
 from k40s.units import NS_PER_S, Nanoseconds
-from tests.oracles.pods import nodes, pods, random_job, random_node
+from tests.oracles.pods import nodes, pods, random_large_pod, random_node
 
 
 def enforced(held: Reservation) -> tuple[object, ...]:
@@ -44,7 +45,7 @@ def test_published_and_own_state_give_the_same_verdict(
 def test_so_they_do_on_nodes_with_every_mechanism(seed: int, tick_ms: int, earlier: int) -> None:
     chance = Random(seed)
     node = random_node(chance, tick_ms)
-    jobs = [random_job(chance, "p", len(node.cores)) for _ in range(earlier + 1)]
+    jobs = [random_large_pod(chance, "p", len(node.cores)) for _ in range(earlier + 1)]
 
     check(node, jobs[1:], jobs[0])
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from k40s.cpu.admission import admit
+from k40s.cpu.admission.admit import admit
 from k40s.cpu.model import CpuNode, PodDemand
 from k40s.cpu.outcome import Admission
 from k40s.units import Nanoseconds

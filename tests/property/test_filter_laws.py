@@ -6,15 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k40s.annotations import parse_cpu_state
-from k40s.cpu.admission import admit
+from k40s.cpu.admission.admit import admit
 from k40s.cpu.model import CpuNode, PodDemand
 from k40s.cpu.outcome import ADMISSION_TEST, Admission, Rejection
 from k40s.cpu.workload import resolve
 from k40s.errors import UnavailableError
+from k40s.kube.records import NodeRecord
 from k40s.reasons import Reason
-from k40s.runtime.records import NodeRecord
 from k40s.units import NS_PER_MS, Nanoseconds
-from tests.fakes.extender_world import (
+from tests.fakes.extender.world import (
     PLATFORM,
     World,
     make_cpu_node,
@@ -76,7 +76,7 @@ names = st.lists(st.sampled_from([f"n{i}" for i in range(7)]), unique=True)
 def demand_of(pod: dict[str, object], uid: str, node: CpuNode) -> PodDemand:
     meta = pod["metadata"]
     assert isinstance(meta, dict)
-    contract = World().contracts.read(
+    contract = World().workloads.read(
         labels=meta["labels"], annotations=meta["annotations"], containers=("main",)
     )
     assert contract.workload is not None
@@ -88,8 +88,8 @@ def demand_of(pod: dict[str, object], uid: str, node: CpuNode) -> PodDemand:
 def build(records: list[NodeRecord], answer: Reason | UnavailableError | None = None) -> World:
     world = World()
     world.add(*records)
-    world.cpu.judge_reason = answer if isinstance(answer, Reason) else None
-    world.cpu.judge_fault = answer if isinstance(answer, UnavailableError) else None
+    world.cpu.query_reason = answer if isinstance(answer, Reason) else None
+    world.cpu.query_fault = answer if isinstance(answer, UnavailableError) else None
     return world
 
 

@@ -4,10 +4,10 @@ from itertools import islice
 
 import pytest
 
-from daemons.rubicante.api import create_app
-from tests.fakes.rubicante_bodies import bodies
-from tests.fakes.rubicante_http import PATH, state_of
-from tests.fakes.rubicante_world import World
+from daemons.rubicante.api.app import create_app
+from tests.fakes.rubicante.bodies import bodies
+from tests.fakes.rubicante.http import PATH, state_of
+from tests.fakes.rubicante.world import World
 
 
 @pytest.mark.parametrize("seed", range(3))

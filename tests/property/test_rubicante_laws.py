@@ -5,12 +5,12 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.rubicante.entry import Phase
+from daemons.rubicante.book.entry import Phase
 from k40s.criticality import Criticality
-from k40s.runtime.records import PodRecord
-from tests.fakes.rubicante_api_server import NODE
-from tests.fakes.rubicante_kernel import CPU
-from tests.fakes.rubicante_world import World, ask, pod, task, uid
+from k40s.kube.records import PodRecord
+from tests.fakes.rubicante.api_server import NODE
+from tests.fakes.rubicante.kernel import CPU
+from tests.fakes.rubicante.world import World, ask, pod, task, uid
 
 PODS = st.integers(1, 4)
 STEPS = st.lists(
@@ -63,7 +63,7 @@ class Story:
             self.world.pods.replace(here)
         else:
             self.world.seconds += 61
-            self.world.reservations.settle()
+            self.world.upkeep.resolve_leases()
         for _ in range(5):  # each may wait for the one before
             self.world.look()
             self.world.seconds += 0.25
@@ -112,7 +112,7 @@ def test_book_disk_and_kernel_agree_and_no_core_is_overloaded(
     for number in range(1, 5):
         story.end(number)
     story.world.seconds += 61
-    story.world.reservations.settle()
+    story.world.upkeep.resolve_leases()
     story.world.look()
     story.world.enforcer.sweep()
     assert story.world.book.entries() == ()

@@ -9,18 +9,23 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k40s.cpu.admission import admit
+from k40s.cpu.admission.admit import admit
+from k40s.cpu.admission.schedulability import node_holds
 from k40s.cpu.model import CpuNode, DeadlineOffer, Domain, PodDemand
 from k40s.cpu.outcome import Admission
-from k40s.cpu.verification import node_holds
 from k40s.errors import InvalidInputError
-from k40s.units import NS_PER_S, Nanoseconds, format_duration
-from tests.oracles.pods import nodes, random_job
-from workbench.admitting import admit_in_order
-from workbench.node_scenario import plan_node
-from workbench.problem import PodSet, read_problem
-from workbench.scenario import Behaviour
-from workbench.simulating import simulate
+from k40s.strict_json import Json
+from k40s.units import NS_PER_S, Nanoseconds, format_duration, parse_duration
+from tests.oracles.pods import nodes, random_large_pod
+from workbench.analysis.admission import admit_in_order
+from workbench.inputs.document import read_documents
+from workbench.inputs.manifests import read_manifest
+from workbench.inputs.misplaced_keys import POD_KEYS, check_keys
+from workbench.inputs.task_set_file import PodSet, read_task_set_file
+from workbench.simulation.node_scenario import plan_node
+from workbench.simulation.run import simulate
+from workbench.simulation.scenario import Behaviour
+from workbench.table import as_share, as_time
 
 A_WHILE = Nanoseconds(NS_PER_S // 2)
 
@@ -96,8 +101,8 @@ def offering_nodes(draw: st.DrawFn) -> CpuNode:
 @given(offering_nodes(), st.integers(0, 2**32), st.integers(1, 5))
 def test_the_verdict_on_a_file_is_that_of_admission(node: CpuNode, seed: int, count: int) -> None:
     chance = Random(seed)
-    demands = [random_job(chance, f"p{number}", len(node.cores)) for number in range(count)]
-    problem = read_problem(written(node, demands), source="set.yaml")
+    demands = [random_large_pod(chance, f"p{number}", len(node.cores)) for number in range(count)]
+    problem = read_task_set_file(written(node, demands), source="set.yaml")
     assert isinstance(problem, PodSet)
 
     report = admit_in_order(problem.node, problem.pods)
@@ -115,8 +120,8 @@ def test_the_verdict_on_a_file_is_that_of_admission(node: CpuNode, seed: int, co
 @given(offering_nodes(), st.integers(0, 2**32))
 def test_bounds_are_within_deadlines_and_hold_in_simulation(node: CpuNode, seed: int) -> None:
     chance = Random(seed)
-    demands = [random_job(chance, f"p{number}", len(node.cores)) for number in range(3)]
-    problem = read_problem(written(node, demands), source="set.yaml")
+    demands = [random_large_pod(chance, f"p{number}", len(node.cores)) for number in range(3)]
+    problem = read_task_set_file(written(node, demands), source="set.yaml")
     assert isinstance(problem, PodSet)
 
     report = admit_in_order(problem.node, problem.pods)
@@ -136,4 +141,48 @@ def test_bounds_are_within_deadlines_and_hold_in_simulation(node: CpuNode, seed:
 @given(YAML.map(yaml.safe_dump) | st.text(max_size=60))
 def test_whatever_a_file_holds_it_is_read_or_refused(text: str) -> None:
     with suppress(InvalidInputError):
-        read_problem(text, source="set.yaml")
+        read_task_set_file(text, source="set.yaml")
+
+
+SHARES = st.fractions(min_value=0, max_value=3)
+
+
+@given(SHARES, st.lists(SHARES, max_size=3))
+def test_no_share_is_shown_on_the_other_side_of_a_bound(
+    value: Fraction, bounds: list[Fraction]
+) -> None:
+    shown = Fraction(as_share(value, *bounds))
+
+    assert all((shown > b) == (value > b) and (shown < b) == (value < b) for b in bounds)
+
+
+@given(st.integers(0, 10**18))
+def test_a_time_that_is_shown_is_the_time(value: int) -> None:
+    assert parse_duration(as_time(value)) == value
+
+
+KEYS = st.sampled_from([*POD_KEYS, "k40s.io/task", "k4os.io/tasks", "app"])
+
+
+@given(st.dictionaries(KEYS, st.just("x"), max_size=3), st.sampled_from(["own", "spec", "top"]))
+def test_a_key_outside_of_a_template_is_an_error_or_nobodys(keys: dict[str, str], at: str) -> None:
+    spec: dict[str, object] = {"containers": [{"name": "c"}]}
+    own: dict[str, object] = {}
+    whole: dict[str, object] = {"metadata": own, "spec": {"template": {"spec": spec}}}
+    {"own": own, "spec": spec, "top": whole}[at]["annotations"] = keys
+
+    refused = False
+    try:
+        check_keys(Json(value=whole, source="x", error=InvalidInputError), [("spec", "template")])
+    except InvalidInputError:
+        refused = True
+
+    assert refused == any(key != "app" for key in keys)
+
+
+@given(YAML.map(yaml.safe_dump) | st.text(max_size=60))
+def test_whatever_a_manifest_holds_it_is_judged_or_named_or_refused(text: str) -> None:
+    thing = yaml.safe_dump({"apiVersion": "v1", "kind": "Thing", "spec": text})
+
+    with suppress(InvalidInputError):
+        read_manifest(read_documents(f"{thing}---\n{text}", source="set.yaml"), source="set.yaml")

@@ -1,32 +1,56 @@
 """What the documents list is what the code has."""
 
+import ast
 import re
+import tomllib
+from functools import cache
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from daemons.malacoda.metrics import MonitorMetrics, ReportMetrics
-from daemons.malacoda.sampler import SOURCES
-from daemons.rubicante.conditions import Trouble
+from controller.metrics import ANSWERS, ENDS, KINDS, ControllerMetrics, Method
+from controller.metrics import EventReason as MigrationReason
+from daemons.malacoda.actuator.mode import CulpritMode
+from daemons.malacoda.actuator.protocol import Result, Verb
+from daemons.malacoda.condition import ConditionReason
+from daemons.malacoda.culprit.events import EventReason as CulpritEventReason
+from daemons.malacoda.metrics import (
+    CulpritMetrics,
+    HarmMetrics,
+    MonitorMetrics,
+    PodReportMetrics,
+    ProfileMetrics,
+    ReportMetrics,
+    ResponseMetrics,
+)
+from daemons.malacoda.response.reports import UNREACHABLE
+from daemons.malacoda.sampling.sampler import SOURCES
+from daemons.malacoda.sampling.usage import USAGE_SOURCES
+from daemons.rubicante.cluster.pod_events import EventReason
+from daemons.rubicante.enforcement.conditions import Trouble
 from daemons.rubicante.metrics import (
     BookMetrics,
     EnforcementMetrics,
     FeedbackMetrics,
     ReconciliationMetrics,
 )
-from daemons.rubicante.notices import Notice
-from daemons.rubicante.reconciler import Difference
+from daemons.rubicante.monitoring.audit import Difference
 from k40s import annotations
 from k40s.annotations import (
     CRITICALITY_KEY,
     TASKS_KEY,
     parse_cpu_state,
     parse_node_assurance,
+    parse_pod_metric,
     read_workload,
 )
-from k40s.assurance.detector import DEFAULT_RULES
+from k40s.assurance.gamma import Severity
 from k40s.assurance.metrics import Metric
-from k40s.node_api import parse_allocation
+from k40s.assurance.migration.candidates import Obstacle
+from k40s.assurance.profile import parse_profile
+from k40s.assurance.response.harm import Gauge
+from k40s.assurance.suspects.verdict import Verdict
+from k40s.node_api.messages import parse_allocation
 from k40s.reasons import Reason
 
 DOCS = Path("docs")
@@ -62,7 +86,7 @@ def test_every_key_is_listed() -> None:
 def test_the_examples_of_values_can_be_read() -> None:
     page = text("annotations.md")
     allocation, assurance, state = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
-    (pod,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    pod, _gate, metric = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     tasks = pod.split("|\n", 1)[1].split("spec:")[0]
 
     assert parse_allocation(allocation, pod_uid="u")[0].tasks[0].name == "control"
@@ -70,11 +94,20 @@ def test_the_examples_of_values_can_be_read() -> None:
     assert parse_cpu_state(state).complete
     read = read_workload(labels={}, annotations={CRITICALITY_KEY: "HI", TASKS_KEY: tasks})
     assert read.tasks[0].priority == 10
+    assert parse_pod_metric(metric.split("'")[1]).samples == 3
+    profile = re.findall(r"```json\n(.*?)```", text("assurance.md"), re.DOTALL)[1]
+    assert parse_profile(profile, source="assurance.md").name == "edge-6.18"
 
 
 def test_malacodas_metrics_are_listed() -> None:
     registry = CollectorRegistry()
-    MonitorMetrics(registry, DEFAULT_RULES)
+    faults = MonitorMetrics(registry).faults
+    CulpritMetrics(registry, CulpritEventReason, faults=faults)
+    PodReportMetrics(registry)
+    ProfileMetrics(registry)
+    HarmMetrics(registry, faults=faults)
+    acts = [verb for verb in Verb if verb.step is not None]
+    ResponseMetrics(registry, acts=acts, results=Result)
     ReportMetrics(registry)
     exported = {
         family.name + ("_total" if family.type == "counter" else "")
@@ -84,7 +117,18 @@ def test_malacodas_metrics_are_listed() -> None:
 
     assert listed == exported
     assert all(f"`{metric.value}`" in text("metrics.md") for metric in Metric)
-    assert all(f"`{source}`" in text("metrics.md") for source in SOURCES)
+    assert all(f"`{source}`" in text("metrics.md") for source in (*SOURCES, *USAGE_SOURCES))
+    assert all(f"`{value}`" in text("metrics.md") for value in (*Verdict, *CulpritEventReason))
+    assert all(f"`{value}`" in text("metrics.md") for value in (*acts, *Result, UNREACHABLE))
+    assert all(f"`{gauge.value}`" in text("metrics.md") for gauge in Gauge)
+    assert all(f"`{severity.name.lower()}`" in text("metrics.md") for severity in Severity)
+
+
+def test_every_reason_of_the_nodes_condition_is_listed() -> None:
+    page = text("assurance.md")
+
+    assert all(f"| `{reason.value}` |" in page for reason in ConditionReason)
+    assert all(f"| `{value}` |" in text("assurance.md") for value in (*Verdict, *CulpritMode))
 
 
 def test_rubicantes_metrics_are_listed_with_their_labels() -> None:
@@ -102,4 +146,179 @@ def test_rubicantes_metrics_are_listed_with_their_labels() -> None:
     }
 
     assert listed == exported
-    assert all(f"`{value}`" in text("metrics.md") for value in (*Notice, *Trouble, *Difference))
+    assert all(
+        f"`{value}`" in text("metrics.md") for value in (*EventReason, *Trouble, *Difference)
+    )
+
+
+def test_the_controllers_metrics_are_listed_with_their_labels() -> None:
+    registry = CollectorRegistry()
+    ControllerMetrics(registry)
+    exported = {
+        family.name + ("_total" if family.type == "counter" else ""): family.type
+        for family in registry.collect()
+    }
+    listed = {
+        match[1]: row[1]
+        for row in rows("metrics.md")
+        if (match := re.match(r"`(k40s_controller_\w+)", row[0]))
+    }
+    section = text("metrics.md").partition("## controller")[2]
+
+    assert listed == exported
+    values = (*Obstacle, *Method, *MigrationReason, *ANSWERS, *ENDS, *KINDS)
+    assert [value for value in values if f"`{value}`" not in section] == []
+    assert all(f"`{reason}`" in text("operations.md") for reason in MigrationReason)
+
+
+PAGES = sorted([*DOCS.glob("*.md"), Path("README.md"), Path("CONTRIBUTING.md")])
+"""Decision records are history: a path in them may have moved since."""
+
+FOLDERS = (
+    "bench|cli|controller|daemons|demo|distributions|docs|extender|k40s|localcluster|manifests|"
+    "tests|workbench"
+)
+
+
+def prose(page: Path) -> str:
+    """A page without plans for files that do not exist yet."""
+    whole = page.read_text(encoding="utf-8")
+    return re.sub(
+        r"## Where new capabilities will live\n.*?(?=\n## |\Z)", "", whole, flags=re.DOTALL
+    )
+
+
+def names(pattern: str) -> list[tuple[str, str]]:
+    return sorted(
+        {(page.name, name) for page in PAGES for name in re.findall(pattern, prose(page))}
+    )
+
+
+def test_every_path_named_exists() -> None:
+    found = names(rf"(?<![\w./-])((?:{FOLDERS})/[\w./*-]*\w)")
+
+    missing = [one for one in found if not list(Path().glob(one[1]))]
+
+    assert len(found) > 60
+    # The user's checkout is called k40s in docs/operations.md.
+    assert [one for one in missing if not one[1].startswith("k40s/manifests/")] == []
+
+
+def test_every_module_file_named_exists() -> None:
+    found = names(r"(?<![\w./-])([a-z]\w*\.py)\b")
+    files = {path.name for folder in FOLDERS.split("|") for path in Path(folder).rglob("*.py")}
+
+    assert len(found) > 20
+    assert [one for one in found if one[1] not in files] == []
+
+
+def is_name(dotted: str) -> bool:
+    """Whether it is a module, a package, or names in a module."""
+    parts = dotted.split(".")
+    for depth in range(len(parts), 0, -1):
+        module = Path(*parts[:depth])
+        if (module / "__init__.py").is_file():
+            return depth == len(parts)
+        if module.with_suffix(".py").is_file():
+            source = module.with_suffix(".py").read_text(encoding="utf-8")
+            return all(re.search(rf"\b{word}\b", source) for word in parts[depth:])
+    return False
+
+
+def test_every_dotted_name_is_a_module_or_a_name_in_one() -> None:
+    domains = r"(?:io|dev|admission_tests|md)\b"
+    found = names(rf"(?<![\w./-])((?:{FOLDERS})(?:\.(?!{domains})[A-Za-z_]\w*)+)")
+
+    assert len(found) > 20
+    assert [one for one in found if not is_name(one[1])] == []
+
+
+def test_every_link_leads_to_a_file_and_a_heading() -> None:
+    broken = []
+    for page in [*PAGES, *DOCS.glob("adr/*.md")]:
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", page.read_text("utf-8")):
+            if target.startswith("http"):
+                continue
+            linked = page.parent / target if target else page
+            if not linked.exists() or (anchor and anchor not in anchors(linked)):
+                broken.append((page.name, target, anchor))
+
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_test_named_exists() -> None:
+    found = names(r"`(test_\w+)`")
+    sources = "\n".join(path.read_text("utf-8") for path in Path("tests").rglob("test_*.py"))
+
+    assert found
+    assert [one for one in found if f"def {one[1]}(" not in sources] == []
+
+
+def test_pictures_of_layers_are_the_contracts() -> None:
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+    contracts = {
+        contract["containers"][0]: [layers_of(line) for line in contract["layers"]]
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if "containers" in contract
+    }
+    drawn = {
+        title.replace("/", "."): [
+            layers_of(re.split(r"\s{2,}", line)[0]) for line in picture.splitlines()
+        ]
+        for title, picture in re.findall(
+            r"^### ([\w/]+):.*?\n\n```\n(.*?)```", text("architecture.md"), re.MULTILINE | re.DOTALL
+        )
+    }
+
+    assert len(drawn) == 8
+    assert drawn == {name: contracts[name] for name in drawn}
+
+
+def layers_of(line: str) -> set[str]:
+    return {name.strip() for name in line.split("|")}
+
+
+@cache
+def logged() -> frozenset[str]:
+    """Every constant text of a log call, and of what passes texts on to one."""
+    calls = [
+        node
+        for folder in ("k40s", "extender", "controller", "daemons")
+        for path in Path(folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    ways = {"debug", "info", "warning", "error", "exception", "_log", "failed"}
+    return frozenset(
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ways and call.args
+        if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
+    )
+
+
+def test_every_log_message_named_is_logged() -> None:
+    section = text("operations.md").partition("## Log messages")[2].partition("\n## ")[0]
+    table = [row for row in section.splitlines() if row.startswith("| `")]
+    listed = [name for row in table for name in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+    quoted = names(r"""\blogs?(?: says)? ["`]([a-z][^"`]+)["`]""")
+    shown = names(r""""message": "([^"]+)\"""")
+    named = {*listed, *(name for _, name in quoted + shown)}
+
+    assert len(listed) > 30
+    assert len(quoted) > 3
+    assert sorted(named - logged()) == []
+
+
+def test_searches_in_logs_find_something() -> None:
+    searches = names(r"""logs [^|\n]*\| grep (?:-E )?["']?([\w |]+?)["']? *(?:#|\n)""")
+    words = [word for _, search in searches for word in search.split("|")]
+
+    assert len(words) >= 6
+    assert [word for word in words if not any(word in message for message in logged())] == []

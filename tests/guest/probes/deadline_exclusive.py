@@ -5,10 +5,10 @@ Prints one JSON object a line: the fact's name, and its value.
 
 import os
 
-from daemons.rubicante.kernel.deadline import DeadlineThreads
 from tests.guest.deadline_pods import (
     CORE,
     PODS,
+    Viewed,
     enforce,
     held,
     is_deadline,
@@ -58,7 +58,7 @@ def exclusive_partitions() -> None:
     remove_pod(1)
 
 
-def pod_that_goes(back_end: DeadlineThreads) -> None:
+def pod_that_goes(back_end: Viewed) -> None:
     """Deleted with its partition, and released later; another that the book lost is swept."""
     remove_pod(2)
     tell("gone-released", back_end.release(uid(2)))

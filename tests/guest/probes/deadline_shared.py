@@ -5,10 +5,10 @@ Prints one JSON object a line: the fact's name, and its value.
 
 from contextlib import ExitStack
 
-from daemons.rubicante.kernel.deadline import DeadlineThreads
 from k40s.cpu.model import ANY_CORE
 from tests.guest.deadline_pods import (
     CORE,
+    Viewed,
     enforce,
     held,
     make_pod,
@@ -41,7 +41,7 @@ def shared_domain() -> None:
     back_end.close()
 
 
-def full(back_end: DeadlineThreads, number: int, undo: ExitStack) -> str:
+def full(back_end: Viewed, number: int, undo: ExitStack) -> str:
     """Nine tenths of a CPU more, for a sleeping thread that stays."""
     container = make_pod(number)
     pid = undo.enter_context(process(container, spins=False))

@@ -139,6 +139,18 @@ def test_the_period_above_containers_is_written_where_there_is_one() -> None:
         parse_cpu_state(text.replace('"nest"', '"groups":"shared","nest"'))
 
 
+def test_the_room_for_hi_is_written_as_version_3_and_read_back() -> None:
+    plain = state((reservation(),))
+    reserve = Server(budget=Nanoseconds(20 * MS), period=Nanoseconds(100 * MS))
+    value = replace(plain, node=replace(plain.node, hi_reserve=reserve))
+
+    text = format_cpu_state(value)
+
+    assert text.startswith('{"v":3,')
+    assert '"hi":"20ms/100ms"' in text
+    assert parse_cpu_state(text) == value
+
+
 def test_the_utilization_of_a_shared_domain_may_exceed_one_cpu() -> None:
     value = wide_state()
     busy = {1: Fraction(0), 2: Fraction(1, 2), ANY_CORE: Fraction(9, 5)}
@@ -221,6 +233,41 @@ def test_a_state_above_1024_bytes_keeps_its_utilization_alone() -> None:
     assert format_cpu_state(read) == text
 
 
+@pytest.mark.parametrize(("count", "named"), [(0, True), (40, True), (200, False)])
+def test_a_state_above_1024_bytes_names_who_waits_to_be_bound_or_says_that_it_does_not(
+    count: int, named: bool
+) -> None:
+    uids = frozenset(f"{number:08x}-0000-4000-8000-000000000000" for number in range(count))
+
+    text = format_cpu_state(replace(state(), complete=False, leased=uids))
+
+    assert len(text) <= 1024
+    assert parse_cpu_state(text).leased == ({uid[:8] for uid in uids} if named else None)
+
+
+def test_an_older_state_without_its_reservations_names_nobody() -> None:
+    text = format_cpu_state(replace(state(), complete=False, leased=None))
+
+    assert "leased" not in text
+    assert parse_cpu_state(text).leased is None
+
+
+@pytest.mark.parametrize("wrong", ["1", "[1]", '["123456789"]', '[""]', "null"])
+def test_a_mistake_in_the_names_of_the_waiting_names_its_place(wrong: str) -> None:
+    text = format_cpu_state(replace(state(), complete=False))
+
+    with pytest.raises(InvalidAnnotationError, match="leased"):
+        parse_cpu_state(text.replace('"leased":[]', f'"leased":{wrong}'))
+
+
+def test_a_whole_state_needs_no_names_of_the_waiting() -> None:
+    text = format_cpu_state(state((reservation(),)))
+
+    assert "leased" not in text
+    with pytest.raises(InvalidAnnotationError, match="leased"):
+        parse_cpu_state(text.replace('"res":', '"leased":[],"res":'))
+
+
 def test_utilization_is_rounded_down_so_that_nothing_is_refused_that_could_fit() -> None:
     value = replace(state(), complete=False, utilization={1: Fraction(2, 3), 2: Fraction(0)})
 
@@ -258,8 +305,13 @@ ROW = '["00000000",1,"HI",3000,100000,[98],[[2000,100000,90000]]]'
 @pytest.mark.parametrize(
     ("old", "new", "path", "expected"),
     [
-        ('"v":2', '"v":3', "$.v", "a whole number from 1 to 2"),
-        ('"v":2', '"v":3,"future":true', "$.v", "a whole number from 1 to 2"),
+        ('"v":2', '"v":4', "$.v", "a whole number from 1 to 3"),
+        ('"v":2', '"v":4,"future":true', "$.v", "a whole number from 1 to 3"),
+        ('"v":2', '"v":2,"hi":"20ms/100ms"', "$.hi", "no such field before version 3"),
+        ('"v":2', '"v":3,"hi":"20ms"', "$.hi", "a WCET and a period in whole microseconds"),
+        ('"v":2', '"v":3,"hi":"200ms/100ms"', "$.hi", "a WCET and a period"),
+        ('"v":2', '"v":3,"hi":"1.5us/100ms"', "$.hi", "a WCET and a period"),
+        ('"v":2', '"v":3,"hi":5', "$.hi", "a WCET and a period"),
         ('"v":2,', "", "$.v", "this field"),
         ('"res":', '"util":[0,0],"res":', "$", "either res or util"),
         (f',"res":[{ROW}]', "", "$", "either res or util"),

@@ -11,6 +11,7 @@ from k40s.annotations import (
     parse_node_assurance,
     parse_platform_factor,
 )
+from k40s.assurance.gamma import Severity
 from k40s.errors import InvalidAnnotationError
 from k40s.units import NS_PER_S, Nanoseconds
 
@@ -24,6 +25,8 @@ def assurance(
     observed: datetime = NOON,
     lease: int = 30 * NS_PER_S,
     hazards: tuple[str, ...] = (),
+    cause: Severity = Severity.NONE,
+    falls: int = 0,
 ) -> NodeAssurance:
     return NodeAssurance(
         hardware=hardware,
@@ -32,7 +35,26 @@ def assurance(
         observed=observed,
         lease=Nanoseconds(lease),
         hazards=hazards,
+        cause=cause,
+        falls=falls,
     )
+
+
+def test_writes_why_the_state_fell_and_how_often() -> None:
+    fallen = assurance(state=3, hazards=("cpu-system",), cause=Severity.HARMED, falls=2)
+
+    assert format_node_assurance(fallen).endswith(
+        '"hazards":["cpu-system"],"cause":"harmed","falls":2}'
+    )
+
+
+def test_reads_what_earlier_versions_wrote() -> None:
+    old = (
+        '{"v":1,"level":12,"hardware":4,"software":3,"state":5,'
+        '"observed":"2026-03-01T12:00:00Z","lease":"30s","hazards":["cpu-system"]}'
+    )
+
+    assert parse_node_assurance(old) == assurance(state=5, hazards=("cpu-system",))
 
 
 def test_writes_the_level_its_parts_the_time_and_the_lease() -> None:
@@ -49,6 +71,8 @@ def test_writes_the_level_its_parts_the_time_and_the_lease() -> None:
         assurance(observed=NOON.replace(microsecond=123456)),
         assurance(lease=NS_PER_S),
         assurance(hazards=("cpu-system", "run-queue")),
+        assurance(state=0, cause=Severity.MISSED, falls=1_000_000),
+        assurance(falls=1),
     ],
 )
 def test_what_is_written_reads_back(value: NodeAssurance) -> None:
@@ -67,10 +91,12 @@ def test_what_is_written_reads_back(value: NodeAssurance) -> None:
         {"observed": NOON.astimezone(timezone(timedelta(hours=1)))},
         {"lease": 0},
         {"lease": 3601 * NS_PER_S},
+        {"falls": -1},
+        {"falls": 1_000_001},
     ],
 )
 def test_a_value_that_cannot_be_is_refused_at_birth(changes: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"0 to 5|0 to 10|UTC|1 s to 3600 s"):
+    with pytest.raises(ValueError, match=r"0 to 5|0 to 10|UTC|1 s to 3600 s|0 to 1000000"):
         assurance(**changes)  # type: ignore[arg-type]  # wrong on purpose
 
 
@@ -88,6 +114,10 @@ def test_a_value_that_cannot_be_is_refused_at_birth(changes: dict[str, object]) 
         ("12:00:00Z", "12:00:00", "$.observed", "a time in UTC"),
         ('"v":1,', '"v":1,"x":1,', "$.x", "only v, level"),
         ("}", ',"hazards":["A B"]}', "$.hazards[0]", "a metric's name"),
+        ("}", ',"cause":"none"}', "$.cause", '"alarm", "harmed" or "missed"'),
+        ("}", ',"cause":2}', "$.cause", '"alarm", "harmed" or "missed"'),
+        ("}", ',"falls":-1}', "$.falls", "a whole number from 0 to 1000000"),
+        ("}", ',"falls":"2"}', "$.falls", "a whole number from 0 to 1000000"),
         ('"v":1,', "", "$.v", "this field"),
     ],
 )

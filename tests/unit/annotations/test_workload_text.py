@@ -205,16 +205,16 @@ def test_each_mistake_in_a_task_has_its_one_clear_error(
         ("[1] x", "$", "'[1] x'", "JSON (Extra data"),
         ("[NaN]", "$", "'[NaN]'", "JSON without NaN"),
         ("[-Infinity]", "$", "'[-Infinity]'", "JSON without -Infinity"),
-        ("[" * 60_000, "$", "'[[[", "JSON"),
+        ("[" * 16_000, "$", "'[[[", "JSON"),
         ("[" + "9" * 5000 + "]", "$", "'[999", "JSON without numbers of more than 18 digits"),
-        (" " * 70_000, "$", "'   ", "at most 65536 characters"),
+        (" " * 16_385, "$", "'   ", "at most 16384 characters"),
         ("{}", "$", "an object with 0 fields", "an array of 1 to 64 items"),
         ("[]", "$", "an array of 0 items", "an array of 1 to 64 items"),
         ("[1]", "$[0]", "1", "an object"),
         ("[1e999]", "$[0]", "inf", "an object"),
         ('[{"a": 1, "a": 2}]', "$[0]", 'the field "a" more than once', "each field once"),
         ('[{"name": {"a": 1, "a": 2}, "period": "1ms", "wcet": "1ms"}]', "$[0].name", "", ""),
-        ("[" + "{}," * 64 + "{}]", "$", "an array of 65 items", "an array of 1 to 64 items"),
+        ("[" + "{}," * 32 + "{}]", "$", "33 tasks", "at most 32 tasks in a pod"),
     ],
 )
 def test_what_is_not_a_list_of_tasks_is_refused_as_a_whole(
@@ -294,3 +294,57 @@ def test_a_written_task_reads_back() -> None:
     written = [task_json(task) for task in tasks]
 
     assert parse_tasks(written, source=TASKS_KEY, criticality=Criticality.LOW) == tasks
+
+
+def read_beside(container: str | None = None, **kinds: tuple[str, ...]) -> str:
+    """The container that the task is read to be in, of a pod with an ordinary one named app."""
+    task = good(container=...) if container is None else good(container=container)
+    workload = read_workload(
+        labels={},
+        annotations={"k40s.io/criticality": "LOW", "k40s.io/tasks": json.dumps([task])},
+        containers=("app",),
+        **kinds,
+    )
+    return workload.tasks[0].container
+
+
+def test_a_sidecar_may_hold_tasks() -> None:
+    assert read_beside("log", sidecars=("log",)) == "log"
+
+
+def test_a_task_without_a_container_is_in_the_only_ordinary_one() -> None:
+    assert read_beside(sidecars=("log",), init_containers=("setup",)) == "app"
+
+
+def test_an_init_container_that_ends_first_holds_no_task_and_is_told_what_would_be_right() -> None:
+    with pytest.raises(InvalidAnnotationError) as refused:
+        read_beside("setup", sidecars=("log",), init_containers=("setup",))
+
+    assert str(refused.value) == (
+        "k40s.io/tasks at $[0].container: found 'setup', expected one of the pod's containers: "
+        "app, log; or restartPolicy: Always on this one, because an init container without it "
+        "ends before the others start"
+    )
+
+
+def many(count: int, container: str) -> list[dict[str, object]]:
+    return [good(name=f"t{number}", container=container) for number in range(count)]
+
+
+def test_seventeen_tasks_in_a_container_are_refused_for_their_number() -> None:
+    read(many(16, "a") + many(16, "b"), containers=("a", "b"))
+
+    with pytest.raises(InvalidAnnotationError) as caught:
+        read(many(17, "a"), containers=("a", "b"))
+
+    assert str(caught.value) == (
+        'k40s.io/tasks: found 17 tasks in container "a", expected at most 16 tasks in a container'
+    )
+
+
+def test_what_runs_is_read_with_as_many_tasks_as_it_was_admitted_with() -> None:
+    annotations = {CRITICALITY_KEY: "LOW", TASKS_KEY: json.dumps(many(64, "a"))}
+
+    assert len(read_workload(labels={}, annotations=annotations, held=True).tasks) == 64
+    with pytest.raises(InvalidAnnotationError, match="found 64 tasks, expected at most 32 tasks"):
+        read_workload(labels={}, annotations=annotations)

@@ -2,7 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from k40s.assurance.detector import DEFAULT_RULES, AlarmState, Rule, observe, slope
+from k40s.assurance.change_point import Cusum
+from k40s.assurance.detector import (
+    DEFAULT_RULES,
+    AlarmState,
+    Rule,
+    Trigger,
+    Victim,
+    observe,
+)
 from k40s.assurance.metrics import Metric
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 
@@ -67,12 +75,60 @@ def test_a_trend_needs_five_samples() -> None:
     assert run([0.31, 0.32, 0.33, 0.34, 0.35], steep) == [False, False, False, False, True]
 
 
-def test_the_slope_is_that_of_the_line_per_second() -> None:
-    times = [Nanoseconds(index * STEP) for index in range(5)]
+def test_a_single_outlier_is_no_rise() -> None:
+    trending = replace(RULE, trend=0.01, votes=1, window=1)
 
-    assert slope(times, [1.0, 1.5, 2.0, 2.5, 3.0]) == pytest.approx(1.0)
-    assert slope(times, [0.1] * 5) == 0
-    assert slope(times, [3.0, 2.0, 1.0, 0.0, -1.0]) == pytest.approx(-2.0)
+    assert not any(run([0.31, 0.31, 0.31, 0.31, 0.49], trending))
+
+
+def test_a_rise_with_setbacks_is_not_sure_enough() -> None:
+    trending = replace(RULE, trend=0.01, votes=1, window=1)
+
+    assert not any(run([0.35, 0.31, 0.38, 0.33, 0.41], trending))
+    assert any(run([0.31, 0.33, 0.35, 0.38, 0.41], trending))
+
+
+CHANGING = replace(RULE, votes=6, window=8, change=Cusum(reference=0.5, decision=0.2))
+
+
+def test_a_jump_far_above_the_reference_raises_the_alarm_before_the_votes_do() -> None:
+    assert run([0.1, 0.1, 0.65, 0.65]) == [False] * 4
+    assert run([0.1, 0.1, 0.65, 0.65], CHANGING) == [False, False, False, True]
+
+
+def test_a_small_excess_takes_longer_and_a_spike_between_calm_samples_does_nothing() -> None:
+    assert run([0.55] * 5, CHANGING) == [False, False, False, True, True]
+    assert not any(run([0.1, 1.0, 0.1, 0.1, 1.0, 0.1], CHANGING))
+
+
+def test_an_alarm_names_its_trigger_until_it_is_cleared() -> None:
+    def after(values: list[float]) -> AlarmState:
+        alarm = AlarmState()
+        for index, value in enumerate(values, start=1):
+            alarm = observe(alarm, CHANGING, at=Nanoseconds(index * STEP), value=value)
+        return alarm
+
+    assert after([0.8] * 2).trigger is Trigger.CHANGE
+    assert after([0.5] * 6).trigger is Trigger.LEVEL
+    cleared = after([0.8] * 2 + [0.1] * 6)
+    assert (cleared.active, cleared.trigger, cleared.excess) == (False, None, 0.0)
+
+
+def test_the_excess_of_before_does_not_raise_a_cleared_alarm_again() -> None:
+    patient = replace(CHANGING, change=Cusum(reference=0.3, decision=0.2), votes=3, window=4)
+
+    assert run([0.8] * 2 + [0.29] * 4 + [0.35] * 4, patient)[-4:] == [False] * 4
+
+
+def test_a_sample_is_suspicious_when_it_is_high_or_adds_up() -> None:
+    watched = replace(CHANGING, change=Cusum(reference=0.4, decision=0.2))
+
+    def suspicious(value: float) -> bool:
+        alarm = observe(AlarmState(), watched, at=Nanoseconds(STEP), value=value)
+        return alarm.suspicious
+
+    assert [suspicious(value) for value in (0.1, 0.39, 0.41, 0.6)] == [False, False, True, True]
+    assert not AlarmState().suspicious
 
 
 @pytest.mark.parametrize(
@@ -85,12 +141,26 @@ def test_the_slope_is_that_of_the_line_per_second() -> None:
         {"votes": 0},
         {"votes": 5},
         {"votes": 2},
+        {"change": Cusum(reference=0.2, decision=1.0)},
+        {"harms": frozenset()},
     ],
 )
-def test_a_rule_that_cannot_be_is_refused(change: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"rule for cpu-system (breaks|has)"):
+def test_a_rule_that_cannot_be_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"rule for cpu-system (breaks|has|harms)"):
         replace(RULE, **change)  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_the_default_rules_watch_kernel_time_and_the_queue() -> None:
-    assert [rule.metric for rule in DEFAULT_RULES] == [Metric.CPU_SYSTEM, Metric.RUN_QUEUE]
+    assert [rule.metric for rule in DEFAULT_RULES] == [
+        Metric.CPU_SYSTEM,
+        Metric.RUN_QUEUE,
+        Metric.KERNEL_QUEUE,
+        Metric.KERNEL_STRETCH,
+    ]
+
+
+def test_real_time_tasks_are_harmed_by_long_stretches_in_the_kernel_alone() -> None:
+    harms = {rule.metric: rule.harms for rule in DEFAULT_RULES}
+
+    assert harms.pop(Metric.KERNEL_STRETCH) == {Victim.REAL_TIME}
+    assert set(harms.values()) == {frozenset({Victim.ORDINARY})}

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from k40s.assurance.counters import Counters, CpuTimes, StatCounters
-from k40s.assurance.metrics import Metric, metrics_between
+from k40s.assurance.metrics import Metric, available_metrics, metrics_between, needs_details
 from k40s.units import NS_PER_MS, Nanoseconds
 
 NO_TIME = CpuTimes(user=0, system=0, idle=0, iowait=0, irq=0, steal=0)
@@ -76,6 +76,7 @@ def test_rates_are_per_second_and_on_the_nodes_cpus_per_cpu() -> None:
     later = at(
         500,
         replace(stat(contexts=1100, forks=6), own_cpus=2),
+        cpus=2,
         interrupts={"RES": 110, "device": 3},
         softirqs={"RCU": 8},
     )
@@ -151,6 +152,40 @@ def test_the_run_queue_is_what_was_counted_where_it_was() -> None:
     assert metrics_between(at(0, stat()), later)[Metric.RUN_QUEUE] == 3
 
 
+def test_tasks_that_wait_for_their_quota_beside_an_idle_cpu_are_no_queue() -> None:
+    later = at(500, stat(cpu(user=20, idle=30), cpu(user=50), running=20), own_running=8.0)
+
+    assert metrics_between(at(0, stat()), later)[Metric.RUN_QUEUE] == pytest.approx(0.4)
+
+
+def test_the_kernel_queue_is_the_part_of_the_run_queue_that_is_in_the_kernel() -> None:
+    later = at(500, stat(cpu(user=20, system=30), running=20), own_running=5.0)
+
+    metrics = metrics_between(at(0, stat()), later)
+
+    assert metrics[Metric.KERNEL_QUEUE] == pytest.approx(5.0 * 0.6)
+
+
+def test_the_kernel_stretch_is_the_time_in_the_kernel_per_context_switch_of_the_machine() -> None:
+    earlier = at(0, stat(contexts=1000))
+    later = at(500, stat(cpu(user=20, system=25, irq=5), cpu(system=10, idle=40), contexts=1400))
+
+    metrics = metrics_between(earlier, later)
+
+    assert metrics[Metric.KERNEL_STRETCH] == pytest.approx(400 / 400)  # 40 of 50 ticks of 10 ms
+
+
+def test_stretches_count_where_the_kernel_takes_much_of_the_nodes_time() -> None:
+    rare = at(500, stat(cpu(system=9, idle=41), cpu(idle=50), contexts=10))
+    none = at(500, stat(cpu(system=50), cpu(idle=50), contexts=0))
+    back = at(500, stat(cpu(system=50), cpu(idle=50), contexts=5))
+
+    assert metrics_between(at(0, stat()), rare)[Metric.KERNEL_STRETCH] == 0
+    assert metrics_between(at(0, stat()), none)[Metric.KERNEL_STRETCH] == pytest.approx(500)
+    backwards = metrics_between(at(0, stat(contexts=9)), back)
+    assert Metric.KERNEL_STRETCH not in backwards
+
+
 def test_a_machine_of_which_the_node_owns_all_has_one_queue() -> None:
     later = at(500, stat(cpu(user=50), other_cpus=0, running=7))
 
@@ -159,3 +194,74 @@ def test_a_machine_of_which_the_node_owns_all_has_one_queue() -> None:
 
 def test_times_of_several_cpus_add_up() -> None:
     assert cpu(user=1, steal=2) + cpu(user=3, idle=4) == cpu(user=4, steal=2, idle=4)
+
+
+def test_a_kernel_offers_the_metrics_for_which_a_sample_has_the_counters() -> None:
+    whole = at(
+        0,
+        stat(),
+        load=1.0,
+        pressure=5,
+        interrupts={"RES": 1, "TLB": 1, "CAL": 1, "device": 1},
+        softirqs={"TIMER": 1, "RCU": 1, "NET_RX": 1, "BLOCK": 1},
+    )
+
+    assert available_metrics(whole) == set(Metric)
+    assert available_metrics(replace(whole, pressure=None)) == set(Metric) - {Metric.CPU_PRESSURE}
+    alone = replace(whole, interrupts={"device": 1}, softirqs={}, load=None)
+    assert Metric.RESCHEDULES not in available_metrics(alone)
+    assert available_metrics(at(0)) == set()
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        {"stat": None},
+        {"softirqs": {}},
+        {"interrupts": {}},
+        {"load": None},
+        {"pressure": None},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_source_that_disappears_takes_its_own_metrics_along_and_no_other(
+    lost: dict[str, object],
+) -> None:
+    whole = {
+        "load": 1.0,
+        "pressure": 5,
+        "interrupts": {"RES": 1, "TLB": 1, "CAL": 1, "device": 1},
+        "softirqs": {"TIMER": 1, "RCU": 1, "NET_RX": 1, "BLOCK": 1},
+    }
+    earlier = at(0, stat(), **whole)
+    later = at(500, stat(cpu(idle=50)), **whole)
+    expected = metrics_between(earlier, later)
+
+    without = replace(later, **lost)  # type: ignore[arg-type]  # one field each
+    found = metrics_between(earlier, without)
+
+    assert found == {metric: expected[metric] for metric in available_metrics(without)}
+    assert set(expected) == set(Metric)
+    assert len(found) < len(expected)
+
+
+def test_details_of_an_earlier_sample_give_no_rates_and_those_read_later_the_right_ones() -> None:
+    first = at(0, stat(), interrupts={"RES": 0}, pressure=0, load=1.0)
+    details = {"interrupts": {"RES": 100}, "pressure": 250_000, "load": 2.0}
+    second = at(100, stat(cpu(idle=10)), interrupts={"RES": 0}, pressure=0, load=1.0)
+    second = replace(second, details_at=Nanoseconds(0))
+    third = at(500, stat(cpu(idle=50)), **details)
+
+    between = metrics_between(first, second)
+    after = metrics_between(second, third)
+
+    assert between.keys().isdisjoint({Metric.RESCHEDULES, Metric.CPU_PRESSURE, Metric.LOAD})
+    assert Metric.CPU_SYSTEM in between
+    assert after[Metric.RESCHEDULES] == pytest.approx(200)
+    assert after[Metric.CPU_PRESSURE] == pytest.approx(0.5)
+    assert after[Metric.LOAD] == 2.0
+
+
+def test_rules_on_stat_alone_need_no_details() -> None:
+    assert not needs_details([Metric.CPU_SYSTEM, Metric.RUN_QUEUE, Metric.KERNEL_QUEUE])
+    assert needs_details([Metric.CPU_SYSTEM, Metric.SOFTIRQ_RCU])

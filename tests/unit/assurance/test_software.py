@@ -2,7 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from k40s.assurance.software import Preemption, SoftwareFacts, propose_software_assurance
+from k40s.assurance.software import (
+    Preemption,
+    SoftwareFacts,
+    propose_software_assurance,
+    sampling_period,
+)
 from k40s.units import NS_PER_MS, Nanoseconds
 
 BEST = SoftwareFacts(
@@ -65,6 +70,12 @@ def test_an_unknown_governor_is_that_of_a_machine_without_frequency_scaling() ->
     assert propose_software_assurance(replace(BEST, governor=None)).value == 5
 
 
+def test_a_node_that_isolates_little_is_sampled_twice_as_often() -> None:
+    periods = [sampling_period(software) for software in range(6)]
+
+    assert periods == [500 * NS_PER_MS] * 2 + [1000 * NS_PER_MS] * 4
+
+
 def test_every_point_has_its_line() -> None:
     proposal = propose_software_assurance(replace(BEST, virtual=True, preemption=None))
 
@@ -73,3 +84,9 @@ def test_every_point_has_its_line() -> None:
         "+1 isolated CPUs",
         "-1 virtual machine",
     )
+
+
+def test_a_kernel_that_enforces_by_deadline_needs_no_group_budgets() -> None:
+    facts = replace(BEST, group_budgets=False, deadline=True)
+
+    assert propose_software_assurance(facts).value == 5

@@ -1,9 +1,15 @@
+import pytest
+
 from k40s.assurance.counters import Counters, CpuTimes, StatCounters
-from k40s.assurance.detector import DEFAULT_RULES
-from k40s.assurance.gamma import GammaPolicy
+from k40s.assurance.detector import DEFAULT_RULES, EVERY_VICTIM, AlarmState, Victim
+from k40s.assurance.gamma import GammaPolicy, Severity
 from k40s.assurance.metrics import Metric
+from k40s.assurance.response.harm import Gauge, Harm, HarmState
 from k40s.assurance.watch import WatchState, advance
-from k40s.units import NS_PER_MS, Nanoseconds
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+
+POLICY = GammaPolicy(timeout=Nanoseconds(NS_PER_S))
+PRESSED = Harm(uid="u", gauge=Gauge.PRESSURE, value=12_000.0)
 
 
 class Node:
@@ -11,6 +17,7 @@ class Node:
 
     def __init__(self) -> None:
         self.state = WatchState()
+        self.harm = HarmState()
         self._at = 0
         self._system = 0
         self._idle = 0
@@ -29,7 +36,7 @@ class Node:
                     own_cpus=1,
                     others=CpuTimes(user=0, system=0, idle=0, iowait=0, irq=0, steal=0),
                     other_cpus=0,
-                    contexts=0,
+                    contexts=self._at // 100_000,
                     forks=0,
                     running=1,
                 )
@@ -46,7 +53,8 @@ class Node:
             self.state,
             Counters(at=Nanoseconds(self._at), stat=stat),
             rules=DEFAULT_RULES,
-            policy=GammaPolicy(),
+            policy=POLICY,
+            harm=self.harm,
         )
 
 
@@ -77,16 +85,66 @@ def test_a_stressed_node_falls_below_hi_within_five_seconds() -> None:
     assert node.state.gamma.value == 5
 
 
-def test_it_falls_to_zero_and_recovers_slowly() -> None:
+def test_an_alarm_alone_lowers_it_once_and_calm_raises_it_again() -> None:
     node = Node()
-    node.spend(system=80, samples=40)
+    node.spend(system=80, samples=200)
+    assert node.state.gamma.value == 5
+
+    node.spend(system=5, samples=50)
+    assert (node.state.hazards, node.state.gamma.value) == ((), 5)
+
+    node.spend(system=5, samples=30)
+    assert node.state.gamma.value == 10
+
+
+def test_an_alarm_that_harms_nobody_lowers_nothing() -> None:
+    node = Node()
+    node.harm = HarmState(harmed=False)
+
+    node.spend(system=80, samples=200)
+
+    assert node.state.hazards == (Metric.CPU_SYSTEM,)
+    assert (node.state.gamma.value, node.state.severity) == (10, Severity.NONE)
+
+
+def test_one_that_harms_lowers_it_further() -> None:
+    node = Node()
+    node.harm = HarmState(harmed=True, evidence=(PRESSED,))
+
+    node.spend(system=80, samples=20)
+
+    assert (node.state.gamma.value, node.state.gamma.cause) == (3, Severity.HARMED)
+
+
+def test_missed_deadlines_lower_it_to_zero() -> None:
+    node = Node()
+    missed = Harm(uid="u", gauge=Gauge.MISSES, value=2.0)
+    node.harm = HarmState(harmed=True, evidence=(PRESSED, missed))
+
+    node.spend(system=80, samples=20)
+
     assert node.state.gamma.value == 0
 
-    node.spend(system=5, samples=20)
-    assert (node.state.hazards, node.state.gamma.value) == ((), 0)
 
-    node.spend(system=5, samples=150)
+@pytest.mark.parametrize("gauge", Gauge)
+def test_harm_without_an_alarm_lowers_nothing(gauge: Gauge) -> None:
+    node = Node()
+    node.harm = HarmState(harmed=True, evidence=(Harm(uid="u", gauge=gauge, value=12_000.0),))
+
+    node.spend(system=5, samples=200)
+
     assert node.state.gamma.value == 10
+
+
+def test_a_metric_that_is_missing_is_no_calm() -> None:
+    node = Node()
+    node.spend(system=80, samples=20)
+    node.spend(system=5, samples=30)
+
+    node.lose_stat(samples=500)
+
+    assert node.state.hazards == ()
+    assert (node.state.gamma.value, node.state.severity) == (5, None)
 
 
 def test_an_alarm_whose_metric_is_missing_stays() -> None:
@@ -96,4 +154,76 @@ def test_an_alarm_whose_metric_is_missing_stays() -> None:
     node.lose_stat(samples=50)
 
     assert node.state.hazards == (Metric.CPU_SYSTEM,)
-    assert node.state.gamma.value == 0
+    assert node.state.gamma.value == 5
+
+
+def test_gamma_does_not_rise_while_a_rules_metric_is_missing() -> None:
+    node = Node()
+    node.spend(system=80, samples=40)
+    node.spend(system=5, samples=12)
+    assert (node.state.hazards, node.state.gamma.value) == ((), 5)
+
+    node.lose_stat(samples=200)
+    assert node.state.blind == (
+        Metric.CPU_SYSTEM,
+        Metric.KERNEL_QUEUE,
+        Metric.KERNEL_STRETCH,
+        Metric.RUN_QUEUE,
+    )
+    assert (node.state.gamma.value, node.state.severity) == (5, None)
+
+    node.spend(system=5, samples=5)
+    assert (node.state.blind, node.state.gamma.value) == ((), 5)
+    node.spend(system=5, samples=60)
+    assert node.state.gamma.value == 10
+
+
+def test_gamma_rises_by_the_calm_that_is_seen_though_every_other_sample_lacks_a_metric() -> None:
+    node = Node()
+    node.spend(system=80, samples=40)
+    node.spend(system=5, samples=12)
+
+    for _ in range(60):
+        node.lose_stat(samples=1)
+        node.spend(system=5, samples=2)
+
+    assert node.state.gamma.value == 10
+
+
+FOR_REAL_TIME, FOR_ORDINARY = (
+    next(rule for rule in DEFAULT_RULES if rule.harms == {victim}) for victim in Victim
+)
+
+
+def test_a_hazard_is_one_for_the_victims_of_its_rule_alone() -> None:
+    state = WatchState(alarms={FOR_REAL_TIME: AlarmState(), FOR_ORDINARY: AlarmState(active=True)})
+
+    assert state.hazards == (FOR_ORDINARY.metric,)
+    assert state.hazards_for({Victim.ORDINARY}) == (FOR_ORDINARY.metric,)
+    assert state.hazards_for({Victim.REAL_TIME}) == ()
+    assert state.hazards_for(set()) == ()
+
+
+def test_seen_by_a_victim_other_rules_count_neither_as_alarm_nor_as_high() -> None:
+    high = AlarmState(active=True, high=(True,))
+    state = WatchState(alarms={FOR_REAL_TIME: AlarmState(high=(False,)), FOR_ORDINARY: high})
+
+    seen = state.seen_by({Victim.REAL_TIME})
+
+    assert (seen.hazards, seen.high) == ((), False)
+    assert (state.hazards, state.high) == ((FOR_ORDINARY.metric,), True)
+    assert state.seen_by(EVERY_VICTIM) == state
+
+
+def test_a_hazard_toggled_every_20_s_for_half_an_hour_downgrades_at_most_twice() -> None:
+    node = Node()
+    downgrades = 0
+    for _ in range(45):
+        for system in (80, 5):
+            for _ in range(40):
+                before = node.state.gamma.value
+                node.spend(system=system, samples=1)
+                downgrades += node.state.gamma.value < before
+
+    assert downgrades == 1
+    assert node.state.gamma.value == 5

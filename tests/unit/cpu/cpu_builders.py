@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from k40s.cpu.admission import admit
+from k40s.cpu.admission.admit import admit
 from k40s.cpu.model import ContainerDemand, CpuNode, PodDemand, Reservation, Server, Task
 from k40s.cpu.outcome import Admission, Rejection
 from k40s.criticality import Criticality

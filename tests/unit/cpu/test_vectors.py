@@ -8,22 +8,34 @@ from math import isclose
 
 import pytest
 
-from k40s.cpu import containment, global_edf
-from k40s.cpu.bandwidth import fits_capacity
-from k40s.cpu.budget import least_budget
-from k40s.cpu.edf import processor_demand_holds
-from k40s.cpu.hierarchy import provision_time, server_tasks_response, task_response
-from k40s.cpu.mixed_criticality import (
+from k40s.cpu.analysis import containment, edf
+from k40s.cpu.analysis.deferrable_server import (
+    deferrable,
+    hyperbolic_bound_holds,
+    largest_budget,
+    most_consumed,
+    responses_below,
+    server_response,
+    tasks_bound,
+)
+from k40s.cpu.analysis.edf import processor_demand_holds
+from k40s.cpu.analysis.mixed_criticality import (
     DualTask,
     adaptive_response,
     static_response,
     virtual_deadline_factor,
 )
-from k40s.cpu.response import Interference, response_time
-from k40s.cpu.servers import deferrable, largest_budget, most_consumed, server_response
-from k40s.cpu.single_server import hyperbolic_bound_holds, responses_below, tasks_bound
-from k40s.cpu.supply import edf_holds, linear_bound, periodic_resource, response_on
-from k40s.cpu.transition import longest_blackout
+from k40s.cpu.analysis.mode_change import longest_blackout
+from k40s.cpu.analysis.response_time import (
+    Interference,
+    provision_time,
+    response_time,
+    server_tasks_response,
+    task_response,
+)
+from k40s.cpu.analysis.supply_bound import edf_holds, linear_bound, periodic_resource, response_on
+from k40s.cpu.bandwidth import fits_capacity
+from k40s.cpu.synthesis import least_budget
 
 MS = 1_000
 
@@ -188,7 +200,7 @@ def test_v9b_demand_accepts_what_density_refuses() -> None:
     tasks = [(2, 6, 5), (2, 8, 4), (3, 12, 10)]
 
     assert processor_demand_holds(tasks)
-    assert not global_edf.density_bound_holds(tasks, 1, Fraction(1))
+    assert not edf.density_bound_holds(tasks, 1, Fraction(1))
 
 
 def test_v9d_edf_at_full_utilization_and_beyond() -> None:
@@ -216,8 +228,8 @@ def test_v9g_two_cpus_take_1_8_and_no_more() -> None:
 
     assert fits_capacity([fits, fits], 2 * nine_tenths)
     assert not fits_capacity([fits, exceeds], 2 * nine_tenths)
-    assert global_edf.holds(implicit(fits, fits), 2, nine_tenths)
-    assert not global_edf.holds(implicit(fits, exceeds), 2, nine_tenths)
+    assert edf.global_edf_holds(implicit(fits, fits), 2, nine_tenths)
+    assert not edf.global_edf_holds(implicit(fits, exceeds), 2, nine_tenths)
 
 
 def test_v10a_mixed_criticality() -> None:

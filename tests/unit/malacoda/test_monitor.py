@@ -1,26 +1,29 @@
 import logging
+from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from daemons.malacoda.metrics import MonitorMetrics
 from daemons.malacoda.monitor import Monitor
-from k40s.assurance.detector import DEFAULT_RULES
-from k40s.assurance.gamma import GammaPolicy
-from k40s.units import NS_PER_S
-from tests.fakes.malacoda_world import FakeClock, FakeCounters
+from k40s.assurance.detector import DEFAULT_RULES, Rule
+from k40s.assurance.gamma import GammaPolicy, Severity
+from k40s.assurance.metrics import Metric
+from k40s.assurance.response.harm import HarmState
+from k40s.units import NS_PER_S, Nanoseconds
+from tests.fakes.malacoda.world import FakeClock, FakeCounters
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, rules: tuple[Rule, ...] = DEFAULT_RULES) -> None:
         self.clock = FakeClock()
         self.source = FakeCounters(self.clock)
         self.registry = CollectorRegistry()
         self.monitor = Monitor(
             source=self.source,
-            rules=DEFAULT_RULES,
-            policy=GammaPolicy(),
-            metrics=MonitorMetrics(self.registry, DEFAULT_RULES),
+            rules=rules,
+            policy=GammaPolicy(timeout=Nanoseconds(NS_PER_S)),
+            metrics=MonitorMetrics(self.registry),
             clock=self.clock,
         )
 
@@ -32,14 +35,14 @@ class World:
         return self.registry.get_sample_value(f"k40s_malacoda_{name}", labels)
 
 
-def test_it_has_judged_once_every_window_is_full() -> None:
+def test_it_has_verdict_once_every_window_is_full() -> None:
     world = World()
     world.tick(8)
-    assert not world.monitor.has_judged
+    assert not world.monitor.has_verdict
 
     world.tick(1)
 
-    assert world.monitor.has_judged
+    assert world.monitor.has_verdict
 
 
 def test_a_sample_without_the_cpus_times_judges_nothing() -> None:
@@ -48,7 +51,7 @@ def test_a_sample_without_the_cpus_times_judges_nothing() -> None:
 
     world.tick(30)
 
-    assert not world.monitor.has_judged
+    assert not world.monitor.has_verdict
     assert world.monitor.age is None
 
 
@@ -78,8 +81,41 @@ def test_an_alarm_is_logged_with_its_evidence_and_counted(
     assert (raised.message, cleared.message) == ("alarm raised", "alarm cleared")
     assert vars(raised)["metric"] == "cpu-system"
     assert vars(raised)["values"]["cpu-system"] == 0.9
+    (rule,) = vars(raised)["rules"]
+    assert (rule["active"], rule["trigger"], rule["level"]) == (True, "level", 0.9)
+    assert rule["harms"] == ["ordinary"]
+    assert rule["slope"] == 0
     assert world.metric("alarms_total", metric="cpu-system") == 1
     assert world.metric("alarm", metric="cpu-system") == 0
+
+
+def test_a_metric_that_is_missing_for_some_samples_is_logged_once_and_when_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    world.tick(10)
+
+    with caplog.at_level(logging.INFO):
+        world.source.lost = True
+        world.tick(3)
+        assert (caplog.records, world.monitor.blind) == ([], ())
+        world.tick(20)
+        assert world.monitor.blind == (
+            Metric.CPU_SYSTEM,
+            Metric.KERNEL_QUEUE,
+            Metric.KERNEL_STRETCH,
+            Metric.RUN_QUEUE,
+        )
+        world.source.lost = False
+        world.tick(3)
+
+    told = sorted((record.message, vars(record)["metric"]) for record in caplog.records)
+    names = ("cpu-system", "kernel-queue", "kernel-stretch", "run-queue")
+    assert told == [
+        *(("metric is back", name) for name in names),
+        *(("metric missing", name) for name in names),
+    ]
+    assert world.monitor.blind == ()
 
 
 def test_the_last_sample_is_shown() -> None:
@@ -90,17 +126,63 @@ def test_the_last_sample_is_shown() -> None:
     assert world.metric("metric", metric="cpu-system") == pytest.approx(0.8)
     assert world.metric("alarm", metric="cpu-system") == 1
     assert world.metric("alarm", metric="run-queue") == 0
-    assert world.metric("state_assurance") == world.monitor.state.gamma.value < 10
+    assert world.metric("state_assurance") == world.monitor.state.gamma.value == 5
+    assert world.metric("downgrades") == 1
+    assert world.metric("severity", severity="alarm") == 1
+    assert world.metric("severity", severity="none") == 0
     assert world.metric("source_faults_total", source="pressure/cpu") == 20
     assert world.metric("source_faults_total", source="stat") == 0
     assert world.metric("sample_seconds_count") == 20
+
+
+def test_without_rules_it_judges_nothing_and_then_waits_for_full_windows() -> None:
+    world = World(rules=())
+    world.source.system = 90
+    world.tick(20)
+    assert (world.monitor.has_verdict, world.monitor.state.hazards) == (False, ())
+
+    world.monitor.follow(DEFAULT_RULES)
+    world.tick(8)
+    assert not world.monitor.has_verdict
+    world.tick(1)
+
+    assert world.monitor.has_verdict
+
+
+def test_rules_that_replace_others_keep_the_alarms_of_those_that_stay() -> None:
+    world = World()
+    world.source.system = 90
+    world.tick(20)
+    system = DEFAULT_RULES[0]
+    longer = replace(system, metric=Metric.CPU_STEAL, votes=20, window=30)
+
+    world.monitor.follow((system, longer))
+    world.tick(1)
+
+    assert world.monitor.state.hazards == (Metric.CPU_SYSTEM,)
+    assert world.monitor.has_verdict
+    assert world.metric("alarm", metric="cpu-system") == 1
+    assert world.metric("alarm", metric="cpu-steal") == 0
+    assert world.metric("alarm", metric="run-queue") is None
 
 
 def test_after_a_restart_it_begins_at_the_published_state() -> None:
     world = World()
     world.tick(1)
 
-    world.monitor.resume(4)
-    world.monitor.resume(9)
+    world.monitor.resume(4, cause=Severity.HARMED, falls=3)
+    world.monitor.resume(9, cause=Severity.ALARM, falls=1)
 
-    assert world.monitor.state.gamma.value == 4
+    gamma = world.monitor.state.gamma
+    assert (gamma.value, gamma.cause, gamma.falls) == (4, Severity.HARMED, 3)
+
+
+def test_what_harms_nobody_lowers_nothing() -> None:
+    world = World()
+    world.source.system = 90
+
+    for _ in range(40):
+        world.monitor.tick(HarmState(harmed=False))
+
+    assert world.monitor.state.gamma.value == 10
+    assert world.metric("severity", severity="none") == 1

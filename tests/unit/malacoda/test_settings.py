@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 
 from daemons.malacoda.settings import Settings
-from k40s.assurance.detector import DEFAULT_RULES
 from k40s.assurance.gamma import GammaPolicy
 from k40s.assurance.level import DEFAULT_THRESHOLDS
-from k40s.assurance.metrics import Metric
+from k40s.assurance.response.acts import Step
 from k40s.runtime.settings import SettingsError, read_settings
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 
 
 def test_only_the_nodes_name_is_needed() -> None:
     settings = read_settings(Settings, {"K40S_NODE_NAME": "edge-1"})
 
-    assert settings.rules == DEFAULT_RULES
-    assert settings.policy == GammaPolicy()
+    assert settings.profile_path is None
+    assert settings.policy == GammaPolicy(timeout=Nanoseconds(NS_PER_S))
     assert settings.thresholds == DEFAULT_THRESHOLDS
 
 
@@ -28,19 +28,21 @@ def test_everything_can_be_chosen() -> None:
             "K40S_NODE_NAME": "edge-1",
             "K40S_CPUS": "1,3-4",
             "K40S_SAMPLING_PERIOD": "250ms",
-            "K40S_SYSTEM_RAISE": "0.6",
-            "K40S_SYSTEM_TREND": "0",
-            "K40S_STEAL_RAISE": "1/10",
-            "K40S_ALARM_HOLD": "2s",
-            "K40S_GAMMA_RAISE_STEP": "10",
+            "K40S_PROFILE_PATH": "/etc/k40s/profiles",
+            "K40S_GAMMA_TIMEOUT": "4s",
+            "K40S_GAMMA_ALARM": "2",
+            "K40S_GAMMA_QUIET": "10s",
+            "K40S_GAMMA_LONGEST_QUIET": "3600s",
         },
     )
 
-    system, _queue, steal = settings.rules
-    assert (system.raise_at, system.trend) == (0.6, None)
-    assert (steal.metric, steal.raise_at, steal.clear_at) == (Metric.CPU_STEAL, 0.1, 0.05)
+    assert settings.sampling_period == 250 * NS_PER_MS
+    assert settings.profile_path == Path("/etc/k40s/profiles")
     assert settings.cpus == (1, 3, 4)
-    assert settings.policy.raise_step == 10
+    policy = settings.policy
+    assert (policy.timeout, policy.quiet) == (4 * NS_PER_S, 10 * NS_PER_S)
+    assert policy.longest_quiet == policy.forgiven == 3600 * NS_PER_S
+    assert (policy.alarm, policy.harmed, policy.missed) == (2, 2, 0)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +52,11 @@ def test_everything_can_be_chosen() -> None:
         ("SAMPLING_PERIOD", "500", "a duration with a unit"),
         ("HARDWARE_ASSURANCE", "6", "0 to 5"),
         ("LEASE", "10ms", "at least 1s"),
-        ("SYSTEM_CLEAR", "0.9", "clear_at <= raise_at"),
-        ("ALARM_VOTES", "9", "votes <= window"),
-        ("GAMMA_LOWER_STEP", "0", "steps of 1 to 10"),
+        ("CULPRIT", "kill", '"off" or "name" or "throttle" or "freeze"'),
+        ("SAMPLING_PERIOD", "3s", "at most 2s"),
+        ("SYSTEM_RAISE", "0.6", "K40S_SYSTEM_RAISE: not a setting of any process"),
+        ("GAMMA_ALARM", "10", "K40S_GAMMA_ALARM lies in 0 to 9"),
+        ("GAMMA_QUIET", "1000s", "K40S_GAMMA_QUIET is at most K40S_GAMMA_LONGEST_QUIET"),
         ("LOW_THRESHOLD", "15", "low <= high"),
     ],
 )
@@ -75,3 +79,38 @@ def test_every_field_has_its_docstring() -> None:
     }
 
     assert documented == {field.name for field in fields(Settings)}
+
+
+@pytest.mark.parametrize(
+    ("mode", "steps"),
+    [
+        ("off", []),
+        ("name", []),
+        ("throttle", [Step.QUOTA]),
+        ("freeze", [Step.QUOTA, Step.FREEZE]),
+    ],
+)
+def test_the_mode_says_which_steps_there_are(mode: str, steps: list[Step]) -> None:
+    settings = read_settings(Settings, {"K40S_NODE_NAME": "edge-1", "K40S_CULPRIT": mode})
+
+    assert [rung.step for rung in settings.response.rungs] == steps
+    assert settings.culprit.steps == set(steps)
+
+
+def test_a_monitor_that_acts_speaks_more_often_than_the_actuator_waits() -> None:
+    slow = {
+        "K40S_NODE_NAME": "edge-1",
+        "K40S_SAMPLING_PERIOD": "2s",
+        "K40S_ACTUATOR_SILENCE": "3s",
+    }
+    assert read_settings(Settings, slow).response.rungs == ()
+
+    with pytest.raises(SettingsError, match="at least twice K40S_SAMPLING_PERIOD"):
+        read_settings(Settings, {**slow, "K40S_CULPRIT": "throttle"})
+
+
+def test_gamma_waits_longer_where_something_acts_on_the_culprit() -> None:
+    throttling = {"K40S_NODE_NAME": "edge-1", "K40S_CULPRIT": "throttle"}
+
+    assert read_settings(Settings, throttling).policy.timeout == GammaPolicy().timeout
+    assert read_settings(Settings, {"K40S_NODE_NAME": "edge-1"}).policy.timeout == NS_PER_S

@@ -2,8 +2,10 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,17 +14,30 @@ from typing import Any
 import pytest
 import yaml
 
+from controller.extender_client import PATH
+from controller.migration.method import RELEASED
+from controller.process import LEASE_NAME
+from controller.settings import ControllerSettings
+from daemons.malacoda.actuator.mode import CulpritMode
+from daemons.malacoda.actuator.settings import ActuatorSettings
+from daemons.malacoda.settings import Settings
+from extender.scheduler_config import fill
 from extender.settings import ExtenderSettings
+from extender.verbs.dry_run import DryRun
 from k40s import annotations
-from k40s.runtime.certificate_directory import identities
-from localcluster.binaries import kubernetes_version
-from localcluster.paths import cache_root
+from k40s.kube.pod_control import TEMPLATE_HASH_LABEL
+from k40s.pki.directory import identities
+from localcluster.host.paths import cache_root
+from localcluster.images.binaries import kubernetes_version
 
 ROOT = Path(__file__).parents[3]
 MANIFESTS = ROOT / "manifests"
 BASE = MANIFESTS / "base"
 EXAMPLES = MANIFESTS / "examples"
-WORKLOADS = ["k40s-extender", "k40s-scheduler", "malacoda", "rubicante"]
+WORKLOADS = [
+    *("k40s-extender", "k40s-scheduler", "k40s-controller"),
+    *("malacoda", "rubicante", "k40s-give-back"),
+]
 
 
 @cache
@@ -48,7 +63,10 @@ def pod_of(name: str) -> dict[str, Any]:
 
 
 def scheduler_config() -> dict[str, Any]:
-    config: dict[str, Any] = yaml.safe_load((BASE / "scheduler-config.yaml").read_text())
+    """As the init container of the scheduler's pod writes it in our own namespace."""
+    template = (BASE / "scheduler-config.yaml").read_text()
+    variables = {"K40S_NAMESPACE": "k40s-system", "K40S_EXTENDER_SERVICE": "k40s-extender"}
+    config: dict[str, Any] = yaml.safe_load(fill(template, variables))
     return config
 
 
@@ -56,7 +74,12 @@ def test_the_kustomization_names_every_file() -> None:
     named = yaml.safe_load((BASE / "kustomization.yaml").read_text())["resources"]
 
     files = {file.name for file in BASE.glob("*.yaml")}
-    assert files == {*named, "kustomization.yaml", "scheduler-config.yaml"}
+    assert files == {
+        *named,
+        "kustomization.yaml",
+        "scheduler-config.yaml",
+        "references.yaml",
+    }
 
 
 def test_there_is_no_secret_in_the_manifests() -> None:
@@ -92,17 +115,58 @@ def test_no_right_is_a_wildcard() -> None:
         assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], name
 
 
-def test_nobody_reads_secrets_or_writes_pods() -> None:
+def test_nobody_reads_secrets_and_two_write_what_the_policies_allow_of_pods() -> None:
     for name, rule in rules():
         assert "secrets" not in rule["resources"], name
         if "pods" in rule["resources"]:
-            assert set(rule["verbs"]) <= {"get", "list", "watch"}, name
+            allowed = {"patch"} if name == "k40s-controller" else set()
+            assert set(rule["verbs"]) <= {"get", "list", "watch"} | allowed, name
+        if "pods/eviction" in rule["resources"]:
+            assert (name, rule["verbs"]) == ("k40s-controller", ["create"])
+        if "pods/status" in rule["resources"]:
+            assert name in ("k40s-rubicante", "k40s-give-back")
+            assert rule["verbs"] == ["patch"]
 
 
-def test_events_are_written_by_rubicante_alone_and_read_by_nobody() -> None:
+def test_what_the_policies_know_a_process_by_is_given_to_it_alone_and_one_thing_to_nobody() -> None:
+    given = {
+        (resource, verb): name
+        for name, rule in rules()
+        if rule["apiGroups"] == ["k40s.io"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    checked = {
+        (resource, verb)
+        for policy in of_kind("ValidatingAdmissionPolicy")
+        for resource, verb in re.findall(
+            r"authorizer.group\('k40s.io'\).resource\('([a-z-]+)'\).check\('([a-z]+)'\)",
+            str(policy),
+        )
+    }
+
+    assert given == {
+        ("allocations", "grant"): "k40s-extender",
+        ("assurance", "publish"): "k40s-malacoda",
+        ("cpu-state", "publish"): "k40s-rubicante",
+        ("cpu-state", "withdraw"): "k40s-give-back",
+        ("node-labels", "withdraw"): "k40s-extender",
+        ("migrations", "record"): "k40s-controller",
+    }
+    nobodys = {("everything", verb) for verb in ("grant", "publish", "record", "withdraw")}
+    assert checked == {*given, *nobodys}
+
+
+def test_events_are_written_by_extender_and_daemons_and_read_by_nobody() -> None:
     found = [(name, rule["verbs"]) for name, rule in rules() if "events" in rule["resources"]]
 
-    assert found == [("k40s-rubicante", ["create"])]
+    assert found == [
+        ("k40s-extender", ["create"]),
+        ("k40s-malacoda", ["create"]),
+        ("k40s-rubicante", ["create"]),
+        ("k40s-controller", ["create"]),
+        ("k40s-give-back", ["create"]),
+    ]
 
 
 def test_only_the_extender_binds() -> None:
@@ -158,7 +222,27 @@ def test_the_extender_finishes_a_bind_before_the_scheduler_gives_up() -> None:
     settings = ExtenderSettings()
 
     assert scheduler_config()["extenders"][0]["httpTimeout"] == "2s"
-    assert settings.reserve_timeout + settings.bind_timeout < 2_000_000_000
+    look = settings.bind_timeout // 2  # at a pod that neither filter nor the watch has seen
+    assert look + settings.reserve_timeout + settings.bind_timeout < 2_000_000_000
+
+
+def test_the_controller_calls_by_a_name_that_the_extender_knows_and_takes_its_own_lock() -> None:
+    (identity,) = (
+        identities("k40s-system")[volume["secret"]["secretName"]]
+        for volume in pod_of("k40s-controller")["volumes"]
+        if "secret" in volume
+    )
+
+    ours = [rule for name, rule in rules() if name == "k40s-controller"]
+
+    assert identity.common_name == ExtenderSettings().controller_name
+    assert ControllerSettings().extender_name in (
+        identities("k40s-system")["k40s-extender-tls"].dns_names
+    )
+    assert ControllerSettings().extender_port == ExtenderSettings().port
+    assert ControllerSettings().policy.thresholds == ExtenderSettings().thresholds
+    assert [rule["resourceNames"] for rule in ours if rule["verbs"] == ["patch"]] == [[LEASE_NAME]]
+    assert f"/scheduler/{DryRun.name}" == PATH
 
 
 def test_the_scheduler_may_take_the_lock_that_its_configuration_names() -> None:
@@ -174,37 +258,116 @@ def test_the_scheduler_may_take_the_lock_that_its_configuration_names() -> None:
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_every_process_is_confined(name: str) -> None:
     pod = pod_of(name)
-    (container,) = pod["containers"]
-    context = container["securityContext"]
 
+    assert len(pod["containers"]) == (2 if name == "malacoda" else 1)
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert context["readOnlyRootFilesystem"] is True
-    assert context["allowPrivilegeEscalation"] is False
-    assert context["capabilities"]["drop"] == ["ALL"]
-    assert not context.get("privileged", False)
+    for one in (*pod["containers"], *pod.get("initContainers", [])):
+        context = one["securityContext"]
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"]["drop"] == ["ALL"]
+        assert not context.get("privileged", False)
     assert not pod.get("hostNetwork", False)
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
-def test_only_rubicante_is_root_and_sees_other_processes(name: str) -> None:
+def test_only_rubicante_and_what_undoes_its_work_are_root_and_see_other_processes(
+    name: str,
+) -> None:
     pod = pod_of(name)
     added = pod["containers"][0]["securityContext"]["capabilities"].get("add", [])
 
-    if name == "rubicante":
+    if name in ("rubicante", "k40s-give-back"):
         assert (pod["securityContext"]["runAsUser"], pod["hostPID"]) == (0, True)
         assert set(added) == {"SYS_NICE", "DAC_OVERRIDE"}
     else:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert (pod.get("hostPID", False), added) == (False, [])
+        root = [one["name"] for one in pod["containers"] if "runAsUser" in one["securityContext"]]
+        assert root == (["actuator"] if name == "malacoda" else [])
+
+
+def test_the_actuator_is_root_without_a_capability_and_the_monitor_is_not() -> None:
+    pod = pod_of("malacoda")
+    monitor, actuator = pod["containers"]
+
+    assert monitor["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert actuator["securityContext"] == {
+        **monitor["securityContext"],
+        "runAsNonRoot": False,
+        "runAsUser": 0,
+        "runAsGroup": pod["securityContext"]["runAsGroup"],
+    }
+    assert ActuatorSettings().actuator_peer == pod["securityContext"]["runAsUser"]
+
+
+def test_the_actuator_writes_cgroups_its_holds_and_its_socket_and_has_no_token() -> None:
+    monitor, actuator = pod_of("malacoda")["containers"]
+    writable = [
+        {mount["name"] for mount in one["volumeMounts"] if not mount.get("readOnly")}
+        for one in (monitor, actuator)
+    ]
+    mounts = {mount["mountPath"]: mount["name"] for mount in actuator["volumeMounts"]}
+
+    assert writable == [set(), {"cgroup", "actuator", "holds"}]
+    assert mounts["/var/run/secrets/kubernetes.io/serviceaccount"] == "no-token"
+    assert "proc" not in mounts.values()
+    assert "ports" not in actuator
+
+
+@pytest.mark.parametrize(("age", "code"), [(0, 0), (5, 0), (60, 1), (None, 1)])
+def test_the_actuators_probe_tells_whether_it_turns(
+    age: int | None, code: int, tmp_path: Path
+) -> None:
+    _, actuator = pod_of("malacoda")["containers"]
+    socket = tmp_path / "actuator.sock"
+    if age is not None:
+        socket.touch()
+        now = socket.stat().st_mtime
+        os.utime(socket, (now - age, now - age))
+    program, *words = actuator["livenessProbe"]["exec"]["command"]
+    words[-1] = words[-1].replace(str(ActuatorSettings().actuator_socket), str(socket))
+    assert str(socket) in words[-1]
+
+    ended = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, check=False, timeout=120
+    )
+
+    assert (program, actuator["readinessProbe"]["exec"]) == (
+        "python",
+        actuator["livenessProbe"]["exec"],
+    )
+    assert ended.returncode == code
+    assert "NameError" not in ended.stderr
+
+
+def test_both_containers_of_malacoda_have_the_same_mode_and_see_the_same_cgroups() -> None:
+    shown = [
+        {
+            one["name"]: one["value"]
+            for one in container["env"]
+            if one["name"] in ("K40S_CULPRIT", "K40S_CGROUP_PATH")
+        }
+        for container in pod_of("malacoda")["containers"]
+    ]
+
+    assert shown == [{"K40S_CULPRIT": "throttle", "K40S_CGROUP_PATH": "/host/cgroup"}] * 2
+    assert Settings(node_name="x").culprit is CulpritMode.NAME
+    assert ActuatorSettings().culprit is CulpritMode.NAME
+    assert Settings(node_name="x").actuator_socket == ActuatorSettings().actuator_socket
+    assert Settings(node_name="x").actuator_silence == ActuatorSettings().actuator_silence
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_every_process_is_probed_and_has_its_share(name: str) -> None:
-    (container,) = pod_of(name)["containers"]
-
-    assert {"livenessProbe", "readinessProbe"} <= set(container)
-    assert {"cpu", "memory"} <= set(container["resources"]["requests"])
-    assert "cpu" not in container["resources"].get("limits", {})  # throttling delays a decision
+    for container in pod_of(name)["containers"]:
+        assert {"livenessProbe", "readinessProbe"} <= set(container)
+        assert {"cpu", "memory"} <= set(container["resources"]["requests"])
+        assert "cpu" not in container["resources"].get("limits", {})  # throttling delays a decision
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
@@ -219,17 +382,61 @@ def test_every_secret_that_is_mounted_is_one_that_we_issue(name: str) -> None:
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_volumes_and_mounts_fit(name: str) -> None:
     pod = pod_of(name)
-    mounts = {mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    containers = [*pod["containers"], *pod.get("initContainers", [])]
+    mounts = {mount["name"] for one in containers for mount in one["volumeMounts"]}
 
     assert mounts == {volume["name"] for volume in pod["volumes"]}
 
 
-@pytest.mark.parametrize("name", ["malacoda", "rubicante"])
+@pytest.mark.parametrize("name", ["malacoda", "rubicante", "k40s-give-back"])
 def test_daemons_run_whatever_happens_to_the_node(name: str) -> None:
     pod = pod_of(name)
 
     assert pod["priorityClassName"] == "system-node-critical"
     assert pod["tolerations"] == [{"operator": "Exists"}]
+
+
+def test_a_node_that_is_given_back_runs_no_rubicante_and_only_then_what_gives_it_back() -> None:
+    rubicante, give_back = (pod_of(name) for name in ("rubicante", "k40s-give-back"))
+    chosen = [
+        term
+        for pod in (rubicante, give_back)
+        for (terms,) in [
+            pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+                "nodeSelectorTerms"
+            ]
+        ]
+        for term in terms["matchExpressions"]
+    ]
+
+    assert chosen == [
+        {"key": annotations.GIVE_BACK_LABEL, "operator": "NotIn", "values": ["true"]},
+        {"key": annotations.GIVE_BACK_LABEL, "operator": "In", "values": ["true", "dry-run"]},
+    ]
+
+
+def test_what_gives_back_sees_the_node_as_rubicante_does() -> None:
+    seen = []
+    for name in ("rubicante", "k40s-give-back"):
+        pod = pod_of(name)
+        (container,) = pod["containers"]
+        # What gives back serves no API, and counts no overruns.
+        fixed = [
+            one
+            for one in container["env"]
+            if "value" in one and one["name"] != "K40S_OVERRUNS_PATH"
+        ]
+        host = [
+            volume
+            for volume in pod["volumes"]
+            if "hostPath" in volume and volume["name"] != "overruns"
+        ]
+        mounts = [
+            one for one in container["volumeMounts"] if one["name"] not in ("tls", "overruns")
+        ]
+        seen.append((container["image"], fixed, host, mounts, container["securityContext"]))
+
+    assert seen[0] == seen[1]
 
 
 def test_every_policy_denies_and_fails_closed() -> None:
@@ -239,7 +446,10 @@ def test_every_policy_denies_and_fails_closed() -> None:
         for item in of_kind("ValidatingAdmissionPolicyBinding")
     }
 
-    assert set(policies) == {"k40s-nodes", "k40s-pods", "k40s-bindings", "k40s-leases"}
+    assert set(policies) == {
+        *("k40s-nodes", "k40s-pods", "k40s-bindings", "k40s-conditions", "k40s-leases"),
+        *("k40s-give-back", "k40s-migration"),
+    }
     assert bound == {name: ["Deny"] for name in policies}
     assert {policy["spec"]["failurePolicy"] for policy in policies.values()} == {"Fail"}
 
@@ -260,6 +470,8 @@ def test_every_policy_denies_and_fails_closed() -> None:
             "admission-pods.yaml",
             [annotations.CRITICALITY_KEY, annotations.TASKS_KEY, annotations.ENFORCEMENT_KEY],
         ),
+        ("admission-conditions.yaml", [annotations.ENFORCED_CONDITION]),
+        ("admission-migration.yaml", [annotations.MIGRATION_KEY, TEMPLATE_HASH_LABEL, RELEASED]),
     ],
 )
 def test_the_policies_guard_the_keys_that_the_code_uses(file: str, keys: list[str]) -> None:
@@ -286,12 +498,15 @@ def test_every_example_is_a_valid_workload() -> None:
         assert spec["schedulerName"] == "k40s-scheduler"
         named = [task.name for task in workload.tasks]
         assert not named or spec["containers"][0]["command"][2] in named
+        gates = [gate["conditionType"] for gate in spec.get("readinessGates", [])]
+        assert gates == [annotations.ENFORCED_CONDITION] * bool(named)
 
     assert sorted(criticalities) == ["HI", "LOW", "NO"]
 
 
-def test_the_examples_program_needs_nothing_but_python() -> None:
-    tree = ast.parse((EXAMPLES / "periodic.py").read_text())
+@pytest.mark.parametrize("program", ["periodic.py", "batch.py"])
+def test_the_examples_programs_need_nothing_but_python(program: str) -> None:
+    tree = ast.parse((EXAMPLES / program).read_text())
 
     imported = {
         name.split(".")[0]
@@ -349,7 +564,8 @@ def test_kustomize_builds(overlay: str) -> None:
             for item in built
             if item["kind"] in ("Deployment", "DaemonSet")
         ]
-        assert {pod["containers"][0]["imagePullPolicy"] for pod in pods} == {"Never"}
+        policies = {one["imagePullPolicy"] for pod in pods for one in pod["containers"]}
+        assert policies == {"Never"}
 
 
 @pytest.mark.skipif(kubectl() is None, reason="kubectl has not been built yet")

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from daemons.rubicante.api import create_app
-from daemons.rubicante.kernel.rt_cgroup import BudgetGroups
+from daemons.rubicante.api.app import create_app
 from daemons.rubicante.kernel.threads import Threads
-from tests.fakes.rubicante_http import state_of
-from tests.fakes.rubicante_kernel import CPU, PROC, FakeKernel
-from tests.fakes.rubicante_world import World, pod
+from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
+from tests.fakes.rubicante.http import state_of
+from tests.fakes.rubicante.kernel import CPU, PROC, FakeKernel
+from tests.fakes.rubicante.world import World, pod
 
 
 @pytest.fixture

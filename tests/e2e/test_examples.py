@@ -1,0 +1,108 @@
+"""The shipped examples: both on one real-time core, none of their jobs late while enforced."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from cli.demo import stage_of
+from demo.observer import wait_until
+from demo.stage import Stage
+from localcluster.cluster import Cluster
+from tests.e2e.examples import (
+    PODS,
+    apply_examples,
+    condition_of,
+    delete_examples,
+    last_report,
+    log_of,
+    wait_for,
+)
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+PERIOD_MS = {"pod/control-loop": 100, "pod/video": 200}
+JOBS = 50
+
+
+@pytest.fixture(scope="module")
+def stage(cluster: Cluster) -> Iterator[Stage]:
+    made = stage_of(cluster)
+    apply_examples(cluster)
+    yield made
+    delete_examples(cluster)
+    wait_until("no budget group is left", lambda: not made.observer.groups(), seconds=180)
+
+
+def test_both_run_on_one_core_and_are_ready_when_they_are_enforced(
+    cluster: Cluster, stage: Stage
+) -> None:
+    wait_for(cluster, "k40s.io/enforced", *PODS)
+    wait_for(cluster, "Ready", *PODS)
+
+    assert {stage.observer.node_of(pod.split("/")[1]) for pod in PODS} == {stage.real_time_node}
+    for pod in PODS:
+        assert condition_of(cluster, pod, "reason") == "Enforced"
+
+
+def test_they_do_no_job_before_they_are_enforced_and_none_late_after(
+    cluster: Cluster, stage: Stage
+) -> None:
+    stolen = stage.stolen()
+    for pod in PODS:
+
+        def done(name: str = pod) -> bool:
+            report = last_report(cluster, name)
+            return report is not None and report.jobs >= JOBS
+
+        wait_until(f"{pod} has done {JOBS} jobs", done, seconds=240)
+    stolen = stage.stolen() - stolen
+
+    for pod in PODS:
+        first, second, *_ = log_of(cluster, pod)
+        report = last_report(cluster, pod)
+        print(pod, report, f"stolen {stolen} ms")  # noqa: T201  # figures for the test's report
+        assert first == "waiting to be enforced: SCHED_OTHER"
+        assert second == "enforced: SCHED_FIFO"
+        assert report is not None
+        assert report.policy == "SCHED_FIFO"
+        assert report.late == 0 or report.worst_ms <= PERIOD_MS[pod] + stolen
+
+
+def kill_task(stage: Stage, name: str) -> None:
+    """End the process whose thread is held for a task: nodes share this machine's processes."""
+
+    def found() -> list[int]:
+        threads = [thread for group in stage.observer.groups() for thread in group.threads]
+        return [thread for thread in threads if name_of(thread) == name]
+
+    def name_of(thread: int) -> str:
+        try:
+            return (stage.observer.proc / str(thread) / "comm").read_text().strip()
+        except OSError:  # it ended meanwhile
+            return ""
+
+    wait_until(f"a thread of {name!r} is held", found, seconds=120)
+    tid = found()[0]
+    os.kill(tid, signal.SIGKILL)
+    wait_until("it is gone", lambda: tid not in found(), seconds=60)
+
+
+def test_a_pod_whose_container_is_gone_is_not_enforced_until_it_runs_again(
+    cluster: Cluster, stage: Stage
+) -> None:
+    def is_lost() -> bool:
+        return condition_of(cluster, "pod/video") == "False"
+
+    kill_task(stage, "frames")  # kubelet starts it again at once
+    kill_task(stage, "frames")  # and now after a pause
+
+    wait_until("the condition says so", is_lost, seconds=120)
+    reason, message = (condition_of(cluster, "pod/video", part) for part in ("reason", "message"))
+    assert reason in ("Waiting", "NotRunning")
+    assert "frames" in message
+    assert "container video" in message
+    assert condition_of(cluster, "pod/control-loop") == "True"
+    wait_for(cluster, "k40s.io/enforced", "pod/video")
+    wait_for(cluster, "Ready", "pod/video")

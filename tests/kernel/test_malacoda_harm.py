@@ -1,0 +1,156 @@
+"""The gauge of harm on real threads in the machine's cgroup v2, quiet and under stress."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from daemons.malacoda.culprit.pods import PodView
+from daemons.malacoda.harm.gauge import HarmGauge
+from daemons.malacoda.harm.misses import OverrunFile
+from daemons.malacoda.harm.threads import RealTimePods
+from daemons.malacoda.metrics import HarmMetrics, MonitorMetrics
+from daemons.malacoda.sampling.usage import UsageReader
+from k40s.assurance.response.harm import HarmPolicy
+from k40s.assurance.suspects.usage import PodIdentity
+from k40s.criticality import Criticality
+from tests.fakes.malacoda.cgroups import uid
+from tests.kernel.stress import stressed
+from tests.kernel.test_malacoda_usage import end, make
+
+ROOT = Path("/sys/fs/cgroup")
+TREES = [ROOT / name for name in ("cpuacct", "pids", "unified")]
+CPU = 1
+POD = uid(7)
+PERIOD = 0.5
+LIMIT = 60
+BASELINE = 12.0
+"""Seconds; the least baseline takes ten."""
+_TASK = f"""
+import os, sys, threading, time
+def ordinary():
+    while True:
+        time.sleep(0.2)
+if sys.argv[1] == "ordinary":
+    threading.Thread(target=ordinary, daemon=True).start()
+    time.sleep(0.1)
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
+end = time.monotonic() + {3 * LIMIT}
+due = time.monotonic()
+while due < end:
+    busy = time.monotonic() + 0.0017
+    while time.monotonic() < busy:
+        pass
+    due += 0.01
+    time.sleep(max(0.0, due - time.monotonic()))
+"""
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0
+    or not all((tree / "cgroup.procs").exists() for tree in TREES)
+    or not (ROOT / "unified/cpu.pressure").exists()
+    or CPU not in os.sched_getaffinity(0),
+    reason=f"needs root, cpuacct and pids of cgroup v1, pressure of cgroup v2, and CPU {CPU}",
+)
+
+
+class Pod:
+    """A pod with one SCHED_FIFO thread of 1.7 ms in 10 ms, and its gauge."""
+
+    def __init__(self, stack: ExitStack, kind: str, *, unified: bool = True) -> None:
+        name = f"k40s-harm-{os.getpid()}"
+        trees = TREES if unified else TREES[:2]
+        groups = [tree / name / f"kubepods/pod{POD}" for tree in trees]
+        for tree in TREES:
+            for path in (name, f"{name}/kubepods", f"{name}/kubepods/pod{POD}"):
+                make(tree / path, stack)
+        command = [sys.executable, "-S", "-c", _TASK, kind]
+        process = subprocess.Popen(["taskset", "-c", str(CPU), *command])
+        stack.callback(end, process)
+        for group in groups:
+            (group / "cgroup.procs").write_text(str(process.pid))
+        self.usage = UsageReader(
+            cpus={CPU}, clock=time.monotonic_ns, root=ROOT, cgroup_root=f"/{name}"
+        )
+        stack.callback(self.usage.close)
+        self.view = PodView(
+            identities={POD: PodIdentity(name="default/pod", criticality=Criticality.HI)},
+            threatened=Criticality.HI,
+            critical=frozenset({POD}),
+            real_time=frozenset({POD}),
+        )
+        self.late: dict[str, bool] = {}
+        registry = CollectorRegistry()
+        faults = MonitorMetrics(registry).faults
+        self.gauge = HarmGauge(
+            pods=self,
+            pressure=self.usage,
+            threads=RealTimePods(clock=time.monotonic_ns),
+            misses=OverrunFile(None, clock=time.monotonic_ns),
+            reports=self,
+            metrics=HarmMetrics(registry, faults=faults),
+            clock=time.monotonic_ns,
+            policy=HarmPolicy(),
+        )
+
+    def run(self, seconds: float, *, calm: bool, until: Callable[[], bool] = lambda: False) -> bool:
+        """Sample until it holds, or the time is over."""
+        pause = threading.Event()
+        for _ in range(round(seconds / PERIOD)):
+            self.usage.read(self.view.identities, stat=None)
+            self.gauge.tick(calm=calm)
+            if until():
+                return True
+            pause.wait(PERIOD)
+        return False
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.mark.skipif(shutil.which("stress-ng") is None, reason="needs stress-ng")
+def test_the_stress_that_hurts_a_real_time_thread_is_harm_and_its_end_is_seen(
+    stack: ExitStack,
+) -> None:
+    pod = Pod(stack, "alone")
+    found = pod.run(LIMIT, calm=True, until=lambda: pod.gauge.state.harmed is False)
+    quiet = pod.gauge.state.baselines[POD]
+
+    with stressed("open", cpu=CPU, seconds=LIMIT):
+        begun = time.monotonic()
+        harmed = pod.run(LIMIT, calm=False, until=lambda: pod.gauge.state.harmed is True)
+        took = time.monotonic() - begun
+        evidence = pod.gauge.state.evidence
+    over = pod.run(LIMIT, calm=False, until=lambda: pod.gauge.state.harmed is False)
+
+    print(f"quiet {sorted(quiet)[len(quiet) // 2]:.0f} us/s, harmed after {took:.1f} s: {evidence}")  # noqa: T201
+    assert (found, harmed, over) == (True, True, True)
+
+
+def test_a_pod_with_an_ordinary_thread_that_runs_has_no_gauge(stack: ExitStack) -> None:
+    pod = Pod(stack, "ordinary")
+
+    pod.run(BASELINE, calm=True)
+
+    assert pod.gauge.state.harmed is None
+    assert pod.gauge.state.pods[POD].pressure is None
+
+
+def test_a_pod_whose_threads_are_in_cgroup_v1_alone_has_none(stack: ExitStack) -> None:
+    pod = Pod(stack, "alone", unified=False)
+
+    pod.run(BASELINE, calm=True)
+
+    assert pod.gauge.state.harmed is None
+    assert pod.gauge.state.pods[POD].pressure is None

@@ -1,0 +1,155 @@
+"""Usage of pods on the real kernel's cgroup v1, beside what their processes say they used."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from daemons.malacoda.sampling.runnable import RunnableThreads
+from daemons.malacoda.sampling.sampler import Sampler
+from daemons.malacoda.sampling.usage import USAGE_SOURCES, UsageReader
+from k40s.assurance.suspects.usage import NodeUsage, PodIdentity
+from k40s.criticality import Criticality
+from tests.fakes.malacoda.cgroups import uid
+
+ROOT = Path("/sys/fs/cgroup")
+ACCOUNTING, PIDS = ROOT / "cpuacct", ROOT / "pids"
+CPU = 1
+SECONDS = 3.0
+USER, SYSTEM, IDLE = uid(1), uid(2), uid(3)
+_LIMIT = 120
+_PROGRAMS = {
+    USER: "while time.monotonic() < end: sum(range(1000))",
+    SYSTEM: "while time.monotonic() < end: os.pread(zero, 1 << 20, 0)",
+    IDLE: "time.sleep(max(0, end - time.monotonic()))",
+}
+_START = (
+    "import os, time; zero = os.open('/dev/zero', os.O_RDONLY); "
+    f"end = time.monotonic() + {_LIMIT}\n"
+)
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0
+    or not (ACCOUNTING / "cpuacct.usage_percpu_sys").exists()
+    or not (PIDS / "tasks").exists()
+    or CPU not in os.sched_getaffinity(0),
+    reason=f"needs root, cpuacct and pids of cgroup v1, and CPU {CPU}",
+)
+
+
+@pytest.fixture
+def pods() -> Iterator[tuple[str, dict[str, int]]]:
+    """The cgroupRoot, and the process of each pod."""
+    name = f"k40s-usage-{os.getpid()}"
+    with ExitStack() as stack:
+        processes: dict[str, int] = {}
+        for hierarchy in (ACCOUNTING, PIDS):
+            for path in ("", "kubepods", "kubepods/burstable"):
+                make(hierarchy / name / path, stack)
+        for pod, program in _PROGRAMS.items():
+            process = subprocess.Popen(
+                ["taskset", "-c", str(CPU), sys.executable, "-S", "-c", _START + program]
+            )
+            groups = [h / name / f"kubepods/burstable/pod{pod}" for h in (ACCOUNTING, PIDS)]
+            for group in groups:
+                make(group, stack)
+                (group / "cgroup.procs").write_text(str(process.pid))
+            stack.callback(end, process)
+            processes[pod] = process.pid
+        yield f"/{name}", processes
+
+
+def make(group: Path, stack: ExitStack) -> None:
+    group.mkdir()
+    stack.callback(remove, group)
+
+
+def remove(group: Path) -> None:
+    """A group whose last process has just ended is busy for a moment."""
+    for _ in range(200):
+        with suppress(OSError):
+            group.rmdir()
+            return
+        time.sleep(0.01)
+    group.rmdir()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait(timeout=30)
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def ran(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+
+
+def spent(samples: list[NodeUsage], pod: str) -> tuple[int, int]:
+    """CPU time and system time between the first and the last sample; "" is the node."""
+    first, last = ((s.pods[pod] if pod else s) for s in (samples[0], samples[-1]))
+    assert None not in (first.used, first.system, last.used, last.system)
+    return (last.used or 0) - (first.used or 0), (last.system or 0) - (first.system or 0)
+
+
+def test_a_pods_usage_is_what_its_processes_used(pods: tuple[str, dict[str, int]]) -> None:
+    cgroup_root, processes = pods
+    sampler = Sampler(cpus={CPU}, clock=time.monotonic_ns)
+    reader = UsageReader(
+        cpus={CPU},
+        clock=time.monotonic_ns,
+        root=ROOT,
+        cgroup_root=cgroup_root,
+        runnable=RunnableThreads(cpus={CPU}, duty=1.0),
+    )
+    known = dict.fromkeys(processes, PodIdentity(name="default/x", criticality=Criticality.NO))
+    samples: list[NodeUsage] = []
+    times: list[dict[str, int]] = []
+    for pause in (0.5, *[SECONDS / 6] * 6):
+        threading.Event().wait(pause)
+        samples.append(reader.read(known, stat=sampler.sample().stat, with_threads=True))
+        times.append({pod: ran(pid) for pod, pid in processes.items()})
+    sampler.close()
+    reader.close()
+
+    found = {pod: spent(samples, pod) for pod in (*processes, "")}
+    own = {pod: times[-1][pod] - times[0][pod] for pod in processes}
+    print(f"of pods and the node {found}; of processes {own}")  # noqa: T201
+    for pod in (USER, SYSTEM):
+        assert found[pod][0] == pytest.approx(own[pod], rel=0.03)
+    assert found[IDLE][0] < 10_000_000
+    assert found[SYSTEM][1] > 0.5 * found[SYSTEM][0]
+    assert found[USER][1] < 0.2 * found[USER][0]
+    assert sum(found[pod][0] for pod in processes) <= found[""][0]
+    assert {usage.pids for sample in samples for usage in sample.pods.values()} == {1}
+    assert {sample.pods[IDLE].runnable for sample in samples} == {0}
+    for pod in (USER, SYSTEM):
+        assert all((sample.pods[pod].runnable or 0) >= 1 for sample in samples)
+    assert reader.faults == dict.fromkeys(USAGE_SOURCES, 0)
+
+
+def test_a_pod_that_ends_is_left_out_and_its_files_are_closed(
+    pods: tuple[str, dict[str, int]],
+) -> None:
+    cgroup_root, _ = pods
+    reader = UsageReader(cpus={CPU}, clock=time.monotonic_ns, root=ROOT, cgroup_root=cgroup_root)
+    assert reader.read({}, stat=None).pods.keys() == set(_PROGRAMS)
+    before = open_files()
+    with ExitStack() as stack:
+        for hierarchy in (ACCOUNTING, PIDS):
+            make(hierarchy / f"{cgroup_root[1:]}/kubepods/burstable/pod{uid(9)}", stack)
+        assert uid(9) in reader.read({}, stat=None).pods
+        assert open_files() == before + 3
+
+    assert reader.read({}, stat=None).pods.keys() == set(_PROGRAMS)
+    assert open_files() == before
+    reader.close()
+    assert reader.faults == dict.fromkeys(USAGE_SOURCES, 0)

@@ -1,0 +1,144 @@
+"""The controller as a whole: real informers, election and extender client, over loopback."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from controller.process import Controller
+from controller.settings import ControllerSettings
+from k40s.http.client import HttpClient
+from k40s.http.listening import Host, parse_host
+from k40s.kube.gateway import KubeGateway
+from k40s.kube.transport import ApiTransport
+from k40s.runtime.settings import Port
+from k40s.units import NS_PER_S, Nanoseconds
+from tests.fakes.extender.process import ROOT
+from tests.fakes.kube.api_server import Answer, FakeApiServer, serving
+from tests.unit.conftest import NamedFiles
+
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/k40s-system/leases"
+HOST: Host = parse_host("127.0.0.1")
+
+
+def listing(*items: dict[str, Any]) -> Answer:
+    return Answer(200, {"metadata": {"resourceVersion": "1"}, "items": list(items)})
+
+
+def lease(holder: str, version: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "k40s-controller", "resourceVersion": version},
+        "spec": {"holderIdentity": holder, "renewTime": version, "leaseDurationSeconds": 15},
+    }
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApiServer]:
+    with serving() as server:
+        for _ in range(50):  # watches end at once, and are begun again
+            for path in ("/api/v1/nodes", "/api/v1/pods", LEASES):
+                server.answer("GET", path, listing())
+        yield server
+
+
+def eventually(check: Callable[[], object]) -> None:
+    pause, end = threading.Event(), time.monotonic() + 60
+    while not check():
+        assert time.monotonic() < end
+        pause.wait(0.02)
+
+
+def probe(controller: Controller, path: str) -> tuple[int, str]:
+    url = f"http://127.0.0.1:{controller.probes.port}{path}"
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:  # loopback
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def make(api: FakeApiServer, files: NamedFiles) -> Controller:
+    client = HttpClient(base_url=f"http://127.0.0.1:{api.port}", timeout=Nanoseconds(20 * NS_PER_S))
+    return Controller(
+        ControllerSettings(
+            host=HOST,
+            probe_port=Port(0),
+            identity="me",
+            client_tls_directory=files("k40s-controller-client-tls").cert.parent,
+        ),
+        gateway=KubeGateway(ApiTransport(client)),
+        registry=CollectorRegistry(),
+    )
+
+
+def test_it_gets_ready_leads_and_gives_its_lease_up(api: FakeApiServer, files: NamedFiles) -> None:
+    api.answer("POST", LEASES, Answer(201, lease("me", "1")))
+    api.answer("GET", f"{LEASES}/k40s-controller", Answer(404, {}))
+    for version in range(1, 50):
+        api.answer("GET", f"{LEASES}/k40s-controller", Answer(200, lease("me", str(version))))
+        api.answer("PATCH", f"{LEASES}/k40s-controller", Answer(200, lease("me", str(version + 1))))
+    controller = make(api, files)
+
+    controller.start()
+    try:
+        eventually(lambda: controller.election.leading)
+        eventually(lambda: "k40s_controller_leader 1.0" in probe(controller, "/metrics")[1])
+        healthy, ready = probe(controller, "/healthz"), probe(controller, "/readyz")
+    finally:
+        controller.stop()
+
+    assert (healthy[0], ready[0]) == (200, 200)
+    assert not controller.election.leading
+    last = [one for one in api.received if one.method == "PATCH"][-1]  # informers go on reading
+    assert last.body["spec"]["holderIdentity"] == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "said"),
+    [
+        ({"K40S_MIGRATION_HOLD_OFF": "5"}, 2, "K40S_MIGRATION_HOLD_OFF: found '5', expected a"),
+        ({"K40S_MIGRATION_REST": "9000s"}, 2, "rest: found 9000s, expected 1ns to 7200s"),
+        ({}, 1, "neither a kubeconfig nor a pod's environment"),
+    ],
+)
+def test_it_ends_with_one_line_that_says_what_is_wrong(
+    settings: dict[str, str], code: int, said: str
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "controller"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **settings},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert ended.returncode == code
+    assert len(ended.stderr.splitlines()) == 1
+    assert said in ended.stderr
+
+
+def test_until_everything_is_listed_it_is_not_ready_and_takes_no_lease(
+    files: NamedFiles,
+) -> None:
+    with serving() as empty:  # every list is a 404
+        controller = make(empty, files)
+        controller.start()
+        try:
+            eventually(lambda: len(empty.received) > 6)
+            ready = probe(controller, "/readyz")
+        finally:
+            controller.stop()
+
+    assert ready[0] == 503
+    assert "nodes" in json.loads(ready[1])["trouble"]
+    assert not any(one.path.startswith(f"{LEASES}/") for one in empty.received)
