@@ -10,7 +10,7 @@ while they keep their WCETs. Sufficient, far from exact, and simple enough for a
 from fractions import Fraction
 from itertools import count
 
-from k40s.cpu.figures import task_figures
+from k40s.cpu.linux import quantize_task
 from k40s.cpu.model import (
     ANY_CORE,
     HIGHEST_PRIORITY,
@@ -78,7 +78,7 @@ def _server(container: ContainerDemand, node: CpuNode) -> Server | str:
         return "this test orders tasks by their deadlines alone"
     if len(container.tasks) > MOST_TASKS:
         return f"more than {MOST_TASKS} tasks"
-    figures = [task_figures(task) for task in container.tasks]
+    figures = [quantize_task(task) for task in container.tasks]
     if sum(Fraction(wcet, deadline) for wcet, _, deadline in figures) > MOST_LOAD:
         return f"a load above {MOST_LOAD}"
     tick = -(-node.tick // NS_PER_US)

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 from exclusive_core import admit
 
-from k40s.cpu.integrity import find_breach
+from k40s.cpu.admission.invariants import find_breach
 from k40s.cpu.model import ContainerDemand, CpuNode, Mechanism, PodDemand, Task
 from k40s.cpu.outcome import Admission, Rejection
 from k40s.criticality import Criticality
