@@ -8,7 +8,8 @@ def test_the_noisy_pod_is_named_beside_a_busy_one(facts: dict[str, object], node
     verdict = facts[f"usage-{node}-verdict"]
 
     assert isinstance(verdict, list)
-    assert verdict[:3] == ["named", "default/noisy", "runnable"], verdict
+    assert verdict[:2] == ["named", "default/noisy"], verdict
+    assert verdict[2] in {"runnable", "pids"}, verdict
     assert facts[f"usage-{node}-faults"] == []
     assert facts[f"usage-{node}-pressure"] == ["00000000-0000-4000-8000-000000000001"]
 
