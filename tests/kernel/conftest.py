@@ -15,8 +15,9 @@ import pytest
 from daemons.rubicante.daemon import Daemon
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.mechanisms.deadline.offer import DeadlineAccess
-from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
+from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups, Group
 from daemons.rubicante.settings import Settings
+from k40s.http.listening import Host
 from k40s.kube.records import PodRecord
 from k40s.runtime.store import Store
 from tests.fakes.rubicante.api_server import FakeApiServer, FakePodSource
@@ -194,7 +195,8 @@ def groups(prefix: str, undo: ExitStack) -> BudgetGroups:
     made = BudgetGroups(system=LinuxSystem(), root=CPU, prefix=prefix, wait=time.sleep)
 
     def remove() -> None:
-        for group in (*made.names(), *made.numbers()):
+        left: list[Group] = [*made.names(), *made.numbers()]
+        for group in left:
             assert made.remove(group), f"{group} is still in use"
 
     undo.callback(remove)
@@ -229,7 +231,7 @@ def make_kubepods(prefix: str, undo: ExitStack) -> Path:
 def settings(prefix: str, kubepods: Path, tmp_path: Path) -> Settings:
     return Settings(
         node_name="edge-1",
-        pod_ip="127.0.0.1",
+        pod_ip=Host("127.0.0.1"),
         cpus=(CORE,),
         cgroup_root="/" + kubepods.name,
         rt_capacity=CAPACITY,
@@ -256,7 +258,7 @@ class Node:
 
 @pytest.fixture
 def start_node(settings: Settings, groups: BudgetGroups, undo: ExitStack) -> Callable[..., Node]:
-    assert groups.names() == groups.numbers() == ()
+    assert (groups.names(), groups.numbers()) == ((), ())
     server = FakeApiServer()
 
     def start(*present: PodRecord, deadline: DeadlineAccess | None = None) -> Node:

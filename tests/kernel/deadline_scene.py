@@ -132,7 +132,10 @@ class Machine:
         assert found is not None
         number = int(reservation.name.pod_uid[-12:])
         container_cgroup = ContainerCgroup(pod=pod, cgroup=pod / container_id(number))
-        return self.back_end.enforce(found, reservation, position=0, container=container_cgroup)
+        done: bool = self.back_end.enforce(
+            found, reservation, position=0, container=container_cgroup
+        )
+        return done
 
 
 def start_machine(

@@ -96,7 +96,8 @@ class Stage:
         found = self.threads.find(worker.tid)
         assert found is not None
         container_cgroup = ContainerCgroup(pod=cgroup.parent, cgroup=cgroup)
-        return back_end.enforce(found, held, position=position, container=container_cgroup)
+        done: bool = back_end.enforce(found, held, position=position, container=container_cgroup)
+        return done
 
     def _container(self, held: Held) -> Path:
         number = int(held.name.pod_uid[-12:])
