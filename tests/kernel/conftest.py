@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,13 @@ def eventually(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
         time.sleep(0.005)
 
 
+def is_removed(group: Path) -> bool:
+    """Remove a cgroup; one whose last process has just ended is busy for a moment."""
+    with suppress(OSError):
+        group.rmdir()
+    return not group.exists()
+
+
 def is_at_rest(tid: int, *, seconds: float = 0.05) -> bool:
     """Whether a thread slept all that time: it neither runs nor was switched in between."""
     before = _rest(tid)
@@ -97,7 +105,7 @@ class Hog:
 
     def end(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -154,6 +162,12 @@ def measure_until_quiet(*tids: int, expected: Sequence[float], tries: int = 3) -
         if not missed or found.steal < 0.002 or attempt == tries - 1:
             return found
     raise AssertionError("unreachable")
+
+
+def keeps_to(found: Measured, budgets: Sequence[float]) -> bool:
+    """Whether each share is its budget, to a hundredth; less only by what the hypervisor took."""
+    pairs = zip(found.shares, budgets, strict=True)
+    return all(budget - 0.01 - found.steal <= share <= budget + 0.01 for share, budget in pairs)
 
 
 def _ran(tid: int) -> float:
@@ -214,11 +228,7 @@ def make_kubepods(prefix: str, undo: ExitStack) -> Path:
 
     def remove() -> None:
         for path in (path for root in roots for path, _, _ in os.walk(root, topdown=False)):
-            for _ in range(100):
-                with suppress(OSError):
-                    Path(path).rmdir()
-                    break
-                time.sleep(0.01)
+            eventually(partial(is_removed, Path(path)))
         assert not any(root.exists() for root in roots)
 
     undo.callback(remove)
