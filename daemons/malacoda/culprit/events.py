@@ -3,7 +3,7 @@
 import threading
 from enum import StrEnum, unique
 
-from daemons.malacoda.metrics import CulpritMetrics
+from daemons.malacoda.culprit.metrics import CulpritMetrics
 from k40s.kube.event_queue import EventLimits, EventQueue
 from k40s.kube.events import EventWriter, RepeatLimit
 from k40s.kube.records import ObjectRef
