@@ -222,6 +222,8 @@ def test_on_cgroup_v2_a_pod_is_frozen_and_may_be_killed_meanwhile(tmp_path: Path
 
         assert (refused.result, refused.reason) == (Result.REFUSED, Refusal.NO_CONTROLLER)
         assert frozen.result is Result.DONE
+        events = pod.path(UNIFIED) / "cgroup.events"
+        eventually(lambda: "frozen 1" in events.read_text().splitlines())
         assert keep(pod, actuator) == 0
         actuator.ask(Verb.THAW)
         assert not pod.frozen
