@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ def stage(cluster: Cluster) -> Iterator[Stage]:
         yield stage
     finally:
         _confine_malacoda(cluster, {"nowhere": None})
-        stage.observer.delete("waiting", *(f"waiting-for-{daemon}" for daemon in PODS))
+        stage.observer.delete("waiting")
 
 
 def test_a_dead_daemon_loses_its_label_and_a_returning_one_gets_the_pod_that_waited(
@@ -68,21 +68,16 @@ def test_a_dead_daemon_loses_its_label_and_a_returning_one_gets_the_pod_that_wai
     assert "assurance.stale" in refusal
 
 
-SILENT_SECONDS = 35.0
-"""More than a daemon's Lease, less than kubelet's probes give it."""
-OVERLAP_SECONDS = 10.0
+LEASE_SECONDS = 30.0
 PROMISED_SECONDS = 15.0
 """From a daemon's return until a pod that was refused meanwhile is placed."""
 _NET_SECONDS = 60.0
 TASK = {"name": "loop", "period": "100ms", "wcet": {"edge": "2ms"}}
 PODS: dict[str, tuple[Manifest, str]] = {
-    "malacoda": (sleeping_pod("waiting-for-malacoda", criticality="LOW"), "assurance.stale"),
+    "malacoda": (sleeping_pod("waiting", criticality="LOW"), "assurance.stale"),
     "rubicante": (
         real_time_pod(
-            "waiting-for-rubicante",
-            criticality="HI",
-            script=OVERRUN.format(task="loop"),
-            tasks=[TASK],
+            "waiting", criticality="HI", script=OVERRUN.format(task="loop"), tasks=[TASK]
         ),
         "cpu.state-stale",
     ),
@@ -115,39 +110,20 @@ def stopped(cluster: Cluster, daemon: str) -> Iterator[None]:
                 os.kill(process, signal.SIGCONT)
 
 
-def test_pods_that_silent_daemons_kept_waiting_are_placed_soon_after_their_return(
-    cluster: Cluster, stage: Stage
+@pytest.mark.parametrize("daemon", ["malacoda", "rubicante"])
+def test_a_pod_that_a_silent_daemon_kept_waiting_is_placed_soon_after_its_return(
+    cluster: Cluster, stage: Stage, daemon: str
 ) -> None:
-    """First malacoda, and before it is back rubicante: a pod of criticality HI needs both."""
-    with ExitStack() as later:
-        with stopped(cluster, "malacoda"):
-            pause(SILENT_SECONDS - OVERLAP_SECONDS)
-            later.enter_context(stopped(cluster, "rubicante"))
-            begun = time.monotonic()
-            pause(OVERLAP_SECONDS)
-            refuse(stage, "malacoda")
-        place(stage, "malacoda")
-        pause(begun + SILENT_SECONDS - time.monotonic())
-        refuse(stage, "rubicante")
-    place(stage, "rubicante")
-
-
-def pause(seconds: float) -> None:
-    threading.Event().wait(max(0.0, seconds))
-
-
-def refuse(stage: Stage, daemon: str) -> None:
-    """The pod that needs the daemon comes, and is refused: soon, or kubelet starts it again."""
     pod, reason = PODS[daemon]
-    stage.observer.create(pod)
-    name = f"waiting-for-{daemon}"
-    wait_until("it is refused", lambda: reason in stage.observer.refusals(name), seconds=20)
+    with stopped(cluster, daemon):
+        threading.Event().wait(LEASE_SECONDS + 5)
+        stage.observer.create(pod)
+        wait_until(
+            "it is refused", lambda: reason in stage.observer.refusals("waiting"), seconds=20
+        )
+        returned = time.monotonic()
 
+    wait_until("it is placed", lambda: stage.observer.node_of("waiting"), seconds=_NET_SECONDS)
 
-def place(stage: Stage, daemon: str) -> None:
-    """The daemon is back, and the pod is placed."""
-    returned = time.monotonic()
-    name = f"waiting-for-{daemon}"
-    wait_until("it is placed", lambda: stage.observer.node_of(name), seconds=_NET_SECONDS)
     took = time.monotonic() - returned
     print(f"{daemon}: placed {took:.1f} s after its return, {PROMISED_SECONDS:.0f} s promised")  # noqa: T201
