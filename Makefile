@@ -79,8 +79,8 @@ test: setup packages ## Everything: check, property, kernel, contract and end-to
 
 .PHONY: test-units
 test-units: setup
-	$(BIN)/pytest -q -n auto -p no:randomly tests/unit tests/property
-	$(BIN)/pytest -v -p no:randomly tests/contract
+	$(BIN)/pytest -q -n auto -p no:randomly tests/property tests/unit
+	$(BIN)/pytest -v -n 4 --dist loadfile --no-loadscope-reorder -p no:randomly tests/contract
 
 .PHONY: test-guests
 test-guests: setup packages

@@ -23,7 +23,7 @@ from response_time_analysis import fp, model
 
 from k40s.cpu.admission.admit import admit
 from k40s.cpu.analysis.deferrable_server import deferrable, largest_budget
-from k40s.cpu.analysis.response_time import TaskParameters, response_time
+from k40s.cpu.analysis.response_time import Interference, TaskParameters, response_time
 from k40s.cpu.model import CpuNode, DeadlineOffer, Domain, PodDemand
 from k40s.cpu.outcome import Admission
 from k40s.cpu.synthesis import least_budget
@@ -81,7 +81,7 @@ def admissions(nodes: list[CpuNode], pods: list[PodDemand]) -> tuple[float, floa
 def least_budgets() -> float:
     """Milliseconds for eight cores."""
     chance = Random(8)  # noqa: S311  # the same
-    cores = []
+    cores: list[tuple[tuple[TaskParameters, ...], tuple[int, int], int, Interference]] = []
     while len(cores) < 8:
         above = tuple(
             deferrable(chance.randrange(1_000, 6_000), chance.randrange(50_000, 200_000))

@@ -193,12 +193,12 @@ def serve(directory: Path, pause_ms: int) -> None:
         daemon_threads = True
         context = server_context(TlsFiles.in_directory(directory))
 
-        def finish_request(self, request, client_address) -> None:  # type: ignore[no-untyped-def, override]  # noqa: ANN001
+        def finish_request(self, request, client_address) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
             super().finish_request(
                 self.context.wrap_socket(request, server_side=True), client_address
             )
 
-        def handle_error(self, request, client_address) -> None:  # type: ignore[no-untyped-def, override]  # noqa: ANN001
+        def handle_error(self, request, client_address) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
             """Ignores clients that gave up."""
 
     server = Server(("0.0.0.0", 0), Handler)  # noqa: S104  # all of loopback

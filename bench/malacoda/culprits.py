@@ -22,9 +22,10 @@ from prometheus_client import CollectorRegistry, Counter
 
 from bench.malacoda.real_pods import CANDIDATES, HOG, IMPORTS, PROGRAMS, ROOT, RealPods, uid
 from daemons.malacoda.culprit.events import CulpritEvents, EventReason
+from daemons.malacoda.culprit.metrics import CulpritMetrics
 from daemons.malacoda.culprit.pods import PodView
 from daemons.malacoda.culprit.search import CulpritSearch
-from daemons.malacoda.metrics import CulpritMetrics, MonitorMetrics
+from daemons.malacoda.metrics import MonitorMetrics
 from daemons.malacoda.monitor import Monitor
 from daemons.malacoda.sampling.runnable import RunnableThreads
 from daemons.malacoda.sampling.sampler import Sampler

@@ -18,9 +18,10 @@ from bench.malacoda.sampler import Case
 from bench.malacoda.usage import pod_cgroups
 from daemons.malacoda.culprit.pods import PodView
 from daemons.malacoda.harm.gauge import HarmGauge
+from daemons.malacoda.harm.metrics import HarmMetrics
 from daemons.malacoda.harm.misses import OverrunFile
 from daemons.malacoda.harm.threads import RealTimePods
-from daemons.malacoda.metrics import HarmMetrics, MonitorMetrics
+from daemons.malacoda.metrics import MonitorMetrics
 from daemons.malacoda.sampling.usage import UsageReader
 from k40s.assurance.response.harm import HarmPolicy
 from k40s.assurance.suspects.usage import PodIdentity

@@ -19,10 +19,11 @@ from prometheus_client import CollectorRegistry
 
 from bench.malacoda.usage import pod_cgroups
 from daemons.malacoda.culprit.events import CulpritEvents, EventReason
+from daemons.malacoda.culprit.metrics import CulpritMetrics
 from daemons.malacoda.culprit.pods import NodePods
 from daemons.malacoda.culprit.search import CulpritSearch
 from daemons.malacoda.daemon import DETAILS_EVERY
-from daemons.malacoda.metrics import CulpritMetrics, MonitorMetrics
+from daemons.malacoda.metrics import MonitorMetrics
 from daemons.malacoda.monitor import Monitor
 from daemons.malacoda.sampling.sampler import Sampler
 from daemons.malacoda.sampling.usage import UsageReader

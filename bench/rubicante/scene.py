@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from daemons.rubicante.daemon import Daemon
 from daemons.rubicante.kernel.system import LinuxSystem
-from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
+from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups, Group
 from daemons.rubicante.settings import Settings
 from k40s.cpu.model import Packing
+from k40s.http.listening import Host
 from k40s.runtime.log import configure
 from k40s.runtime.store import Store
 from k40s.units import Nanoseconds
@@ -42,7 +44,7 @@ class Scene:
         configure("info", undo.enter_context((directory / "log").open("w")))
         settings = Settings(
             node_name=NODE,
-            pod_ip="127.0.0.1",
+            pod_ip=Host("127.0.0.1"),
             cpus=cpus,
             cgroup_root="/" + self.root.name,
             rt_capacity=Fraction(2, 5),
@@ -70,7 +72,7 @@ class Scene:
         for parent in self.parents:
             for path, _, _ in os.walk(parent, topdown=False):
                 if Path(path) != parent:
-                    until(lambda p=path: _is_removed(Path(p)))
+                    until(partial(_is_removed, Path(path)))
 
     def _remove(self) -> None:
         self.clear()
@@ -82,7 +84,8 @@ class Scene:
     def _remove_groups(self, prefix: str) -> None:
         """Remove the groups that an error left."""
         groups = BudgetGroups(system=LinuxSystem(), root=CPU, prefix=prefix, wait=time.sleep)
-        for group in (*groups.names(), *groups.numbers()):
+        left: list[Group] = [*groups.names(), *groups.numbers()]
+        for group in left:
             for tid in groups.members(group):
                 os.sched_setscheduler(tid, os.SCHED_OTHER, os.sched_param(0))
                 groups.put_back(tid, CPU)

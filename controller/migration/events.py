@@ -1,18 +1,13 @@
 """Events about moves, on pods, owners and Nodes: bounded in number, written by one loop."""
 
-import logging
 import threading
-from collections import deque
 
 from controller.metrics import ControllerMetrics, EventReason
-from k40s.errors import K40sError, UnavailableError
-from k40s.kube.events import EventWriter, RateLimit, RepeatLimit
+from k40s.kube.event_queue import EventLimits, EventQueue
+from k40s.kube.events import EventWriter, RepeatLimit
 from k40s.kube.records import ObjectRef
-from k40s.kube.transport import RefusedError
 from k40s.node_agent.backoff import Backoff
 from k40s.units import NS_PER_S, Clock, Nanoseconds
-
-log = logging.getLogger(__name__)
 
 COMPONENT = "k40s-controller"
 _INTERVAL = Nanoseconds(600 * NS_PER_S)
@@ -33,15 +28,19 @@ class MigrationEvents:
     def __init__(
         self, *, writer: EventWriter, metrics: ControllerMetrics, backoff: Backoff, clock: Clock
     ) -> None:
-        self._writer = writer
-        self._metrics = metrics
-        self._backoff = backoff
         self._lock = threading.Lock()
         self._repeats: RepeatLimit[tuple[str, str, str]] = RepeatLimit(
             _INTERVAL, clock=clock, capacity=_CAPACITY
         )
-        self._rate = RateLimit(_PER_MINUTE, clock=clock)
-        self._waiting: deque[tuple[ObjectRef, EventReason, str]] = deque()
+        self._queue = EventQueue(
+            component=COMPONENT,
+            writer=writer,
+            limits=EventLimits(waiting=_WAITING, per_minute=_PER_MINUTE),
+            backoff=backoff,
+            clock=clock,
+            on_written=lambda reason: metrics.events[EventReason(reason)].inc(),
+            on_dropped=metrics.events_dropped.inc,
+        )
 
     def add(self, reason: EventReason, text: str, *about: ObjectRef, subject: str = "") -> bool:
         """Queue the event on each object; False when one like it was queued lately."""
@@ -53,37 +52,9 @@ class MigrationEvents:
                     continue
                 self._repeats.count(key)
                 added = True
-                if len(self._waiting) >= _WAITING:
-                    self._metrics.events_dropped.inc()
-                else:
-                    self._waiting.append((one, reason, text))
+                self._queue.put(one, reason.value, text, warning=reason not in _NORMAL)
         return added
 
     def send(self) -> None:
         """Write what waits, within the limits; all of it waits while the API server is away."""
-        while self._waiting and self._rate.allows() and not self._backoff.active:
-            about, reason, text = self._waiting[0]
-            try:
-                self._writer.create_event(
-                    about,
-                    reason=reason.value,
-                    message=text,
-                    component=COMPONENT,
-                    warning=reason not in _NORMAL,
-                )
-            except RefusedError as error:  # a namespace that ends: no use repeating
-                self._drop(about, error)
-            except UnavailableError as error:
-                self._backoff.failed("event not written", error)
-                return
-            except K40sError as error:  # the namespace is gone
-                self._drop(about, error)
-            else:
-                self._backoff.succeeded()
-                self._metrics.events[reason].inc()
-                self._rate.count()
-            self._waiting.popleft()
-
-    def _drop(self, about: ObjectRef, error: K40sError) -> None:
-        log.warning("event dropped", extra={"on": about.name, "cause": str(error)})
-        self._metrics.events_dropped.inc()
+        self._queue.send()

@@ -12,25 +12,20 @@ from daemons.malacoda.actuator.mode import CulpritMode
 from daemons.malacoda.actuator.protocol import Result, Verb
 from daemons.malacoda.culprit.events import CulpritEvents, EventReason
 from daemons.malacoda.culprit.handover import Handover
+from daemons.malacoda.culprit.metrics import CulpritMetrics
 from daemons.malacoda.culprit.search import UsageSource
 from daemons.malacoda.culprit.stage import CulpritStage, PodSource
 from daemons.malacoda.harm.gauge import HarmGauge, PressureSource
+from daemons.malacoda.harm.metrics import HarmMetrics
 from daemons.malacoda.harm.misses import OverrunFile
 from daemons.malacoda.harm.threads import RealTimePods
-from daemons.malacoda.metrics import (
-    CulpritMetrics,
-    HarmMetrics,
-    MonitorMetrics,
-    PodReportMetrics,
-    ProfileMetrics,
-    ReportMetrics,
-    ResponseMetrics,
-)
+from daemons.malacoda.metrics import MonitorMetrics, PodReportMetrics, ProfileMetrics, ReportMetrics
 from daemons.malacoda.monitor import NO_GAUGE, Monitor
 from daemons.malacoda.pod_reports import MAX_PAGE, TIMEOUT, PodReports
 from daemons.malacoda.profiles import Profiles
 from daemons.malacoda.report import FRESH, AssuranceReport
 from daemons.malacoda.response.client import ActuatorClient
+from daemons.malacoda.response.metrics import ResponseMetrics
 from daemons.malacoda.response.reports import UNREACHABLE, ActReports
 from daemons.malacoda.response.responder import Actuator, Harms, Responder
 from daemons.malacoda.sampling.facts import (

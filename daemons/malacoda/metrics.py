@@ -1,23 +1,18 @@
-"""What malacoda exports to Prometheus, on an injected registry. Labels come from closed sets."""
+"""What malacoda exports to Prometheus, on an injected registry. Labels come from closed sets.
 
-from collections.abc import Iterable, Mapping
-from itertools import product
+The rooms of harm, culprits and responses have metrics of their own, beside their code.
+"""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from daemons.malacoda.sampling.sampler import SOURCES
-from daemons.malacoda.sampling.usage import USAGE_SOURCES
 from k40s.annotations import NodeAssurance
 from k40s.assurance.gamma import Severity
-from k40s.assurance.response.harm import Gauge as HarmGauge
-from k40s.assurance.response.harm import HarmState
-from k40s.assurance.suspects.verdict import Verdict
 from k40s.assurance.watch import WatchState
 from k40s.errors import UnavailableError, UnreadableError
 
-POD_THREADS, OVERRUNS = "pod-threads", "overruns"
-"""Sources of the gauge of harm."""
-_COSTS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25)
+COSTS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25)
+"""Buckets of what a sample costs, in seconds."""
 
 
 class MonitorMetrics:
@@ -58,7 +53,7 @@ class MonitorMetrics:
             "k40s_malacoda_sample_seconds",
             "Time that reading and judging one sample took",
             registry=registry,
-            buckets=_COSTS,
+            buckets=COSTS,
         )
         self.faults = Counter(
             "k40s_malacoda_source_faults",
@@ -90,46 +85,6 @@ class MonitorMetrics:
         self.downgrades.set(state.gamma.falls)
         for severity, shown in self._severities.items():
             shown.set(severity is state.severity)
-
-
-class HarmMetrics:
-    """The gauge of harm."""
-
-    def __init__(self, registry: CollectorRegistry, *, faults: Counter) -> None:
-        """``faults`` counts samples without a source."""
-        self.harmed = Gauge(
-            "k40s_malacoda_harmed",
-            "1 while critical pods suffer, by the gauge that tells it",
-            ["gauge"],
-            registry=registry,
-        )
-        self.gauged = Gauge(
-            "k40s_malacoda_gauged_pods",
-            "Critical pods of which a gauge can tell that they do not suffer",
-            registry=registry,
-        )
-        self.cost = Histogram(
-            "k40s_malacoda_harm_seconds",
-            "Time that reading and evaluating one sample of the critical pods' gauges took",
-            registry=registry,
-            buckets=_COSTS,
-        )
-        self._faults = faults
-        self._counted = dict.fromkeys((POD_THREADS, OVERRUNS), 0)
-        self.count_faults(self._counted)
-        self.show(HarmState(), gauged=0)
-
-    def show(self, state: HarmState, *, gauged: int) -> None:
-        """Set what the last sample tells."""
-        for gauge in HarmGauge:
-            self.harmed.labels(gauge=gauge.value).set(state.shows(gauge))
-        self.gauged.set(gauged)
-
-    def count_faults(self, faults: Mapping[str, int]) -> None:
-        """Add what has come since the last call."""
-        for source, number in faults.items():
-            self._faults.labels(source=source).inc(number - self._counted[source])
-            self._counted[source] = number
 
 
 class ProfileMetrics:
@@ -167,91 +122,6 @@ class PodReportMetrics:
             "Reads of a pod's own metric that failed",
             registry=registry,
         )
-
-
-class CulpritMetrics:
-    """The search for the culprit of a hazard."""
-
-    def __init__(
-        self, registry: CollectorRegistry, reasons: Iterable[str], *, faults: Counter
-    ) -> None:
-        """``reasons`` are those of events; ``faults`` counts samples without a source."""
-        self._faults = faults
-        self._counted: dict[str, int] = {}
-        self.suspects = Counter(
-            "k40s_malacoda_suspects",
-            "Verdicts on the culprit of a hazard that were reported",
-            ["verdict"],
-            registry=registry,
-        )
-        self.suspect = Gauge(
-            "k40s_malacoda_suspect",
-            "1 while an alarm is active for which a pod was named",
-            registry=registry,
-        )
-        self.cost = Histogram(
-            "k40s_malacoda_usage_seconds",
-            "Time that reading and evaluating one sample of the pods' CPU usage took",
-            registry=registry,
-            buckets=_COSTS,
-        )
-        self.events = Counter(
-            "k40s_malacoda_events",
-            "Events that were written on the Node and on pods",
-            ["reason"],
-            registry=registry,
-        )
-        self.events_dropped = Counter(
-            "k40s_malacoda_events_dropped",
-            "Events that were not written: too many waited, or for too long, or their pod is gone",
-            registry=registry,
-        )
-        for source in USAGE_SOURCES:
-            faults.labels(source=source)
-        for verdict in Verdict:
-            self.suspects.labels(verdict=verdict.value)
-        for reason in reasons:
-            self.events.labels(reason=reason)
-
-    def count_faults(self, faults: Mapping[str, int]) -> None:
-        """Add what has come since the last call."""
-        for source, number in faults.items():
-            self._faults.labels(source=source).inc(number - self._counted.get(source, 0))
-            self._counted[source] = number
-
-
-class ResponseMetrics:
-    """Acts against culprits, and the actuator that carries them out."""
-
-    def __init__(
-        self, registry: CollectorRegistry, *, acts: Iterable[str], results: Iterable[str]
-    ) -> None:
-        """``acts`` and ``results`` are the labels of acts."""
-        self.acts = Counter(
-            "k40s_malacoda_acts",
-            "Acts that were asked of the actuator, by what became of them",
-            ["act", "result"],
-            registry=registry,
-        )
-        self.held = Gauge(
-            "k40s_malacoda_held_pods", "Pods that are throttled or frozen", registry=registry
-        )
-        self.up = Gauge(
-            "k40s_malacoda_actuator_up", "1 while the actuator answers", registry=registry
-        )
-        self.overwritten = Counter(
-            "k40s_malacoda_overwritten",
-            "Times that somebody else had changed a held pod's values, which were set again",
-            registry=registry,
-        )
-        self.seconds = Histogram(
-            "k40s_malacoda_act_seconds",
-            "Time from the sample that an act rests on to the act's end",
-            registry=registry,
-            buckets=_COSTS,
-        )
-        for act, result in product(acts, results):
-            self.acts.labels(act=act, result=result)
 
 
 class ReportMetrics:

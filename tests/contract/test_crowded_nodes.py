@@ -47,16 +47,18 @@ class Plant(RegisteredPlant):
     extender: RunningExtender
     client: HttpClient
 
-    def held(self) -> dict[str, str]:
-        """The uids of the pods that hold a reservation, and their nodes; none holds two."""
-        found: dict[str, str] = {}
+    def held(self) -> list[tuple[str, str]]:
+        """The uids of the pods that hold a reservation, each with its node, in order.
+
+        A pod may be there twice for a moment: the nodes are asked one after the other, and one
+        whose answer was late may not yet know that the pod went elsewhere.
+        """
+        found: list[tuple[str, str]] = []
         for name in NODES:
             url = parse_cpu_state(self.published(name)).endpoint
             _, body = self.client.request("GET", f"{url}/v1/state")
-            uids = [pod["uid"] for pod in json.loads(body)["pods"]]
-            assert found.keys().isdisjoint(uids)
-            found |= dict.fromkeys(uids, name)
-        return found
+            found += [(pod["uid"], name) for pod in json.loads(body)["pods"]]
+        return sorted(found)
 
     def failed(self, reason: str) -> int:
         sample = f'k40s_extender_bind_refusals_total{{reason="{reason}"}}'
@@ -91,12 +93,17 @@ def plant(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Itera
 
 
 def is_settled(plant: Plant) -> bool:
-    """Every pod is bound, or has been told that there is no room; nobody holds and waits."""
+    """Every pod is bound, or has been told that there is no room.
+
+    Nobody holds and waits, and nobody holds on two nodes.
+    """
     pods = plant.pods()
-    bound = {p["metadata"]["uid"]: p["spec"]["nodeName"] for p in pods if p["spec"].get("nodeName")}
+    bound = [
+        (p["metadata"]["uid"], p["spec"]["nodeName"]) for p in pods if p["spec"].get("nodeName")
+    ]
     waiting = [p["metadata"]["name"] for p in pods if not p["spec"].get("nodeName")]
     full = all(any(no in refusal_of(plant.api, name) for no in NO_ROOM) for name in waiting)
-    return bool(bound) and full and plant.held() == bound
+    return bool(bound) and full and plant.held() == sorted(bound)
 
 
 def test_a_crowd_is_bound_as_far_as_there_is_room_and_nobody_waits_for_what_it_holds(

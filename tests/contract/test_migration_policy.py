@@ -12,7 +12,7 @@ from k40s.kube.pod_control import TEMPLATE_HASH_LABEL
 from localcluster.images.binaries import Binaries
 from localcluster.plane.control_plane import ControlPlane
 from tests.fakes.extender.process import ROOT, SCHEDULER
-from tests.fakes.registered_nodes import MERGE, PODS, Api, make_spec, prepare, wait_until
+from tests.fakes.registered_nodes import MERGE, PODS, Api, make_spec, prepare, wait_until_heeded
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -39,10 +39,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Iterato
         administrator.request("POST", "/api/v1/nodes", {"metadata": {"name": "n1"}})
         for name, criticality in (("high", "HI"), ("none", "NO")):
             make_bound(administrator, name, criticality)
-        wait_until(lambda: "only a pod's label" in write(administrator, "high", labels={"x": "y"}))
-        wait_until(
-            lambda: "only the k40s controller" in write(administrator, "high", who={}, **release())
-        )
+        wait_until_heeded(administrator)
         yield administrator
         administrator.close()
 

@@ -17,7 +17,7 @@ from k40s.annotations import (
 from localcluster.images.binaries import Binaries
 from localcluster.plane.control_plane import ControlPlane
 from tests.fakes.extender.process import ROOT
-from tests.fakes.registered_nodes import MERGE, NAMESPACE, Api, prepare, wait_until
+from tests.fakes.registered_nodes import MERGE, NAMESPACE, Api, prepare, wait_until_heeded
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -66,10 +66,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Iterato
                 if document["kind"] in PATHS:
                     path = f"/apis/{PATHS[document['kind']]}"
                     administrator.request("POST", path, document, accepted=(409,))
-        wait_until(lambda: patch(administrator, "malacoda", {}) == "")
-        wait_until(lambda: set_conditions(administrator, "malacoda", REDUCED) == "")
-        unknown = {"labels": {"node.k40s.io/unknown": "x"}}
-        wait_until(lambda: "unknown key" in patch(administrator, "", unknown))
+        wait_until_heeded(administrator)
         yield administrator
         administrator.close()
 

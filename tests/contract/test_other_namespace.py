@@ -12,7 +12,7 @@ from localcluster.errors import CommandError
 from localcluster.images.binaries import Binaries
 from localcluster.plane.control_plane import ControlPlane
 from tests.fakes.extender.process import ROOT
-from tests.fakes.registered_nodes import Api, get_pod, prepare, wait_until
+from tests.fakes.registered_nodes import Api, get_pod, prepare, wait_until_heeded
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -38,8 +38,8 @@ def plane(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Itera
             api.request("POST", "/api/v1/nodes", {"metadata": {"name": node}})
         for pod, node in (("here", "n1"), ("there", "n2")):
             make_bound_pod(api, pod, node)
+        wait_until_heeded(api)
         api.close()
-        wait_until(lambda: create_pod(plane, HI))
         yield plane
 
 

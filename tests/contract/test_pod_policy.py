@@ -10,7 +10,7 @@ import yaml
 from localcluster.images.binaries import Binaries
 from localcluster.plane.control_plane import ControlPlane
 from tests.fakes.extender.process import ROOT, SCHEDULER
-from tests.fakes.registered_nodes import MERGE, PODS, Api, make_spec, prepare, wait_until
+from tests.fakes.registered_nodes import MERGE, PODS, Api, make_spec, prepare, wait_until_heeded
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -44,8 +44,7 @@ def apply(api: Api, manifest: Path) -> None:
     for document in yaml.safe_load_all(manifest.read_text()):
         path = f"/apis/admissionregistration.k8s.io/v1/{KINDS[document['kind']]}"
         api.request("POST", path, document)
-    early = make_spec("early", scheduler="default-scheduler", annotations=DEMANDS)
-    wait_until(lambda: attempt(api, early))
+    wait_until_heeded(api)
 
 
 def attempt(api: Api, spec: dict[str, Any]) -> str:

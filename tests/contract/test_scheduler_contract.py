@@ -8,6 +8,7 @@ import itertools
 import json
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,8 +40,10 @@ from tests.fakes.extender.process import (
 )
 from tests.fakes.extender.world import (
     FakeRubicante,
+    make_args,
     make_cpu_node,
     make_cpu_state,
+    make_pod,
     make_task,
 )
 from tests.fakes.registered_nodes import (
@@ -94,6 +97,34 @@ class Bench:
         document: dict[str, Any] = json.loads(answer.data)
         return document
 
+    def refusal_of_hi(self) -> str:
+        """Why the extender refuses the node that may be fit for HI; empty where it is fit."""
+        body = json.loads(make_args(make_pod(criticality="HI"), ["strong"]))
+        return str(self.call("filter", body)["FailedAndUnresolvableNodes"].get("strong", ""))
+
+    def assure(self, level: int, *, fit: bool) -> None:
+        """Set the level of that node, and wait until the extender has heard of it.
+
+        A scheduler that asks it before is told no, and hears of nothing that makes it ask again.
+        """
+        annotate_node(self.api, "strong", assured(level))
+        wait_until(lambda: fit is not bool(self.refusal_of_hi()))
+
+    def settle(self) -> None:
+        """Wait until the scheduler has heard of everything so far: late news wake refused pods.
+
+        A pod asks for what a node got just now, and for more than it has. It does not reach the
+        extender, and wakes nobody when it goes.
+        """
+        label = {"test.k40s.io/round": str(uuid.uuid4())}
+        body = {"metadata": {"labels": label}}
+        self.api.request("PATCH", "/api/v1/nodes/strong", body, kind=MERGE)
+        spec = make_spec("canary", scheduler=SCHEDULER, cpu="100")
+        spec["spec"]["nodeSelector"] = label
+        create_pods(self.api, [spec])
+        wait_until(lambda: "Insufficient cpu" in refusal_of(self.api, "canary"))
+        self.api.request("DELETE", f"{PODS}/canary")
+
 
 def state_text(book: FakeRubicante, endpoint: str) -> str:
     with book.lock:
@@ -138,7 +169,8 @@ def clean(bench: Bench) -> Iterator[None]:
     """Every test begins with no pods, an empty book, and a node for HI that is not fit for it."""
     bench.book.forget()
     bench.publish()
-    annotate_node(bench.api, "strong", assured(10))
+    bench.assure(20, fit=True)  # a change, so that the next one is told from what was before
+    bench.assure(10, fit=False)
     yield
     delete_pods(bench.api)
     wait_until(lambda: not bench.api.request("GET", PODS)["items"])
@@ -156,11 +188,24 @@ def node_of(bench: Bench, name: str) -> str:
 
 def calls_while_pending(bench: Bench, spec: dict[str, Any]) -> int:
     """Filter calls for one pod in ten seconds."""
+    bench.settle()
     before = bench.calls("filter")
     create_pods(bench.api, [spec])
     wait_until(lambda: refusal_of(bench.api, spec["metadata"]["name"]))
     threading.Event().wait(WATCHED_S)
     return bench.calls("filter") - before
+
+
+def calls_when_quiet(bench: Bench) -> int:
+    """Filter calls so far, once there was none for two seconds: late news may bring one more."""
+    found = [-1]
+
+    def is_quiet() -> bool:
+        found.append(bench.calls("filter"))
+        return found[-1] == found[-2] or threading.Event().wait(2)
+
+    wait_until(is_quiet)
+    return found[-1]
 
 
 def test_one_refused_pod_causes_at_most_two_filter_calls_in_ten_seconds(bench: Bench) -> None:
@@ -191,10 +236,17 @@ def test_a_refused_pod_that_outranks_others_does_not_loop_through_preemption(
     bench.api.request("POST", path, high_class, accepted=(409,))
     spec = pod("outranking", "HI")
     spec["spec"]["priorityClassName"] = "high"
+    wait_until(lambda: is_accepted(bench, spec))  # admission hears of a new class a moment later
 
     calls = calls_while_pending(bench, spec)
 
     assert 1 <= calls <= 2
+
+
+def is_accepted(bench: Bench, spec: dict[str, Any]) -> bool:
+    """Whether the API server would create the pod."""
+    answer = bench.api.request("POST", f"{PODS}?dryRun=All", spec, accepted=(403,))
+    return bool(answer["kind"] == "Pod")
 
 
 def test_a_change_of_a_nodes_annotation_brings_a_refused_pod_back(bench: Bench) -> None:
@@ -221,18 +273,25 @@ def test_the_lease_of_a_daemon_that_is_back_wakes_no_pod_and_its_write_of_the_no
 ) -> None:
     brief = {ASSURANCE_KEY: assured(20)[ASSURANCE_KEY].replace('"3600s"', '"3s"')}
     annotate_node(bench.api, "strong", brief)
-    threading.Event().wait(4)
+    wait_until(lambda: "assurance.stale" in bench.refusal_of_hi())
+    bench.settle()
     create_pods(bench.api, [pod("waiting", "HI")])
     wait_until(lambda: "assurance.stale" in refusal_of(bench.api, "waiting"))
-    threading.Event().wait(2)
-    before = bench.calls("filter")
+    before = calls_when_quiet(bench)
+    seconds = itertools.count()
+
+    # On a busy machine a renewal may be late just then: the daemon would write again as well.
+    def is_bound_after_a_write() -> bool:
+        since = f"2026-03-01T12:00:{next(seconds) % 60:02}Z"
+        annotate_node(bench.api, "strong", {ASSURANCE_SINCE_KEY: since})
+        pause = threading.Event()
+        return any(node_of(bench, "waiting") or pause.wait(0.1) for _ in range(100))
 
     with renewed(bench, "malacoda", "strong"):
         threading.Event().wait(WATCHED_S)
         by_lease = (node_of(bench, "waiting"), bench.calls("filter") - before)
-        annotate_node(bench.api, "strong", {ASSURANCE_SINCE_KEY: "2026-03-01T12:00:00Z"})
         wrote = time.monotonic()
-        wait_until(lambda: node_of(bench, "waiting"))
+        wait_until(is_bound_after_a_write)
         took = time.monotonic() - wrote
 
     print(f"bound {took:.2f} s after the write")  # noqa: T201  # the figure belongs into the report
@@ -259,7 +318,7 @@ def renewed(bench: Bench, daemon: str, node: str) -> Iterator[None]:
 
 
 def test_binding_again_for_the_same_uid_changes_nothing(bench: Bench) -> None:
-    annotate_node(bench.api, "strong", assured(20))
+    bench.assure(20, fit=True)
     tasks = json.dumps([make_task("20ms", "200ms")])
     create_pods(bench.api, [pod("bound", "HI", **{TASKS_KEY: tasks})])
     wait_until(lambda: node_of(bench, "bound"))
@@ -314,7 +373,7 @@ def test_a_pod_that_changes_while_its_bind_is_in_flight_is_granted_what_it_says(
     bench: Bench,
 ) -> None:
     """Each pod is patched once, between its reservation and its Binding."""
-    annotate_node(bench.api, "strong", assured(20))
+    bench.assure(20, fit=True)
     names = [f"changing-{number}" for number in range(10)]
     left = set(names)
     small, larger = (json.dumps([make_task(wcet, "500ms")]) for wcet in ("1ms", "9ms"))
@@ -326,6 +385,12 @@ def test_a_pod_that_changes_while_its_bind_is_in_flight_is_granted_what_it_says(
             left.discard(name)
             annotate_pod(bench, name, **{TASKS_KEY: larger})
 
+    def refused() -> dict[str, int]:
+        sample = 'k40s_extender_bind_refusals_total{{reason="{}"}}'
+        reasons = ("pod.changed", "cpu.daemon-busy")
+        return {one: count(bench.extender.probes, sample.format(one)) for one in reasons}
+
+    before = refused()
     bench.book.on_reserved = patch
     try:
         create_pods(bench.api, [pod(name, "LOW", **{TASKS_KEY: small}) for name in names])
@@ -345,15 +410,16 @@ def test_a_pod_that_changes_while_its_bind_is_in_flight_is_granted_what_it_says(
     assert granted == [9_000_000] * len(names)
     held = {r.pod_uid for r in bench.book.node.reservations}
     assert held >= {one["metadata"]["uid"] for one in pods}
-    refusals = 'k40s_extender_bind_refusals_total{reason="pod.changed"}'
-    assert count(bench.extender.probes, refusals) >= len(names)
+    new = {reason: number - before[reason] for reason, number in refused().items()}
+    assert new["pod.changed"] > 0
+    assert sum(new.values()) >= len(names)  # on a busy machine the answer may come too late
 
 
 def test_a_pod_that_gets_demands_as_it_is_created_never_runs_without_their_being_met(
     bench: Bench,
 ) -> None:
     """Whichever is first, patch or bind: a bound pod's demands have been looked at."""
-    annotate_node(bench.api, "strong", assured(20))
+    bench.assure(20, fit=True)
     names = [f"growing-{number}" for number in range(12)]
     tasks = json.dumps([make_task("1ms", "500ms")])
 
@@ -385,13 +451,16 @@ def test_a_pod_that_was_placed_past_the_extender_is_counted_and_told(bench: Benc
     spec["spec"]["nodeName"] = WEAK[0]
     create_pods(bench.api, [spec])
 
-    def told() -> list[dict[str, Any]]:
+    uid = get_pod(bench.api, "smuggled")["metadata"]["uid"]
+
+    def told() -> list[dict[str, Any]]:  # pods of other tests may have been told the same
         events = bench.api.request("GET", "/api/v1/namespaces/default/events")["items"]
-        return [e for e in events if e["reason"] == "NotAdmitted"]
+        found = [e for e in events if e["reason"] == "NotAdmitted"]
+        return [e for e in found if e["involvedObject"]["uid"] == uid]
 
     wait_until(told)
     wait_until(lambda: misplaced(bench) == 1)
-    assert [e["involvedObject"]["name"] for e in told()] == ["smuggled"]
+    assert len(told()) == 1
 
 
 def test_pods_whose_answers_are_lost_are_bound_in_the_end_and_hold_one_reservation_each(
@@ -401,7 +470,7 @@ def test_pods_whose_answers_are_lost_are_bound_in_the_end_and_hold_one_reservati
 
     The crowd is more than two cores take. How many find room depends on their order.
     """
-    annotate_node(bench.api, "strong", assured(20))
+    bench.assure(20, fit=True)
     tasks = json.dumps([make_task("5ms", "100ms")])
     turns = itertools.count()
 

@@ -1,8 +1,10 @@
 """The shipped examples on a cluster: applied, waited for, and what their log says."""
 
+import json
 import re
 from dataclasses import dataclass
 
+from k40s.annotations import ENFORCED_CONDITION
 from localcluster.cluster import Cluster
 from localcluster.images.cluster_images import PROJECT
 
@@ -38,6 +40,13 @@ def wait_for(cluster: Cluster, condition: str, *pods: str) -> None:
 def condition_of(cluster: Cluster, pod: str, field: str = "status") -> str:
     path = '{.status.conditions[?(@.type=="k40s.io/enforced")].' + field + "}"
     return cluster.kubectl("get", pod, f"--output=jsonpath={path}").strip()
+
+
+def lost_condition(cluster: Cluster, pod: str) -> dict[str, str]:
+    """The condition that a pod is enforced, read at once; empty while it is True or absent."""
+    status = json.loads(cluster.kubectl("get", pod, "--output=json"))["status"]
+    found = [one for one in status.get("conditions", []) if one["type"] == ENFORCED_CONDITION]
+    return found[0] if found and found[0]["status"] == "False" else {}
 
 
 def log_of(cluster: Cluster, pod: str) -> list[str]:

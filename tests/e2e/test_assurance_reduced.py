@@ -20,7 +20,15 @@ from k40s.annotations import (
 from k40s.assurance.gamma import Severity
 from localcluster.cluster import Cluster
 from localcluster.errors import CommandError
-from tests.e2e.test_suspect_named import last, log_of, malacoda, metric_of
+from tests.e2e.test_suspect_named import (
+    last,
+    lines_since,
+    log_of,
+    logged,
+    malacoda,
+    metric_of,
+    time_of,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -71,8 +79,14 @@ def test_a_hazard_lowers_the_level_once_says_why_and_is_not_forgotten(
     wait_until("the level falls", lambda: published(stage).state < 10, seconds=60)
 
     fallen, told = published(stage), condition(cluster, node)
-    lines = [line for line in log_of(cluster, node) if time_of(line) >= begun]
-    alarms = [time_of(line) for line in lines if line["message"] == "alarm raised"]
+    wait_until("it is counted", lambda: metric_of(cluster, node, _WRITES) > writes, seconds=60)
+    wait_until(
+        "it is logged",
+        lambda: logged(lines_since(cluster, node, begun), "assurance published"),
+        seconds=60,
+    )
+    lines = lines_since(cluster, node, begun)
+    alarms = [time_of(line) for line in logged(lines, "alarm raised")]
     delay = last(lines, "assurance published") - alarms[0]
     print(f"published {delay.total_seconds():.2f} s after the alarm: {told['message']}")  # noqa: T201
     assert (fallen.state, fallen.cause, fallen.falls) == (5, Severity.ALARM, calm.falls + 1)
@@ -94,10 +108,6 @@ def test_a_hazard_lowers_the_level_once_says_why_and_is_not_forgotten(
     assert (again.state, again.falls) == (5, fallen.falls)
     since = condition(cluster, node)["lastTransitionTime"]
     assert datetime.fromisoformat(since) == datetime.fromisoformat(told["lastTransitionTime"])
-
-
-def time_of(line: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(line["time"])
 
 
 def resumed(cluster: Cluster, node: str) -> bool:

@@ -35,6 +35,7 @@ MISTAKES = {
 @pytest.fixture
 def stage(cluster: Cluster) -> Iterator[Stage]:
     stage = stage_of(cluster)
+    wait_until("nothing of other tests is reserved", lambda: stage.reserved() == 0, seconds=180)
     yield stage
     stage.observer.delete("mistaken")
 

@@ -17,6 +17,7 @@ from tests.e2e.examples import (
     delete_examples,
     last_report,
     log_of,
+    lost_condition,
     wait_for,
 )
 
@@ -92,17 +93,19 @@ def kill_task(stage: Stage, name: str) -> None:
 def test_a_pod_whose_container_is_gone_is_not_enforced_until_it_runs_again(
     cluster: Cluster, stage: Stage
 ) -> None:
+    lost: dict[str, str] = {}
+
     def is_lost() -> bool:
-        return condition_of(cluster, "pod/video") == "False"
+        lost.update(lost_condition(cluster, "pod/video"))
+        return bool(lost)
 
     kill_task(stage, "frames")  # kubelet starts it again at once
     kill_task(stage, "frames")  # and now after a pause
 
     wait_until("the condition says so", is_lost, seconds=120)
-    reason, message = (condition_of(cluster, "pod/video", part) for part in ("reason", "message"))
-    assert reason in ("Waiting", "NotRunning")
-    assert "frames" in message
-    assert "container video" in message
+    assert lost["reason"] in ("Waiting", "NotRunning")
+    assert "frames" in lost["message"]
+    assert "container video" in lost["message"]
     assert condition_of(cluster, "pod/control-loop") == "True"
     wait_for(cluster, "k40s.io/enforced", "pod/video")
     wait_for(cluster, "Ready", "pod/video")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.observer import wait_until
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
 from localcluster.host.machine import online_cpus
@@ -104,7 +105,11 @@ def test_a_service_address_works_and_the_log_shows_the_request(pods: Cluster) ->
     answer = pods.kubectl("exec", "client", "--", "python3", "-c", FETCH.format(address))
 
     assert "hostname" in answer
-    assert '"GET / HTTP/1.1" 200' in pods.kubectl("logs", "web")
+    wait_until(
+        "the log has the request",
+        lambda: '"GET / HTTP/1.1" 200' in pods.kubectl("logs", "web"),
+        seconds=60,
+    )
 
 
 def test_a_pod_runs_below_its_nodes_cgroup_on_its_nodes_cpus(pods: Cluster) -> None:
@@ -131,7 +136,7 @@ def test_a_killed_component_shows_in_the_status_and_up_starts_it_again(trial: Cl
     pid = trial.supervisor.pid(name)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    trial.supervisor.wait_gone(name, timeout=10)
+    trial.supervisor.wait_gone(name, timeout=120)
 
     ended = [state.name for state in trial.status().components if not state.running]
     trial.up()
@@ -146,7 +151,7 @@ def test_a_sandbox_that_is_gone_is_made_again(sandbox: str, trial: Cluster) -> N
     pid = trial.supervisor.pid(name)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    trial.supervisor.wait_gone(name, timeout=10)
+    trial.supervisor.wait_gone(name, timeout=120)
 
     trial.up()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from demo.observer import wait_until
 from localcluster.cluster import Cluster
 from localcluster.deploy import deploy
 from localcluster.errors import CommandError, LocalClusterError
@@ -51,13 +52,16 @@ def attempt(cluster: Cluster, *words: str, stdin: str = "") -> str:
 
 
 def test_nothing_is_in_the_namespace_of_the_shipped_manifests(elsewhere: Cluster) -> None:
+    expected = {"k40s-scheduler", "k40s-controller", "rubicante-edge-1", "malacoda-edge-2"}
+
+    def leases() -> set[str]:
+        words = ("get", "leases", f"--namespace={NAMESPACE}", "--output=name")
+        return {lease.split("/")[1] for lease in elsewhere.kubectl(*words).split()}
+
+    wait_until("each has its Lease", lambda: expected <= leases(), seconds=120)
     namespaces = elsewhere.kubectl("get", "namespaces", "--output=name").split()
-    leases = elsewhere.kubectl("get", "leases", f"--namespace={NAMESPACE}", "--output=name").split()
 
     assert "namespace/k40s-system" not in namespaces
-    assert {"k40s-scheduler", "k40s-controller", "rubicante-edge-1", "malacoda-edge-2"} <= {
-        lease.split("/")[1] for lease in leases
-    }
 
 
 def test_pods_are_placed_and_enforced_and_say_so(elsewhere: Cluster) -> None:

@@ -3,9 +3,9 @@
 import json
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -78,17 +78,30 @@ def stress(stage: Stage, *, criticality: str, seconds: int = STRESS_SECONDS) -> 
     stage.create_and_wait([made], ["noisy"])
 
 
-Event = tuple[str, str, str]
-"""Kind, name and text."""
+class Event(NamedTuple):
+    """``time`` tells an event from the same one before: a text is written once, and counted."""
+
+    kind: str
+    name: str
+    text: str
+    time: tuple[str, str, int]
 
 
 def told(cluster: Cluster, reason: str) -> set[Event]:
     """All events of a reason."""
     words = ("get", "events", "-A", f"--field-selector=reason={reason}", "-o", "json")
-    items = json.loads(cluster.kubectl(*words))["items"]
     return {
-        (item["involvedObject"]["kind"], item["involvedObject"]["name"], item["message"])
-        for item in items
+        Event(
+            kind=item["involvedObject"]["kind"],
+            name=item["involvedObject"]["name"],
+            text=item["message"],
+            time=(
+                item["metadata"]["name"],
+                item["involvedObject"].get("uid", ""),
+                item.get("count") or 0,
+            ),
+        )
+        for item in json.loads(cluster.kubectl(*words))["items"]
     }
 
 
@@ -129,97 +142,99 @@ def quota_of(stage: Stage, name: str) -> str:
     return (found / "cpu.cfs_quota_us").read_text().strip()
 
 
+def time_of(line: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(line["time"])
+
+
+def lines_since(cluster: Cluster, node: str, begun: datetime) -> list[dict[str, Any]]:
+    return [line for line in log_of(cluster, node) if time_of(line) >= begun]
+
+
+def logged(lines: list[dict[str, Any]], message: str) -> list[dict[str, Any]]:
+    return [line for line in lines if line["message"] == message]
+
+
 def last(lines: list[dict[str, Any]], message: str) -> datetime:
-    found = [line for line in lines if line["message"] == message]
-    return datetime.fromisoformat(found[-1]["time"])
+    return time_of(logged(lines, message)[-1])
 
 
-def test_the_noisy_pod_is_named_within_seconds_of_the_alarm_and_nobody_else(
+def test_the_noisy_pod_is_named_within_seconds_of_the_alarm_and_nobody_else_and_throttled_at_once(
     cluster: Cluster, stage: Stage
 ) -> None:
+    """And it is told so, and released when the hazard is over."""
     node = stage.real_time_node
-    before = told(cluster, "SuspectNamed")
+    begun = datetime.now(UTC)
+    before = {what: told(cluster, f"Suspect{what}") for what in ("Named", "Throttled", "Released")}
 
-    def named() -> set[Event]:
-        return told(cluster, "SuspectNamed") - before
-
-    stress(stage, criticality="NO")
-    wait_until("it is named", lambda: len(named()) > 1, seconds=60)
-
-    assert {(kind, name) for kind, name, _ in named()} == {("Node", node), ("Pod", "noisy")}
-    for _, _, text in named():
-        assert text.startswith("pod default/noisy is suspected of the hazard ")
-        assert "threatened: LOW pods" in text
-    lines = log_of(cluster, node)
-    delay = last(lines, "suspect named") - last(lines, "alarm raised")
-    print(f"named {delay.total_seconds():.1f} s after the last alarm: {text}")  # noqa: T201  # the figures belong into the test's report
-    assert delay.total_seconds() <= NET_SECONDS
-    assert stage.observer.phase_of("noisy") == "Running"
-    assert metric_of(cluster, node, 'k40s_malacoda_suspects_total{verdict="named"}') >= 1
-    assert metric_of(cluster, node, "k40s_malacoda_tick_errors_total") == 0
-    assert metric_of(cluster, node, "process_resident_memory_bytes") <= MOST_BYTES
-
-
-def test_the_noisy_pod_is_throttled_at_once_told_so_and_released_when_the_hazard_is_over(
-    cluster: Cluster, stage: Stage
-) -> None:
-    node = stage.real_time_node
-    throttled, released = (told(cluster, f"Suspect{what}") for what in ("Throttled", "Released"))
+    def new(what: str) -> set[Event]:
+        return told(cluster, f"Suspect{what}") - before[what]
 
     stress(stage, criticality="NO", seconds=LONG_STRESS_SECONDS)
-    wait_until(
-        "it is throttled",
-        lambda: len(told(cluster, "SuspectThrottled") - throttled) > 1,
-        seconds=60,
-    )
-    quota = quota_of(stage, "noisy")
-    lines = log_of(cluster, node)
-    delay = last(lines, "act carried out") - last(lines, "suspect named")
-    wait_until(
-        "it is released", lambda: len(told(cluster, "SuspectReleased") - released) > 1, seconds=150
-    )
+    wait_until("it is named", lambda: len(new("Named")) > 1, seconds=60)
+    named = new("Named")
+    wait_until("it is throttled", lambda: len(new("Throttled")) > 1, seconds=60)
+    quota, phase = quota_of(stage, "noisy"), stage.observer.phase_of("noisy")
+    wait_until("both are logged", lambda: acts_since(cluster, node, begun), seconds=60)
+    lines = lines_since(cluster, node, begun)
+    wait_until("it is released", lambda: len(new("Released")) > 1, seconds=150)
+    wait_until("that is logged", lambda: len(acts_since(cluster, node, begun)) > 1, seconds=60)
 
-    after = log_of(cluster, node)[len(lines) :]
-    acts = [line for line in after if line["message"] == "act carried out"]
-    events = told(cluster, "SuspectThrottled") - throttled
-    assert quota == "10000"
-    assert {(kind, name) for kind, name, _ in events} == {("Node", node), ("Pod", "noisy")}
-    named = [text for _, _, text in events if "0.10 CPUs: it is suspected" in text]
-    relapsed = [text for _, _, text in events if "0.10 CPUs: the hazard came back" in text]
-    assert len(named) == 2  # on Node and pod
-    assert len(named) + len(relapsed) == len(events)  # the stress outlasts the release
-    assert (acts[0]["act"], acts[0]["rule"]) == ("unthrottle", "over")
-    print(f"throttled {delay.total_seconds():.3f} s after its name: {text_of(events)}")  # noqa: T201  # the figures belong into the test's report
-    assert delay.total_seconds() <= NET_SECONDS
+    check_named(node, named, lines)
+    assert (quota, phase) == ("10000", "Running")
+    check_throttled(node, new("Throttled"), lines)
+    acts = acts_since(cluster, node, begun)
+    assert (acts[0]["act"], acts[1]["act"], acts[1]["rule"]) == ("throttle", "unthrottle", "over")
+    assert metric_of(cluster, node, 'k40s_malacoda_suspects_total{verdict="named"}') >= 1
     assert metric_of(cluster, node, "k40s_malacoda_actuator_up") == 1
     done = 'k40s_malacoda_acts_total{act="throttle",result="done"}'
     assert metric_of(cluster, node, done) >= 1
     assert metric_of(cluster, node, "k40s_malacoda_tick_errors_total") == 0
+    assert metric_of(cluster, node, "process_resident_memory_bytes") <= MOST_BYTES
+
+
+def acts_since(cluster: Cluster, node: str, begun: datetime) -> list[dict[str, Any]]:
+    return logged(lines_since(cluster, node, begun), "act carried out")
+
+
+def check_named(node: str, named: set[Event], lines: list[dict[str, Any]]) -> None:
+    assert {(event.kind, event.name) for event in named} == {("Node", node), ("Pod", "noisy")}
+    for event in named:
+        assert event.text.startswith("pod default/noisy is suspected of the hazard ")
+        assert "threatened: LOW pods" in event.text
+    delay = last(lines, "suspect named") - last(lines, "alarm raised")
+    print(f"named {delay.total_seconds():.1f} s after the last alarm: {text_of(named)}")  # noqa: T201  # the figures belong into the test's report
+    assert delay.total_seconds() <= NET_SECONDS
+
+
+def check_throttled(node: str, events: set[Event], lines: list[dict[str, Any]]) -> None:
+    assert {(event.kind, event.name) for event in events} == {("Node", node), ("Pod", "noisy")}
+    named = [event for event in events if "0.10 CPUs: it is suspected" in event.text]
+    relapsed = [event for event in events if "0.10 CPUs: the hazard came back" in event.text]
+    assert len(named) == 2  # on Node and pod
+    assert len(named) + len(relapsed) == len(events)  # the stress outlasts the release
+    delay = last(lines, "act carried out") - last(lines, "suspect named")
+    print(f"throttled {delay.total_seconds():.3f} s after its name: {text_of(events)}")  # noqa: T201  # the figures belong into the test's report
+    assert delay.total_seconds() <= NET_SECONDS
 
 
 def text_of(events: set[Event]) -> str:
-    return next(text for kind, _, text in events if kind == "Pod")
+    return next(event.text for event in events if event.kind == "Pod")
 
 
 def test_a_noisy_pod_of_equal_criticality_is_not_named(cluster: Cluster, stage: Stage) -> None:
     node = stage.real_time_node
-    named = told(cluster, "SuspectNamed")
-    reported = len(nobody_named(cluster, node))
+    named, nobody = told(cluster, "SuspectNamed"), told(cluster, "NoSuspectNamed")
+    begun = datetime.now(UTC)
 
     stress(stage, criticality="LOW")
     wait_until(
-        "it is said that nobody is named",
-        lambda: len(nobody_named(cluster, node)) > reported,
+        "it is logged that nobody is named",
+        lambda: logged(lines_since(cluster, node, begun), "no suspect named"),
         seconds=60,
     )
+    wait_until("it is told", lambda: told(cluster, "NoSuspectNamed") - nobody, seconds=60)
 
-    verdict = nobody_named(cluster, node)[-1]["verdict"]
+    verdict = logged(lines_since(cluster, node, begun), "no suspect named")[-1]["verdict"]
     print(f"nobody is named: {verdict}")  # noqa: T201  # the figures belong into the test's report
     assert verdict in {"protected", "no-baseline"}  # by chance the node was not quiet for long
-    assert told(cluster, "NoSuspectNamed")
     assert told(cluster, "SuspectNamed") == named
-
-
-def nobody_named(cluster: Cluster, node: str) -> list[dict[str, Any]]:
-    """The log's lines about alarms for which nobody is named."""
-    return [line for line in log_of(cluster, node) if line["message"] == "no suspect named"]

@@ -26,6 +26,8 @@ NAMESPACE = "k40s-system"
 PODS = "/api/v1/namespaces/default/pods"
 PATIENCE_S = 180
 MERGE = "application/merge-patch+json"
+_LAST = "created-last"
+_HEEDED = "everything is heeded"
 _LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 
 
@@ -170,6 +172,56 @@ def wait_until(check: Callable[[], object]) -> None:
     while not check():
         assert time.monotonic() < end, f"not within {PATIENCE_S} s"
         pause.wait(0.1)
+
+
+def wait_until_heeded(api: Api) -> None:
+    """Wait until the API server heeds every policy and cluster role that was created so far.
+
+    It hears of each kind in the order of creation; so what is created here is heeded last.
+    """
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": _LAST}
+    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": _LAST}
+    match = {
+        "resourceRules": [
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "resources": ["configmaps"],
+                "operations": ["CREATE"],
+            }
+        ]
+    }
+    refusal = {"expression": f"object.metadata.name != {_LAST!r}", "message": _HEEDED}
+    binding = {"policyName": _LAST, "validationActions": ["Deny"]}
+    for path, body in (
+        ("rbac.authorization.k8s.io/v1/clusterroles", {"rules": [rule]}),
+        (
+            "rbac.authorization.k8s.io/v1/clusterrolebindings",
+            {"roleRef": role, "subjects": [user]},
+        ),
+        (
+            "admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+            {"spec": {"matchConstraints": match, "validations": [refusal]}},
+        ),
+        (
+            "admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+            {"spec": binding},
+        ),
+    ):
+        api.request("POST", f"/apis/{path}", {"metadata": {"name": _LAST}, **body})
+
+    def is_refused() -> bool:
+        answer = api.request(
+            "POST",
+            "/api/v1/namespaces/default/configmaps?dryRun=All",
+            {"metadata": {"name": _LAST}},
+            accepted=(403, 422),
+            headers={"Impersonate-User": _LAST},
+        )
+        return _HEEDED in str(answer.get("message"))
+
+    wait_until(is_refused)
 
 
 def real_time(cpu_state: str, assurance: str) -> dict[str, str]:

@@ -149,7 +149,9 @@ class Scene:
             for uid, pod in self.pods.items()
             if (load := pod.timeline(self._second)) is not None
         }
-        loads[""] = self._noisy(self.host(self._second))
+        host = self.host(self._second)
+        assert host is not None, "a host is always there"
+        loads[""] = self._noisy(host)
         outside = min(0.5, max(0.0, self.kernel(self._second) * self._chance.gauss(1, 0.1)))
         granted = _share_evenly({uid: load.used for uid, load in loads.items()}, 1 - outside)
         self._second += step

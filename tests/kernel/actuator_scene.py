@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from daemons.malacoda.actuator.protocol import Answer, Request, Verb
@@ -14,6 +15,7 @@ from daemons.malacoda.response.client import ActuatorClient
 from k40s.errors import UnavailableError
 from tests.fakes.malacoda.actuator import TENTH
 from tests.fakes.malacoda.kernel import CONTAINER, uid
+from tests.kernel.conftest import eventually, is_removed
 
 ROOT = Path("/sys/fs/cgroup")
 UNIFIED = ROOT / "unified"
@@ -105,7 +107,7 @@ class Pod:
 
     def _make(self, group: Path) -> None:
         group.mkdir()
-        self.stack.callback(_remove, group)
+        self.stack.callback(eventually, partial(is_removed, group))
 
     def _end(self) -> None:
         tree = self.trees[-1]
@@ -118,16 +120,6 @@ class Pod:
             self.hog.stdin.close()
 
 
-def _remove(group: Path) -> None:
-    """A group whose last process has just ended is busy for a moment."""
-    for _ in range(500):
-        with suppress(OSError):
-            group.rmdir()
-            return
-        time.sleep(0.01)
-    group.rmdir()
-
-
 @dataclass
 class Process:
     """``python -m daemons.malacoda.actuator``, and a client of our own user."""
@@ -136,7 +128,7 @@ class Process:
     directory: Path
     prefix: tuple[str, ...] = ()
     root: Path = ROOT
-    silence: str = "2s"
+    silence: str = "60s"
     process: subprocess.Popen[bytes] = field(init=False)
     client: ActuatorClient = field(init=False)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ import pytest
 from daemons.rubicante.daemon import Daemon
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.mechanisms.deadline.offer import DeadlineAccess
-from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
+from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups, Group
 from daemons.rubicante.settings import Settings
+from k40s.http.listening import Host
 from k40s.kube.records import PodRecord
 from k40s.runtime.store import Store
 from tests.fakes.rubicante.api_server import FakeApiServer, FakePodSource
@@ -54,6 +56,13 @@ def eventually(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < limit, "it never came true"
         time.sleep(0.005)
+
+
+def is_removed(group: Path) -> bool:
+    """Remove a cgroup; one whose last process has just ended is busy for a moment."""
+    with suppress(OSError):
+        group.rmdir()
+    return not group.exists()
 
 
 def is_at_rest(tid: int, *, seconds: float = 0.05) -> bool:
@@ -96,7 +105,7 @@ class Hog:
 
     def end(self) -> None:
         self.process.kill()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -155,6 +164,12 @@ def measure_until_quiet(*tids: int, expected: Sequence[float], tries: int = 3) -
     raise AssertionError("unreachable")
 
 
+def keeps_to(found: Measured, budgets: Sequence[float]) -> bool:
+    """Whether each share is its budget, to a hundredth; less only by what the hypervisor took."""
+    pairs = zip(found.shares, budgets, strict=True)
+    return all(budget - 0.01 - found.steal <= share <= budget + 0.01 for share, budget in pairs)
+
+
 def _ran(tid: int) -> float:
     return int(Path(f"/proc/{tid}/schedstat").read_text().split()[0]) / 1e9
 
@@ -194,7 +209,8 @@ def groups(prefix: str, undo: ExitStack) -> BudgetGroups:
     made = BudgetGroups(system=LinuxSystem(), root=CPU, prefix=prefix, wait=time.sleep)
 
     def remove() -> None:
-        for group in (*made.names(), *made.numbers()):
+        left: list[Group] = [*made.names(), *made.numbers()]
+        for group in left:
             assert made.remove(group), f"{group} is still in use"
 
     undo.callback(remove)
@@ -212,11 +228,7 @@ def make_kubepods(prefix: str, undo: ExitStack) -> Path:
 
     def remove() -> None:
         for path in (path for root in roots for path, _, _ in os.walk(root, topdown=False)):
-            for _ in range(100):
-                with suppress(OSError):
-                    Path(path).rmdir()
-                    break
-                time.sleep(0.01)
+            eventually(partial(is_removed, Path(path)))
         assert not any(root.exists() for root in roots)
 
     undo.callback(remove)
@@ -229,7 +241,7 @@ def make_kubepods(prefix: str, undo: ExitStack) -> Path:
 def settings(prefix: str, kubepods: Path, tmp_path: Path) -> Settings:
     return Settings(
         node_name="edge-1",
-        pod_ip="127.0.0.1",
+        pod_ip=Host("127.0.0.1"),
         cpus=(CORE,),
         cgroup_root="/" + kubepods.name,
         rt_capacity=CAPACITY,
@@ -256,7 +268,7 @@ class Node:
 
 @pytest.fixture
 def start_node(settings: Settings, groups: BudgetGroups, undo: ExitStack) -> Callable[..., Node]:
-    assert groups.names() == groups.numbers() == ()
+    assert (groups.names(), groups.numbers()) == ((), ())
     server = FakeApiServer()
 
     def start(*present: PodRecord, deadline: DeadlineAccess | None = None) -> Node:

@@ -42,8 +42,8 @@ MS = NS_PER_MS
 TICK = Nanoseconds(4 * MS)
 _LOCK = Path("/tmp/k40s-tests-deadline.lock")  # noqa: S108  # shared on purpose
 _SYSTEM = LinuxSystem()
-_PATIENCE = 4.0
-"""Seconds, longer than the back end waits for a thread that does not sleep."""
+_PATIENCE = 60.0
+"""Seconds, far longer than the back end waits for a thread that does not sleep."""
 ATTRIBUTES = LinuxAttributes()
 
 
@@ -132,7 +132,10 @@ class Machine:
         assert found is not None
         number = int(reservation.name.pod_uid[-12:])
         container_cgroup = ContainerCgroup(pod=pod, cgroup=pod / container_id(number))
-        return self.back_end.enforce(found, reservation, position=0, container=container_cgroup)
+        done: bool = self.back_end.enforce(
+            found, reservation, position=0, container=container_cgroup
+        )
+        return done
 
 
 def start_machine(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from daemons.rubicante.book.entry import Phase
+from daemons.rubicante.book.entry import Entry, Phase
 from daemons.rubicante.kernel.threads import FIFO
 from daemons.rubicante.mechanisms.back_end import GroupName
 from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups, Group
@@ -24,17 +24,26 @@ def reserve(node: Node, number: int = 1, *, name: str = "ctl", wcet_ms: int = 5)
     client = node.daemon.api().test_client()
     answer = client.put(f"/v1/reservations/{uid(number)}", data=body)
     assert answer.status_code == 201, answer.text
-    held = node.daemon.book.find(uid(number)).reservations
+    held = entry_of(node, number).reservations
     annotations = says(number, wanted, held=held)
     node.pods.deliver(pod(number, node=NODE, phase="Running", annotations=annotations))
-    eventually(lambda: node.daemon.book.find(uid(number)).phase is Phase.BOUND)
-    return node.daemon.book.find(uid(number)).reservations[0].server.bandwidth
+    eventually(lambda: entry_of(node, number).phase is Phase.BOUND)
+    return entry_of(node, number).reservations[0].server.bandwidth
+
+
+def entry_of(node: Node, number: int = 1) -> Entry:
+    """What the book has of a pod."""
+    entry = node.daemon.book.find(uid(number))
+    assert entry is not None
+    return entry
 
 
 def report_status(node: Node, number: int = 1) -> None:
     """Kubelet has reported that the container runs."""
     ids = {"main": container_id(number)}
-    node.pods.deliver(replace(node.daemon.pods.record(uid(number)), container_ids=ids))
+    record = node.daemon.pods.record(uid(number))
+    assert record is not None
+    node.pods.deliver(replace(record, container_ids=ids))
 
 
 def make_container(kubepods: Path, number: int = 1, *, id_: int = 0) -> Path:
@@ -47,13 +56,13 @@ def make_container(kubepods: Path, number: int = 1, *, id_: int = 0) -> Path:
 
 def group_of(node: Node, number: int = 1, index: int = 0) -> Group:
     """The budget group of a pod's reservation."""
-    shared = node.daemon.book.find(uid(number)).reservations[index].group
+    shared = entry_of(node, number).reservations[index].group
     return GroupName(pod_uid=uid(number), index=index) if shared is None else shared
 
 
 def is_enforced(groups: BudgetGroups, tid: int) -> bool:
     """Whether a thread is real-time in a budget group of ours."""
-    everywhere = [*groups.names(), *groups.numbers()]
+    everywhere: list[Group] = [*groups.names(), *groups.numbers()]
     inside = any(tid in groups.members(group) for group in everywhere)
     return inside and os.sched_getscheduler(tid) == FIFO
 

@@ -51,7 +51,7 @@ class Worker:
 
     def end(self) -> None:
         self._process.kill()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -96,7 +96,8 @@ class Stage:
         found = self.threads.find(worker.tid)
         assert found is not None
         container_cgroup = ContainerCgroup(pod=cgroup.parent, cgroup=cgroup)
-        return back_end.enforce(found, held, position=position, container=container_cgroup)
+        done: bool = back_end.enforce(found, held, position=position, container=container_cgroup)
+        return done
 
     def _container(self, held: Held) -> Path:
         number = int(held.name.pod_uid[-12:])

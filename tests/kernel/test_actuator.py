@@ -113,9 +113,11 @@ def test_it_is_undone_when_the_monitor_is_killed(pod: Pod, actuator: Process) ->
     monitor.stdout.close()
 
 
-def test_it_is_undone_when_the_monitor_is_silent(pod: Pod, actuator: Process) -> None:
-    actuator.ask(Verb.THROTTLE)
+def test_it_is_undone_when_the_monitor_is_silent(pod: Pod, tmp_path: Path) -> None:
+    actuator = Process(pod=pod, directory=tmp_path, silence="2s")
+    actuator.ask(Verb.KEEP)
     begun = time.monotonic()
+    actuator.ask(Verb.THROTTLE)
 
     eventually(lambda: pod.free)
 
@@ -185,7 +187,7 @@ def test_what_others_reset_is_set_again(pod: Pod, actuator: Process) -> None:
     actuator.ask(Verb.THROTTLE)
     (pod.path(ROOT / "cpu") / "cpu.cfs_quota_us").write_text("-1")
 
-    for _ in range(20):
+    for _ in range(300):
         time.sleep(0.2)
         answer = actuator.ask(Verb.KEEP)
         if answer.overwritten:
@@ -220,6 +222,8 @@ def test_on_cgroup_v2_a_pod_is_frozen_and_may_be_killed_meanwhile(tmp_path: Path
 
         assert (refused.result, refused.reason) == (Result.REFUSED, Refusal.NO_CONTROLLER)
         assert frozen.result is Result.DONE
+        events = pod.path(UNIFIED) / "cgroup.events"
+        eventually(lambda: "frozen 1" in events.read_text().splitlines())
         assert keep(pod, actuator) == 0
         actuator.ask(Verb.THAW)
         assert not pod.frozen

@@ -1,7 +1,6 @@
 """Budgets in the containers' own cgroups, on the real kernel."""
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from k40s.kube.list_watch import Change
 from k40s.node_api.messages import format_reservation_request
 from tests.fakes.rubicante.api_server import NODE
 from tests.fakes.rubicante.world import ask, container_id, pod, task, uid
-from tests.kernel.conftest import CORE, Hog, Node, eventually, measure_until_quiet
+from tests.kernel.conftest import CORE, Hog, Node, eventually, is_removed, measure_until_quiet
 from tests.kernel.scene import is_home, make_container, policy, reserve
 
 StartHog = Callable[..., Hog]
@@ -150,12 +149,7 @@ def test_a_container_that_starts_again_gets_the_budget_while_the_dead_one_counts
 ) -> None:
     node, leaf, hog = run_pod(start_node, kubepods, start_hog)
     hog.end()
-    for _ in range(100):
-        try:
-            leaf.rmdir()
-            break
-        except OSError:
-            time.sleep(0.01)
+    eventually(lambda: is_removed(leaf))
 
     again_leaf = make_container(kubepods, 1, id_=7)
     again = start_hog("thread", "ctl", cgroup=again_leaf)

@@ -16,7 +16,7 @@ from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
 from k40s.cpu.model import Server
 from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.rubicante.world import uid
-from tests.kernel.conftest import CORE, Hog, Node, eventually
+from tests.kernel.conftest import CORE, Hog, Node, eventually, is_removed
 from tests.kernel.scene import group_of, is_enforced, make_container, policy, reserve
 
 StartHog = Callable[..., Hog]
@@ -109,19 +109,11 @@ def _account(hog: Hog, undo: ExitStack) -> Path:
 
     def remove() -> None:
         hog.end()
-        eventually(lambda: _removed(path))
+        eventually(lambda: is_removed(path))
 
     undo.callback(remove)
     (path / "cgroup.procs").write_text(str(hog.pid))
     return path
-
-
-def _removed(path: Path) -> bool:
-    try:
-        path.rmdir()
-    except OSError:
-        return False
-    return True
 
 
 def _share(account: Path) -> float:

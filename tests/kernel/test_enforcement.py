@@ -17,7 +17,7 @@ from k40s.kube.list_watch import Change
 from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.rubicante.api_server import NODE
 from tests.fakes.rubicante.world import pod, uid
-from tests.kernel.conftest import CORE, CPU, Hog, Node, eventually, measure_until_quiet
+from tests.kernel.conftest import CORE, CPU, Hog, Node, eventually, keeps_to, measure_until_quiet
 from tests.kernel.scene import is_enforced, is_home, make_container, policy, report_status, reserve
 
 StartHog = Callable[..., Hog]
@@ -38,7 +38,7 @@ def test_a_thread_named_like_the_task_is_enforced_alone(
     assert policy(hog.pid) == os.SCHED_OTHER
     assert is_home(container, hog.pid)
     found = measure_until_quiet(hog.tid, expected=[float(bandwidth)])
-    assert found.shares == pytest.approx([float(bandwidth)], abs=0.01), found
+    assert keeps_to(found, [float(bandwidth)]), found
 
 
 def test_an_overrunning_task_does_not_take_its_neighbours_budget(
@@ -55,7 +55,7 @@ def test_an_overrunning_task_does_not_take_its_neighbours_budget(
 
     eventually(lambda: all(is_enforced(groups, hog.tid) for hog in hogs))
     found = measure_until_quiet(*(hog.tid for hog in hogs), expected=budgets)
-    assert found.shares == pytest.approx(budgets, abs=0.01), found
+    assert keeps_to(found, budgets), found
 
 
 def test_a_single_task_without_a_name_gets_the_main_thread(

@@ -5,7 +5,8 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -64,15 +65,23 @@ HALF = SchedAttr(
 
 
 @pytest.fixture
-def example() -> Iterator[Example]:
+def start() -> Iterator[Callable[[], Example]]:
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    made = Example()
-    yield made
-    made.end()
+    with ExitStack() as undo:
+
+        def begin() -> Example:
+            made = Example()
+            undo.callback(made.end)
+            return made
+
+        yield begin
 
 
-def test_it_bears_the_tasks_name_and_does_no_job_before_it_is_enforced(example: Example) -> None:
+def test_it_bears_the_tasks_name_and_does_no_job_before_it_is_enforced(
+    start: Callable[[], Example],
+) -> None:
+    example = start()
     assert example.says() == "waiting to be enforced: SCHED_OTHER"
 
     comm = Path(f"/proc/{example.process.pid}/comm").read_text().strip()
@@ -81,14 +90,21 @@ def test_it_bears_the_tasks_name_and_does_no_job_before_it_is_enforced(example: 
     assert example.says() == "enforced: SCHED_FIFO"
 
 
-@pytest.mark.parametrize("policy", ["SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE"])
 def test_it_names_the_policy_that_holds_it_and_says_when_it_is_lost(
-    example: Example, policy: str
+    start: Callable[[], Example],
 ) -> None:
-    example.says()
-    example.hold(policy)
-    assert example.says() == f"enforced: {policy}"
+    examples = {policy: start() for policy in ("SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE")}
+    for policy, example in examples.items():
+        example.says()
+        example.hold(policy)
+        assert example.says() == f"enforced: {policy}"
 
+    for policy, example in examples.items():
+        check_loss(example, policy)
+
+
+def check_loss(example: Example, policy: str) -> None:
+    """It has reported its jobs, loses its policy, and has it back."""
     jobs = example.says()
     example.hold("SCHED_OTHER")
     after = [example.says(), example.says()]

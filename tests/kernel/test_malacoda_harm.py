@@ -15,9 +15,10 @@ from prometheus_client import CollectorRegistry
 
 from daemons.malacoda.culprit.pods import PodView
 from daemons.malacoda.harm.gauge import HarmGauge
+from daemons.malacoda.harm.metrics import HarmMetrics
 from daemons.malacoda.harm.misses import OverrunFile
 from daemons.malacoda.harm.threads import RealTimePods
-from daemons.malacoda.metrics import HarmMetrics, MonitorMetrics
+from daemons.malacoda.metrics import MonitorMetrics
 from daemons.malacoda.sampling.usage import UsageReader
 from k40s.assurance.response.harm import HarmPolicy
 from k40s.assurance.suspects.usage import PodIdentity
@@ -66,7 +67,7 @@ class Pod:
     """A pod with one SCHED_FIFO thread of 1.7 ms in 10 ms, and its gauge."""
 
     def __init__(self, stack: ExitStack, kind: str, *, unified: bool = True) -> None:
-        name = f"k40s-harm-{os.getpid()}"
+        name = f"k40s-harm-{os.getpid()}-{kind}"
         trees = TREES if unified else TREES[:2]
         groups = [tree / name / f"kubepods/pod{POD}" for tree in trees]
         for tree in TREES:
@@ -105,12 +106,15 @@ class Pod:
         """Sample until it holds, or the time is over."""
         pause = threading.Event()
         for _ in range(round(seconds / PERIOD)):
-            self.usage.read(self.view.identities, stat=None)
-            self.gauge.tick(calm=calm)
+            self.sample(calm=calm)
             if until():
                 return True
             pause.wait(PERIOD)
         return False
+
+    def sample(self, *, calm: bool) -> None:
+        self.usage.read(self.view.identities, stat=None)
+        self.gauge.tick(calm=calm)
 
 
 @pytest.fixture
@@ -138,19 +142,17 @@ def test_the_stress_that_hurts_a_real_time_thread_is_harm_and_its_end_is_seen(
     assert (found, harmed, over) == (True, True, True)
 
 
-def test_a_pod_with_an_ordinary_thread_that_runs_has_no_gauge(stack: ExitStack) -> None:
-    pod = Pod(stack, "ordinary")
+def test_an_ordinary_thread_that_runs_and_threads_in_cgroup_v1_alone_have_no_gauge(
+    stack: ExitStack,
+) -> None:
+    pods = [Pod(stack, "ordinary"), Pod(stack, "alone", unified=False)]
 
-    pod.run(BASELINE, calm=True)
+    pause = threading.Event()
+    for _ in range(round(BASELINE / PERIOD)):
+        for pod in pods:
+            pod.sample(calm=True)
+        pause.wait(PERIOD)
 
-    assert pod.gauge.state.harmed is None
-    assert pod.gauge.state.pods[POD].pressure is None
-
-
-def test_a_pod_whose_threads_are_in_cgroup_v1_alone_has_none(stack: ExitStack) -> None:
-    pod = Pod(stack, "alone", unified=False)
-
-    pod.run(BASELINE, calm=True)
-
-    assert pod.gauge.state.harmed is None
-    assert pod.gauge.state.pods[POD].pressure is None
+    for pod in pods:
+        assert pod.gauge.state.harmed is None
+        assert pod.gauge.state.pods[POD].pressure is None

@@ -1,11 +1,11 @@
 """Budget groups shared between cores, on the real kernel: who is in them, and what they give."""
 
 import os
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from tests.fakes.rubicante.api_server import NODE
 from tests.fakes.rubicante.grants import grant
 from tests.fakes.rubicante.viewed import Viewed
 from tests.fakes.rubicante.world import container_id, pod, uid
-from tests.kernel.conftest import CPU, Hog, Node, eventually, measure_until_quiet
+from tests.kernel.conftest import CPU, Hog, Node, eventually, is_removed, measure_until_quiet
 from tests.kernel.hog import OTHER
 from tests.kernel.scene import group_of, is_enforced, is_home, make_container, policy, reserve
 
@@ -203,16 +203,10 @@ def _two_forkers(
 
 
 def _remove_as_kubelet_does(container: Path) -> None:
-    """The container's and the pod's cgroups, at once: nothing of ours may hold them up."""
+    """The container's and the pod's cgroups: nothing of ours may hold them up."""
     twin = OTHER / container.relative_to(CPU)
     for path in (container, container.parent, twin, twin.parent):
-        for _ in range(20):  # the kernel takes a moment to reap the dead
-            try:
-                path.rmdir()
-                break
-            except OSError:
-                time.sleep(0.01)
-        assert not path.exists()
+        eventually(partial(is_removed, path))
 
 
 def _free() -> Fraction:

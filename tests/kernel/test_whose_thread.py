@@ -8,8 +8,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
 from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
 from tests.fakes.rubicante.api_server import NODE
 from tests.fakes.rubicante.world import container_id, pod, uid
@@ -43,7 +41,7 @@ def start(undo: ExitStack, *command: str) -> None:
 
     def end() -> None:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
     undo.callback(end)
 
@@ -65,27 +63,30 @@ def names(cgroup: Path) -> dict[str, int]:
     return found
 
 
-def reasons(node: Node) -> dict[str, str]:
-    """Reason -> text of the events that were written."""
-    return {reason: text for _, reason, text in node.server.events}
+def reasons(node: Node, number: int = 1) -> dict[str, str]:
+    """Reason -> text of the events that were written for a pod."""
+    return {reason: text for pod, reason, text in node.server.events if pod == uid(number)}
 
 
-@pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_a_wrapper_and_its_child_stay_ordinary_and_the_pod_is_told(
-    start_node: StartNode, kubepods: Path, undo: ExitStack, wrapper: str
+    start_node: StartNode, kubepods: Path, undo: ExitStack
 ) -> None:
     node = start_node()
-    reserve(node)
-    cgroup = make_container(kubepods)
-    start_container(undo, cgroup, WRAPPERS[wrapper].format(hog("idle"), python=sys.executable))
-    eventually(lambda: len(names(cgroup)) == 2)
-    report_status(node)
+    cgroups = {}
+    for number, words in enumerate(WRAPPERS.values(), start=1):
+        reserve(node, number)
+        cgroups[number] = make_container(kubepods, number)
+        start_container(undo, cgroups[number], words.format(hog("idle"), python=sys.executable))
+    eventually(lambda: all(len(names(cgroup)) == 2 for cgroup in cgroups.values()))
+    for number in cgroups:
+        report_status(node, number)
 
-    eventually(lambda: "TaskWithoutThread" in reasons(node))
+    eventually(lambda: all("TaskWithoutThread" in reasons(node, number) for number in cgroups))
 
-    assert [policy(tid) for tid in names(cgroup).values()] == [os.SCHED_OTHER] * 2
-    assert f"'{wrapper}'" in reasons(node)["TaskWithoutThread"]
-    assert "MainThreadStandsIn" not in reasons(node)
+    for (number, cgroup), wrapper in zip(cgroups.items(), WRAPPERS, strict=True):
+        assert [policy(tid) for tid in names(cgroup).values()] == [os.SCHED_OTHER] * 2
+        assert f"'{wrapper}'" in reasons(node, number)["TaskWithoutThread"]
+        assert "MainThreadStandsIn" not in reasons(node, number)
 
 
 def test_a_wrappers_child_of_the_tasks_name_is_enforced_alone(

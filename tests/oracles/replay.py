@@ -71,8 +71,8 @@ class Replay:
     @property
     def finished(self) -> int:
         """Jobs of tasks, hogs not counted, that ran to their end."""
-        simulations = [*self.cores.values(), *self.domains]
-        return sum(simulation.finished for simulation in simulations)
+        in_groups = sum(core.finished for core in self.cores.values())
+        return in_groups + sum(domain.finished for domain in self.domains)
 
     @property
     def misses(self) -> list[tuple[int, str, str]]:
@@ -181,7 +181,8 @@ class Replay:
         budget, period = quantize_server(reservation.server)
         (task,) = reservation.tasks
         deadline = quantize_task(task)[2]
-        wcet, interval, gaps = budget - 1, period, (0,)
+        wcet, interval = budget - 1, period
+        gaps: tuple[int, ...] = (0,)
         if rogue:
             wcet, interval, gaps = self._rogue_jobs(budget, period)
         elif chance.random() < 0.3:

@@ -14,15 +14,10 @@ from daemons.malacoda.actuator.mode import CulpritMode
 from daemons.malacoda.actuator.protocol import Result, Verb
 from daemons.malacoda.condition import ConditionReason
 from daemons.malacoda.culprit.events import EventReason as CulpritEventReason
-from daemons.malacoda.metrics import (
-    CulpritMetrics,
-    HarmMetrics,
-    MonitorMetrics,
-    PodReportMetrics,
-    ProfileMetrics,
-    ReportMetrics,
-    ResponseMetrics,
-)
+from daemons.malacoda.culprit.metrics import CulpritMetrics
+from daemons.malacoda.harm.metrics import HarmMetrics
+from daemons.malacoda.metrics import MonitorMetrics, PodReportMetrics, ProfileMetrics, ReportMetrics
+from daemons.malacoda.response.metrics import ResponseMetrics
 from daemons.malacoda.response.reports import UNREACHABLE
 from daemons.malacoda.sampling.sampler import SOURCES
 from daemons.malacoda.sampling.usage import USAGE_SOURCES

@@ -14,8 +14,8 @@ from typing import Protocol
 from daemons.malacoda.culprit.events import CulpritEvents, EventReason
 from daemons.malacoda.culprit.evidence import describe_named, describe_nobody, log_fields
 from daemons.malacoda.culprit.handover import Handover, Judgement
+from daemons.malacoda.culprit.metrics import CulpritMetrics
 from daemons.malacoda.culprit.pods import PodView
-from daemons.malacoda.metrics import CulpritMetrics
 from k40s.assurance.counters import StatCounters
 from k40s.assurance.metrics import Metric
 from k40s.assurance.suspects.attribution import AttributionState, attribute

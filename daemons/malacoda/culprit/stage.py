@@ -6,9 +6,9 @@ from typing import Protocol
 
 from daemons.malacoda.culprit.events import CulpritEvents
 from daemons.malacoda.culprit.handover import Handover
+from daemons.malacoda.culprit.metrics import CulpritMetrics
 from daemons.malacoda.culprit.pods import NodePods
 from daemons.malacoda.culprit.search import CulpritSearch, UsageSource, Watch
-from daemons.malacoda.metrics import CulpritMetrics
 from k40s.assurance.suspects.verdict import AttributionPolicy
 from k40s.kube.events import EventWriter
 from k40s.kube.informer import Informer

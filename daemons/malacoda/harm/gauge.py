@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from daemons.malacoda.culprit.pods import PodView
-from daemons.malacoda.metrics import OVERRUNS, POD_THREADS, HarmMetrics
+from daemons.malacoda.harm.metrics import OVERRUNS, POD_THREADS, HarmMetrics
 from daemons.malacoda.monitor import NO_GAUGE
 from k40s.assurance.response.harm import (
     CriticalPod,

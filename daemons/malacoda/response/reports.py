@@ -8,8 +8,8 @@ from daemons.malacoda.culprit.events import CulpritEvents, EventReason
 from daemons.malacoda.culprit.evidence import log_fields
 from daemons.malacoda.culprit.handover import Judgement
 from daemons.malacoda.culprit.pods import PodView
-from daemons.malacoda.metrics import ResponseMetrics
 from daemons.malacoda.response.act_text import describe_act, describe_failure
+from daemons.malacoda.response.metrics import ResponseMetrics
 from k40s.assurance.response.acts import Act, ActKind
 from k40s.kube.records import ObjectRef
 from k40s.units import NS_PER_S, Clock

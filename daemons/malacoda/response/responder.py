@@ -11,8 +11,8 @@ from typing import Protocol
 from daemons.malacoda.actuator.protocol import Answer, Refusal, Request, Result, Verb
 from daemons.malacoda.culprit.handover import Handover, Judgement
 from daemons.malacoda.culprit.pods import PodView
-from daemons.malacoda.metrics import ResponseMetrics
 from daemons.malacoda.response.act_text import UNFIT
+from daemons.malacoda.response.metrics import ResponseMetrics
 from daemons.malacoda.response.reports import UNREACHABLE, ActReports
 from k40s.assurance.response.acts import Act, ActKind, Cause, Hold, Reason, undo_steps
 from k40s.assurance.response.harm import HarmState

@@ -225,7 +225,7 @@ def record_of(pod: Mapping[str, object], **changes: object) -> PodRecord:
     meta = pod["metadata"]
     assert isinstance(meta, dict)
     facts = {"name": meta["name"], "labels": meta["labels"], "annotations": meta["annotations"]}
-    return make_pod_record(meta["uid"], **(facts | changes))  # type: ignore[arg-type]
+    return make_pod_record(meta["uid"], **(facts | changes))
 
 
 def built_in(name: str) -> Admit | None:

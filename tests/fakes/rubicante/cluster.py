@@ -184,7 +184,7 @@ def serving(
         cluster.stopping.set()
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(120)
 
 
 def service_account_tls(directory: Path) -> ssl.SSLContext:

@@ -172,7 +172,7 @@ class FakeKernel:
         self._check("remove_directory", path)
         if path not in self.groups:
             raise FileNotFoundError(errno.ENOENT, "absent", str(path))
-        if self.groups[path].tids or list(self._children(path)):
+        if self.groups[path].tids or any(self._children(path)):
             raise OSError(errno.EBUSY, "busy")
         del self.groups[path]
 

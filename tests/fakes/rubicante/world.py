@@ -216,11 +216,19 @@ class World:
         *tasks: TaskContract,
         containers: tuple[str, ...] = (),
         criticality: Criticality = Criticality.LOW,
-        **kinds: tuple[str, ...],
+        sidecars: tuple[str, ...] = (),
+        init_containers: tuple[str, ...] = (),
+        ephemeral_containers: tuple[str, ...] = (),
     ) -> None:
-        """A pod that exists, unbound, is given what it asks for; ``kinds`` are other containers."""
+        """A pod that exists, unbound, is given what it asks for."""
         names = containers or tuple({t.container: 0 for t in tasks}) or ("main",)
-        self.server.add(replace(pod(number, containers=names), **kinds))
+        record = replace(
+            pod(number, containers=names),
+            sidecars=sidecars,
+            init_containers=init_containers,
+            ephemeral_containers=ephemeral_containers,
+        )
+        self.server.add(record)
         answer, _ = self.reservations.reserve(ask(number, *tasks, criticality=criticality))
         assert answer.schedulable, answer
 

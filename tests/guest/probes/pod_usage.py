@@ -11,12 +11,14 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from daemons.malacoda.sampling.runnable import RunnableThreads
 from daemons.malacoda.sampling.sampler import Sampler
 from daemons.malacoda.sampling.usage import UsageReader
 from k40s.assurance.suspects.attribution import AttributionState, attribute
 from k40s.assurance.suspects.usage import PodIdentity
 from k40s.assurance.suspects.verdict import AttributionPolicy, Finding
 from k40s.criticality import Criticality
+from k40s.units import NS_PER_S, Nanoseconds
 
 ROOT = Path("/sys/fs/cgroup")
 CPU = 1
@@ -82,7 +84,14 @@ def observe(name: str, controllers: str, cpus: set[int], noisy: str) -> None:
     parent = tree(name, controllers)
     confined = {uid: pod(parent, uid, str(CPU)) for uid in (CRITICAL, NOISY, BUSY)}
     containers = {**confined, FREE: pod(parent, FREE, "0-1")}
-    reader = UsageReader(cpus=cpus, clock=time.monotonic_ns, root=ROOT, cgroup_root=f"/{name}")
+    reader = UsageReader(
+        cpus=cpus,
+        clock=time.monotonic_ns,
+        root=ROOT,
+        cgroup_root=f"/{name}",
+        # An emulated CPU takes far longer for a scan, which must not rest for that.
+        runnable=RunnableThreads(cpus=cpus, most=Nanoseconds(5 * NS_PER_S), duty=1.0),
+    )
     sampler = Sampler(cpus=cpus, clock=time.monotonic_ns)
     state = AttributionState()
     begun, started = time.monotonic(), False

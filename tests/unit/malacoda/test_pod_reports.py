@@ -11,8 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from daemons.malacoda.culprit.events import CulpritEvents, EventReason
+from daemons.malacoda.culprit.metrics import CulpritMetrics
 from daemons.malacoda.culprit.pods import NodePods
-from daemons.malacoda.metrics import CulpritMetrics, PodReportMetrics
+from daemons.malacoda.metrics import PodReportMetrics
 from daemons.malacoda.pod_reports import MAX_PAGE, MOST_PODS, PodReports
 from k40s.errors import UnavailableError
 from k40s.http.client import HttpClient

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from daemons.malacoda.culprit.events import CulpritEvents, EventReason
-from daemons.malacoda.metrics import CulpritMetrics
+from daemons.malacoda.culprit.metrics import CulpritMetrics
 from k40s.errors import K40sError, UnavailableError
 from k40s.kube.records import ObjectRef
 from k40s.kube.transport import NotFoundError, RefusedError

@@ -7,9 +7,9 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from daemons.malacoda.culprit.events import CulpritEvents, EventReason
+from daemons.malacoda.culprit.metrics import CulpritMetrics
 from daemons.malacoda.culprit.pods import NodePods
 from daemons.malacoda.culprit.search import CulpritSearch
-from daemons.malacoda.metrics import CulpritMetrics
 from k40s.assurance.detector import DEFAULT_RULES, Victim
 from k40s.assurance.suspects.verdict import AttributionPolicy, Verdict
 from k40s.node_agent.backoff import Backoff

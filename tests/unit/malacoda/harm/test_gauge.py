@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from daemons.malacoda.culprit.pods import PodView
 from daemons.malacoda.harm.gauge import HarmGauge
-from daemons.malacoda.metrics import HarmMetrics, MonitorMetrics
+from daemons.malacoda.harm.metrics import HarmMetrics
+from daemons.malacoda.metrics import MonitorMetrics
 from k40s.assurance.response.harm import Gauge, HarmPolicy
 from k40s.assurance.suspects.usage import PodIdentity
 from k40s.criticality import Criticality

@@ -11,8 +11,9 @@ from daemons.malacoda.actuator.gate import GatePolicy
 from daemons.malacoda.actuator.protocol import Result, Verb
 from daemons.malacoda.culprit.events import CulpritEvents, EventReason
 from daemons.malacoda.culprit.handover import Handover, Judgement
+from daemons.malacoda.culprit.metrics import CulpritMetrics
 from daemons.malacoda.culprit.pods import NodePods
-from daemons.malacoda.metrics import CulpritMetrics, ResponseMetrics
+from daemons.malacoda.response.metrics import ResponseMetrics
 from daemons.malacoda.response.reports import UNREACHABLE, ActReports
 from daemons.malacoda.response.responder import Responder
 from k40s.assurance.response.acts import Act, ActKind, Cause, Reason, Step

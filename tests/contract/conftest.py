@@ -1,0 +1,16 @@
+"""Each file has a control plane of its own, and they run side by side: those that take long first.
+
+They wait most of their time. Nothing of theirs counts against the machine or another control plane.
+"""
+
+from pathlib import Path
+
+import pytest
+
+_LONG = ("test_scheduler_contract.py", "test_crowded_nodes.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort them; the others stay as they were collected."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.parent == here and item.path.name not in _LONG)
