@@ -141,15 +141,27 @@ _TEXTS = {
     Reason.CPU_GRANT_DIFFERS: "the node granted something else than what the pod asks for",
     Reason.CPU_KERNEL_FAILED: "the node's kernel failed to set up the reservation",
     Reason.NETWORK_UNKNOWN: "a network that the pod requires does not exist",
-    Reason.NETWORK_INVALID: "a network that the pod requires is declared wrongly; its conditions name the field",
+    Reason.NETWORK_INVALID: (
+        "a network that the pod requires is declared wrongly; its conditions name the field"
+    ),
     Reason.NETWORK_NOT_MEMBER: "the node is not a member of a network that the pod requires",
-    Reason.NETWORK_NO_DAEMON: "no network daemon has published the node's networks, or its Lease is missing",
+    Reason.NETWORK_NO_DAEMON: (
+        "no network daemon has published the node's networks, or its Lease is missing"
+    ),
     Reason.NETWORK_STATE_STALE: "the node's network daemon is silent",
-    Reason.NETWORK_STATE_INVALID: "the state published by the node's network daemon cannot be understood",
-    Reason.NETWORK_NO_MECHANISM: "the node has no means to keep slots of a network that the pod requires",
-    Reason.NETWORK_UNHEALTHY: "the node's station on a network that the pod requires is not healthy",
+    Reason.NETWORK_STATE_INVALID: (
+        "the state published by the node's network daemon cannot be understood"
+    ),
+    Reason.NETWORK_NO_MECHANISM: (
+        "the node has no means to keep slots of a network that the pod requires"
+    ),
+    Reason.NETWORK_UNHEALTHY: (
+        "the node's station on a network that the pod requires is not healthy"
+    ),
     Reason.NETWORK_NO_SLOT: "no place in the network's cycle is free for the pod's slot",
-    Reason.NETWORK_INEXPRESSIBLE: "the network's cycle cannot express the slot that the pod requires",
+    Reason.NETWORK_INEXPRESSIBLE: (
+        "the network's cycle cannot express the slot that the pod requires"
+    ),
     Reason.NETWORK_NO_CHANNEL: "the node's station has no free channel for another slot",
     Reason.NETWORK_PEER_UNPLACED: "a peer that the pod requires does not run on any node yet",
     Reason.NETWORK_NO_PATH: "the network has no path from the node to a peer that the pod requires",
