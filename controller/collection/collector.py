@@ -53,7 +53,7 @@ class _Track:
     version: str = ""
     version_since: int = 0
     looked_at: int = 0
-    wanted_since: int | None = None
+    concluded_at: int = 0
     written_at: int | None = None
     tried_version: str = ""
     asked: dict[str, int] = field(default_factory=dict)
@@ -104,8 +104,10 @@ class Collector:
                 continue
             track.looked_at = self._clock()
             plan = self._plan(track, watched, pods, expired, end)
+            if not (plan.changes or self._is_quiet(track)):
+                continue
             summary = self._summarize(track, watched, plan, nodes, health.get(name, {}))
-            if self._is_due(track, watched, plan, summary):
+            if plan.changes or summary != watched.summary:
                 self._write(track, watched, plan, summary)
 
     def _observe(self, track: _Track, watched: WatchedNetwork) -> frozenset[str]:
@@ -185,23 +187,13 @@ class Collector:
             track.answer = (question, found)
         return track.answer[1]
 
-    def _is_due(
-        self,
-        track: _Track,
-        watched: WatchedNetwork,
-        plan: CollectionPlan,
-        summary: NetworkSummary,
-    ) -> bool:
-        """What frees or binds is written at once, what is only for people when it is quiet."""
-        if plan.changes:
-            return True
-        if summary == watched.summary:
-            track.wanted_since = None
-            return False
+    def _is_quiet(self, track: _Track) -> bool:
+        """Whether what is only for people may be written; what frees or binds never waits."""
         now = self._clock()
-        if track.wanted_since is None:
-            track.wanted_since = now
-        return now - track.version_since >= QUIET or now - track.wanted_since >= PATIENCE
+        if now - track.version_since < QUIET and now - track.concluded_at < PATIENCE:
+            return False
+        track.concluded_at = now
+        return True
 
     def _write(
         self,
@@ -225,7 +217,6 @@ class Collector:
             return
         self._backoff.succeeded()
         self._metrics.writes["written"].inc()
-        track.wanted_since = None
         for one in plan.removed:
             owner = one.reservation.owner
             self._metrics.collected[one.fate].inc()

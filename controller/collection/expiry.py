@@ -27,8 +27,11 @@ class ExpiryWatch:
         self._wall = wall
         self._seen: dict[_Key, int] = {}
 
-    def expired(self, reservations: Sequence[NetworkReservation]) -> tuple[NetworkReservation, ...]:
-        """Which of the present entries have expired; one that changes begins anew."""
+    def expired(self, reservations: Sequence[NetworkReservation]) -> frozenset[str]:
+        """The UIDs of pods whose present entries have expired; an entry that changes begins anew.
+
+        It says nothing of whether they are bound.
+        """
         now, wall = self._clock(), self._wall()
         self._seen = {key: self._seen.get(key, now) for key in map(_key, reservations)}
         found = []

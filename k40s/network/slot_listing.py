@@ -35,7 +35,7 @@ def find_stretches(cycle: Cycle, used: Sequence[Window]) -> list[Stretch]:
     bounds = {0, int(cycle.period)}
     spans: list[tuple[int, int, Fraction]] = []
     for one in (*cycle.reserved, *used):
-        begin, end = int(one.offset), min(one.end, cycle.period)
+        begin, end = int(one.offset), int(min(one.end, cycle.period))
         if begin < end:
             bounds |= {begin, end}
             spans.append((begin, end, Fraction(1, one.every)))
@@ -46,12 +46,12 @@ def find_stretches(cycle: Cycle, used: Sequence[Window]) -> list[Stretch]:
         changes[end] -= share
     found: list[Stretch] = []
     share = Fraction(0)
-    for begin, end in pairwise(ordered):
-        share += changes[begin]
+    for start, stop in pairwise(ordered):
+        share += changes[start]
         if found and found[-1].used == share:
-            found[-1] = Stretch(begin=found[-1].begin, end=Nanoseconds(end), used=share)
+            found[-1] = Stretch(begin=found[-1].begin, end=Nanoseconds(stop), used=share)
         else:
-            found.append(Stretch(begin=Nanoseconds(begin), end=Nanoseconds(end), used=share))
+            found.append(Stretch(begin=Nanoseconds(start), end=Nanoseconds(stop), used=share))
     return found
 
 
