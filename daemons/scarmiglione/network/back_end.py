@@ -188,6 +188,13 @@ class SlotBackEnd(Protocol):
         """
         ...
 
+    def holds(self, state: StationState, channel: Channel, windows: Sequence[Window]) -> bool:
+        """Whether a state shows exactly these windows for the channel. Pure.
+
+        Each kernel shows slots in its own form, so they are compared by the back end alone.
+        """
+        ...
+
     def apply(self, channel: Channel, windows: Sequence[Window]) -> Refusal | None:
         """Give a channel exactly these windows; read back, and compare.
 
