@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import gcd
 
 from k40s.tdma.model import Cycle, SlotGrant, SlotTable, Window
-from k40s.tdma.occupancy import Occupancy, Span, lost_begins, residues, spans_of
+from k40s.tdma.occupancy import Occupancy, lost_begins, residues, spans_of
 from k40s.tdma.wire import wire_time
 
 BASES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30)

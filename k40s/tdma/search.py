@@ -90,7 +90,7 @@ def _least(
 ) -> list[_Candidate]:
     """The candidates that take least from one base, with the cycles in which they do."""
     cycles, projected = residues(step, form.every), residues(step, base)
-    least, kept = -1, []
+    least, kept = -1, list[_Candidate]()
     for candidate in candidates:
         pieces = lost.pieces(_intervals(form, candidate.offset), base)
         for residue in range(step):
