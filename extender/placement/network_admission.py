@@ -9,7 +9,7 @@ until the Network changes.
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from prometheus_client import Counter
 
@@ -19,54 +19,67 @@ from extender.cache.snapshot import Snapshot
 from extender.placement.networks import (
     NetworkVerdict,
     Wish,
+    as_seen_by,
     check_station,
-    damage,
-    usable,
     wishes,
 )
-from k40s.network.model import (
-    Member,
-    NetworkReservation,
-    NetworkState,
-    Owner,
-    PathRequirement,
-    Requirement,
-)
+from k40s.network.fit import NetworkFit
+from k40s.network.model import NetworkState, Owner, Requirement
 from k40s.reasons import Reason
 from k40s.units import Clock, Nanoseconds
 
-FindReservation = Callable[
-    [NetworkState, Owner, str, Sequence[Requirement], Mapping[str, str]],
-    NetworkReservation | Reason,
-]
-"""(network, owner, node, requirements, peer -> node) -> what is free for it, or why nothing is."""
-
-_NOBODY = Owner(uid="-", namespace="-", name="-")
-_MOST = 256
-_Key = tuple[str, tuple[Requirement, ...], tuple[tuple[str, str], ...]]
+_ANYBODY = Owner(uid="", namespace="-", name="-")
+_MOST_WISHES = 256
+_UNSEARCHED = NetworkVerdict(reason=None, exact=False)
+_REFUSALS = {reason: NetworkVerdict(reason=reason) for reason in Reason}
+_Key = tuple[Wish, tuple[tuple[str, str], ...]]
 
 
-@dataclass(slots=True)
 class _Results:
-    """Verdicts on one version of a Network, by jitter or by node."""
+    """Verdicts on one version of a Network; ``places`` are the peers' nodes."""
 
-    state: NetworkState
-    members: Mapping[str, Member] = field(default_factory=dict)
-    found: dict[object, NetworkVerdict] = field(default_factory=dict)
+    def __init__(
+        self, state: NetworkState, wish: Wish, places: Mapping[str, str], owner: Owner = _ANYBODY
+    ) -> None:
+        self.state = state
+        self._wish = wish
+        self._places = places
+        self._fit = NetworkFit(state, owner, wish.requirements, places=places.get)
+        self._lock = threading.Lock()
+        by_jitter = not wish.peers
+        self.classes: Mapping[str, object] = {
+            member.node: member.jitter if by_jitter else member.node
+            for member in state.network.members
+        }
+        """By member: equal ones have equal verdicts, and so have all that are no members."""
+        self.known: dict[object, NetworkVerdict] = {}
 
-    def __post_init__(self) -> None:
-        self.members = {member.node: member for member in self.state.network.members}
+    def search(self, node: str) -> NetworkVerdict:
+        """Searches a place, and keeps the verdict."""
+        with self._lock:
+            found = self._fit.at(node)
+            verdict = (
+                _REFUSALS[found]
+                if isinstance(found, Reason)
+                else NetworkVerdict(reason=None, damage=float(self._fit.damage(found)))
+            )
+        self.known[self.classes.get(node)] = verdict
+        return verdict
+
+    def for_holder(self, uid: str, node: str) -> NetworkVerdict:
+        """Searches for a pod that holds something on that node, which is free for it."""
+        seen, owner = as_seen_by(self.state, uid, node), replace(_ANYBODY, uid=uid)
+        return _Results(seen, self._wish, self._places, owner).search(node)
 
 
 class NetworkAdmission:
-    """Network verdicts of nodes. Any thread may call; two may search the same, harmlessly."""
+    """Network verdicts of nodes. Any thread may call."""
 
     def __init__(
         self,
         *,
         networks: NetworkTable,
         places: PodPlaces,
-        find: FindReservation,
         counters: Mapping[str, Counter] | None,
         clock: Clock,
         patience: Nanoseconds,
@@ -74,7 +87,6 @@ class NetworkAdmission:
         """``counters``, if any, count verdicts by origin; ``patience`` bounds one call's searches."""
         self._networks = networks
         self._places = places
-        self._find = find
         self._counters = counters
         self._clock = clock
         self._patience = patience
@@ -88,127 +100,97 @@ class NetworkAdmission:
         uid: str,
         requirements: Sequence[Requirement],
     ) -> Mapping[str, NetworkVerdict]:
-        """The verdict of each named node. A pod with the UID may hold something already.
+        """The verdict of each named node. The pod with that UID may hold something already.
 
         Of several networks the first by name that refuses gives the reason; damages add up.
         """
-        call = _Call(self, snapshot, uid, end=self._clock() + self._patience)
-        verdicts: dict[str, NetworkVerdict] = {}
+        end = self._clock() + self._patience
         states = self._networks.states()
+        counts = dict.fromkeys(("searched", "remembered", "unsearched"), 0)
+        verdicts: dict[str, NetworkVerdict] = {}
+        fitting = names
         for wish in wishes(requirements):
-            found = call.judge(
-                [name for name in names if name not in verdicts or verdicts[name].reason is None],
-                wish,
-                states.get(wish.network),
-            )
+            state = states.get(wish.network)
+            if state is None:
+                verdicts.update(dict.fromkeys(fitting, _REFUSALS[Reason.NETWORK_UNKNOWN]))
+                break
+            call = _Call(self._results_of(state, wish), wish, snapshot, uid, counts)
+            found = call.judge(fitting, late=lambda: self._clock() >= end)
             for name, verdict in found.items():
-                former = verdicts.get(name)
-                verdicts[name] = verdict if former is None else _both(former, verdict)
-        if self._counters is not None:
-            for origin, count in call.counts.items():
+                verdicts[name] = _both(verdicts.get(name), verdict)
+            fitting = [name for name in fitting if verdicts[name].reason is None]
+        for origin, count in counts.items():
+            if self._counters is not None:
                 self._counters[origin].inc(count)
         return verdicts
 
-    def peers(self, wish: Wish) -> Mapping[str, str]:
+    def places(self, wish: Wish) -> Mapping[str, str]:
         """The nodes of the peers that are placed, by the peer's name in the requirement."""
-        found: dict[str, str] = {}
-        for one in wish.requirements:
-            if isinstance(one, PathRequirement):
-                node = self._places.find(one.peer) if "/" in one.peer else one.peer
-                if node is not None:
-                    found[one.peer] = node
-        return found
+        found = {
+            peer: self._places.find(peer) if "/" in peer else peer for peer in set(wish.peers)
+        }
+        return {peer: node for peer, node in found.items() if node is not None}
 
-    def search(
-        self, state: NetworkState, node: str, wish: Wish, peers: Mapping[str, str]
-    ) -> NetworkVerdict:
-        """Searches a place for a pod that holds nothing."""
-        outcome = self._find(state, _NOBODY, node, wish.requirements, peers)
-        if isinstance(outcome, Reason):
-            return NetworkVerdict(reason=outcome)
-        return NetworkVerdict(reason=None, damage=damage(state.network, outcome))
-
-    def is_late(self, end: int) -> bool:
-        """Whether the time of a call is used up."""
-        return self._clock() >= end
-
-    def results(self, state: NetworkState, wish: Wish, peers: Mapping[str, str]) -> _Results:
+    def _results_of(self, state: NetworkState, wish: Wish) -> _Results:
         """What is known of this version of the Network."""
-        key = (wish.network, wish.requirements, tuple(sorted(peers.items())))
+        places = self.places(wish)
+        key = (wish, tuple(sorted(places.items())))
         with self._lock:
             known = self._results.get(key)
             if known is None or known.state is not state:
-                known = self._results[key] = _Results(state)
+                known = self._results[key] = _Results(state, wish, places)
             self._results.move_to_end(key)
-            if len(self._results) > _MOST:
+            if len(self._results) > _MOST_WISHES:
                 self._results.popitem(last=False)
             return known
 
 
 class _Call:
-    """The verdicts of one call."""
+    """The verdicts on one network for one pod."""
 
-    def __init__(self, admission: NetworkAdmission, snapshot: Snapshot, uid: str, end: int) -> None:
-        self._admission = admission
+    def __init__(
+        self, results: _Results, wish: Wish, snapshot: Snapshot, uid: str, counts: dict[str, int]
+    ) -> None:
+        self._results = results
+        self._wish = wish
         self._snapshot = snapshot
         self._uid = uid
-        self._end = end
-        self.counts = {"searched": 0, "remembered": 0, "unsearched": 0}
+        self._counts = counts
+        self._own = {held.node for held in results.state.reservations if held.owner.uid == uid}
 
-    def judge(
-        self, names: Sequence[str], wish: Wish, state: NetworkState | None
-    ) -> dict[str, NetworkVerdict]:
-        """The verdict of each node on one network."""
-        fault = usable(state)
-        if fault is not None or state is None:
-            return dict.fromkeys(names, NetworkVerdict(reason=fault))
-        peers = self._admission.peers(wish)
-        results = self._admission.results(state, wish, peers)
-        held = {one.node: one for one in state.reservations if one.owner.uid == self._uid}
-        members, known, views = results.members, results.found, self._snapshot.nodes
+    def judge(self, names: Sequence[str], *, late: Callable[[], bool]) -> dict[str, NetworkVerdict]:
+        """The verdict of each node."""
+        results, own, has_slots = self._results, self._own, self._wish.has_slots
+        classes, known, views = results.classes, results.known, self._snapshot.nodes
+        network = self._wish.network
         verdicts: dict[str, NetworkVerdict] = {}
+        searched = remembered = 0
         for name in names:
-            member = members.get(name)
-            if member is None:
-                verdicts[name] = _NOT_MEMBER
-                continue
-            if wish.of_station:
-                reason = check_station(views.get(name), wish.network, holds=name in held)
+            kind = classes.get(name)
+            if has_slots and kind is not None:
+                reason = check_station(views.get(name), network, holds=name in own)
                 if reason is not None:
-                    verdicts[name] = NetworkVerdict(reason=reason)
+                    verdicts[name] = _REFUSALS[reason]
                     continue
-            if name in held:
-                verdicts[name] = self._judge_holder(held[name], wish, state, peers)
-                continue
-            place = (name, member.jitter) if wish.of_place else member.jitter
-            verdict = known.get(place)
+            verdict = known.get(kind) if name not in own else None
             if verdict is not None:
-                self.counts["remembered"] += 1
-            elif self._admission.is_late(self._end):
-                self.counts["unsearched"] += 1
+                remembered += 1
+            elif late():
+                self._counts["unsearched"] += 1
                 verdict = _UNSEARCHED
             else:
-                self.counts["searched"] += 1
-                verdict = known[place] = self._admission.search(state, name, wish, peers)
+                searched += 1
+                verdict = (
+                    results.for_holder(self._uid, name) if name in own else results.search(name)
+                )
             verdicts[name] = verdict
+        self._counts["searched"] += searched
+        self._counts["remembered"] += remembered
         return verdicts
 
-    def _judge_holder(
-        self, own: NetworkReservation, wish: Wish, state: NetworkState, peers: Mapping[str, str]
-    ) -> NetworkVerdict:
-        """A pod is not refused for what it holds itself."""
-        others = tuple(one for one in state.reservations if one is not own)
-        free = replace(state, reservations=others)
-        self.counts["searched"] += 1
-        return self._admission.search(free, own.node, wish, peers)
 
-
-_NOT_MEMBER = NetworkVerdict(reason=Reason.NETWORK_NOT_MEMBER)
-_UNSEARCHED = NetworkVerdict(reason=None, exact=False)
-
-
-def _both(first: NetworkVerdict, second: NetworkVerdict) -> NetworkVerdict:
-    if second.reason is not None:
+def _both(first: NetworkVerdict | None, second: NetworkVerdict) -> NetworkVerdict:
+    if first is None or second.reason is not None:
         return second
     return NetworkVerdict(
         reason=None, damage=first.damage + second.damage, exact=first.exact and second.exact

@@ -1,21 +1,18 @@
-"""What a node offers of the networks that a pod requires: station, place and damage. Pure.
+"""What a pod requires of each network, and what a node's station says to it. Pure.
 
-Damage is what a reservation takes from those that come later: of a TDMA network the share of its
-cycles, of a best-effort one the share of the links' capacity, summed up over the path. It differs
-between nodes, because a station's jitter lengthens its slots, and a peer's distance its path.
+Whether there is a place, and what taking it would damage, says ``k40s.network.fit``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 from extender.cache.snapshot import NodeView
 from extender.placement.candidates import Split
 from k40s.annotations import HEALTHY, BackEnd
 from k40s.network.model import (
-    Network,
     NetworkReservation,
     NetworkState,
+    Owner,
     PathRequirement,
     Requirement,
     SlotRequirement,
@@ -25,7 +22,7 @@ from k40s.reasons import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkVerdict:
-    """``reason`` is None where the pod fits; ``damage`` counts from 0.
+    """``reason`` is None where the pod fits; ``damage`` to later requests counts from 0.
 
     ``exact`` is False where no place was searched, for want of time: bind decides.
     """
@@ -37,17 +34,20 @@ class NetworkVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a pod requires of one network.
-
-    ``of_station``: it needs slots, which the node's station keeps. ``peers`` has the nodes of the
-    peers that are placed.
-    """
+    """What a pod requires of one network: slots, which the node's station keeps, or paths."""
 
     network: str
     requirements: tuple[Requirement, ...]
-    of_station: bool
-    of_place: bool
-    """Whether it depends on which node it is: it names peers."""
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether the node's station has to keep slots."""
+        return any(isinstance(one, SlotRequirement) for one in self.requirements)
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """The peers that paths lead to."""
+        return tuple(one.peer for one in self.requirements if isinstance(one, PathRequirement))
 
 
 def wishes(requirements: Sequence[Requirement]) -> tuple[Wish, ...]:
@@ -56,25 +56,13 @@ def wishes(requirements: Sequence[Requirement]) -> tuple[Wish, ...]:
     for one in requirements:
         by_network.setdefault(one.network, []).append(one)
     return tuple(
-        Wish(
-            network=network,
-            requirements=tuple(by_network[network]),
-            of_station=any(isinstance(one, SlotRequirement) for one in by_network[network]),
-            of_place=any(isinstance(one, PathRequirement) for one in by_network[network]),
-        )
+        Wish(network=network, requirements=tuple(by_network[network]))
         for network in sorted(by_network)
     )
 
 
-def usable(state: NetworkState | None) -> Reason | None:
-    """Why nothing can be had of a Network on any node, if so."""
-    if state is None:
-        return Reason.NETWORK_UNKNOWN
-    return Reason.NETWORK_INVALID if state.fault is not None else None
-
-
 def check_station(view: NodeView | None, network: str, *, holds: bool = False) -> Reason | None:
-    """Why the node's station cannot keep another slot of a TDMA network, if so.
+    """Why the node's station cannot keep another slot of a network, if so.
 
     ``holds``: the pod has a slot there already, and needs no other channel.
     """
@@ -90,27 +78,26 @@ def check_station(view: NodeView | None, network: str, *, holds: bool = False) -
     return None if station.channels or holds else Reason.NETWORK_NO_CHANNEL
 
 
-def damage(network: Network, reservation: NetworkReservation) -> float:
-    """The share of the network that a reservation takes; see the module."""
-    taken = 0.0
-    if network.tdma is not None:
-        period = network.tdma.cycle.period
-        for grant in reservation.slots:
-            taken += sum(window.length / (window.every * period) for window in grant.windows)
-    if reservation.paths:
-        capacities = {frozenset(link.ends): link.capacity for link in network.links}
-        for path in reservation.paths:
-            for hop in pairwise(path.nodes):
-                capacity = capacities.get(frozenset(hop))
-                taken += path.bandwidth / capacity if capacity else 0.0
-    return taken
-
-
-def own_entry(state: NetworkState, uid: str, node: str) -> NetworkReservation | None:
-    """What the pod holds of the network for that node."""
+def entry_of(state: NetworkState, uid: str, node: str) -> NetworkReservation | None:
+    """What the pod holds of the network on that node."""
     return next(
-        (held for held in state.reservations if held.node == node and held.owner.uid == uid), None
+        (held for held in state.reservations if held.owner.uid == uid and held.node == node), None
     )
+
+
+def as_seen_by(state: NetworkState, uid: str, node: str) -> NetworkState:
+    """The network as it is for that pod on that node.
+
+    What the pod holds for another node is not free for it: it may be bound there, when the answer
+    to its Binding was lost.
+    """
+    if all(held.owner.uid != uid or held.node == node for held in state.reservations):
+        return state
+    seen = (
+        replace(held, owner=_ELSEWHERE) if held.owner.uid == uid and held.node != node else held
+        for held in state.reservations
+    )
+    return replace(state, reservations=tuple(seen))
 
 
 def split_by_networks(split: Split, verdicts: Mapping[str, NetworkVerdict]) -> Split:
@@ -124,3 +111,6 @@ def split_by_networks(split: Split, verdicts: Mapping[str, NetworkVerdict]) -> S
         else:
             refused[name] = reason
     return Split(fit=fit, refused=refused)
+
+
+_ELSEWHERE = Owner(uid="-", namespace="-", name="-")
