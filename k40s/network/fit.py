@@ -1,4 +1,4 @@
-"""Whether what a pod requires of its networks can be had on a node: of all of them, or not at all."""
+"""Whether what a pod requires of its networks can be had on a node: all of it, or nothing."""
 
 import math
 from collections.abc import Mapping, Sequence
