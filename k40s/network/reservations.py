@@ -42,14 +42,19 @@ def format_reservations(reservations: Iterable[NetworkReservation]) -> list[dict
 
 
 def read_reservations(place: Json) -> tuple[NetworkReservation, ...]:
-    """The reservations of a status, each pod once. Raises the place's error."""
+    """The reservations of a status, each pod once on a node. Raises the place's error.
+
+    A pod has two, on two nodes, where it is unknown whether it was bound to the first.
+    """
     read: list[NetworkReservation] = []
-    owners: set[str] = set()
+    owners: set[tuple[str, str]] = set()
     for item in place.items(at_most=MOST_RESERVATIONS):
         one = _read_reservation(item)
-        if one.owner.uid in owners:
-            raise item.members()["pod"].invalid("each pod once", found=f"{one.owner.uid} again")
-        owners.add(one.owner.uid)
+        if (one.owner.uid, one.node) in owners:
+            raise item.members()["pod"].invalid(
+                "each pod once on a node", found=f"{one.owner.uid} again"
+            )
+        owners.add((one.owner.uid, one.node))
         read.append(one)
     return tuple(read)
 
