@@ -112,7 +112,7 @@ class NetworkEntries:
     def _plan(self, attempt: Attempt, wish: Wish, state: NetworkState | None) -> _Plan | Reason:
         """The pod's own entry if it does, else one in a free place."""
         if state is None:
-            return Reason.NETWORK_UNKNOWN
+            return Reason.NETWORK_UNKNOWN if self._table.listed else Reason.API_SILENT
         args = attempt.args
         seen = as_seen_by(state, args.uid, args.node)
         found = find_reservation(
@@ -140,11 +140,12 @@ class NetworkEntries:
         name = state.network.name
         with ExitStack() as unknown:
             if plan.created:
-                unknown.callback(self._remove, attempt, name, None)
+                unknown.callback(self._remove, attempt, name, was_written=False)
             try:
                 written = self._networks.update_network_reservations(
-                    state,
+                    name,
                     (*(one for one in state.reservations if one is not own), entry),
+                    version=state.resource_version,
                     timeout=self._left(attempt.deadline),
                 )
             except (ConflictError, NotFoundError):
@@ -152,42 +153,53 @@ class NetworkEntries:
                 self._conflicts.inc()
                 return False
             unknown.pop_all()
-        newest = self._table.put(written)
+        self._table.put(written.state)
         if plan.created:
-            undo.callback(self._remove, attempt, name, newest)
+            undo.callback(self._remove, attempt, name, was_written=True)
         return True
 
-    def _remove(self, attempt: Attempt, name: str, state: NetworkState | None) -> None:
-        """Removes the attempt's entry. ``state`` may be outdated; None: look at the newest."""
+    def _remove(self, attempt: Attempt, name: str, *, was_written: bool) -> None:
+        """Removes the attempt's entry; if it is unknown whether it was written, looks first."""
         deadline, tries = self._clock() + UNDO, 0
         cause = "conflicts"
         try:
-            while tries == 0 or self._wait(deadline, tries):
-                state = state or self._read(name, deadline)
-                own = state and entry_of(state, attempt.args.uid, attempt.args.node)
-                if state is None or own is None or own.attempt != attempt.name:
-                    return
-                others = tuple(one for one in state.reservations if one is not own)
-                try:
-                    written = self._networks.update_network_reservations(
-                        state, others, timeout=self._left(deadline)
-                    )
-                except ConflictError:
-                    state, tries = None, tries + 1
-                    continue
-                self._table.put(written)
+            state = self._table.states().get(name) if was_written else self._read(name, deadline)
+            while state is not None and not self._remove_from(state, attempt, deadline):
+                tries += 1
+                if not self._wait(deadline, tries):
+                    break
+                state = self._read(name, deadline)
+            else:
                 return
-        except NotFoundError:
-            return
         except UnavailableError as error:
             cause = str(error)
         facts = attempt.args.facts | {"network": name, "cause": cause}
         _log.warning("network reservation not removed; it will expire", extra=facts)
 
+    def _remove_from(self, state: NetworkState, attempt: Attempt, deadline: int) -> bool:
+        """Writes that version without the attempt's entry; False if there is a newer one."""
+        own = entry_of(state, attempt.args.uid, attempt.args.node)
+        if own is None or own.attempt != attempt.name:
+            return True
+        name = state.network.name
+        try:
+            written = self._networks.update_network_reservations(
+                name,
+                tuple(one for one in state.reservations if one is not own),
+                version=state.resource_version,
+                timeout=self._left(deadline),
+            )
+        except ConflictError:
+            return False
+        except NotFoundError:
+            return True
+        self._table.put(written.state)
+        return True
+
     def _read(self, name: str, deadline: int) -> NetworkState | None:
         """The newest version of the Network, with the reservations that count."""
-        state = self._networks.get_network(name, timeout=self._left(deadline))
-        return None if state is None else self._table.put(state)
+        found = self._networks.get_network(name, timeout=self._left(deadline))
+        return None if found is None else self._table.put(found.state)
 
     def _wait(self, deadline: int, tries: int) -> bool:
         """Waits before another try, longer each time, half of it random; False if it is late."""

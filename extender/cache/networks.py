@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from extender.cache.feed import Feed
+from k40s.kube.records import NetworkRecord
 from k40s.network.model import NetworkState
 
 _GONE = 20_000
@@ -29,11 +30,17 @@ class NetworkTable:
         self._lock = threading.Lock()
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._states: Mapping[str, NetworkState] = {}
+        self._listed = False
         self.feed = Feed(self.replace, self.merge, self.upsert, self.delete)
 
     def states(self) -> Mapping[str, NetworkState]:
         """All Networks by name, as they are now."""
         return self._states
+
+    @property
+    def listed(self) -> bool:
+        """Whether the watch has listed them; before that nothing is known of any Network."""
+        return self._listed
 
     def put(self, state: NetworkState) -> NetworkState:
         """Takes a Network that was read or written here, before the watch reports it.
@@ -66,24 +73,28 @@ class NetworkTable:
             self._states = {**self._states, **freed}
         self._announce(changed=bool(freed))
 
-    def replace(self, records: Sequence[NetworkState]) -> None:
+    def replace(self, records: Sequence[NetworkRecord]) -> None:
         """Replaces all Networks."""
         with self._lock:
-            listed = {state.network.name for state in records}
+            listed = {record.name for record in records}
             former, self._states = (
                 self._states,
                 {name: state for name, state in self._states.items() if name in listed},
             )
-            changed = self._merge(records) or len(self._states) != len(former)
+            self._listed = True
+            changed = self._merge([record.state for record in records]) or len(self._states) != len(
+                former
+            )
         self._announce(changed=changed)
 
-    def merge(self, records: Sequence[NetworkState]) -> None:
+    def merge(self, records: Sequence[NetworkRecord]) -> None:
         """Adds or updates Networks from an incomplete list."""
         with self._lock:
-            changed = self._merge(records)
+            self._listed = True
+            changed = self._merge([record.state for record in records])
         self._announce(changed=changed)
 
-    def upsert(self, record: NetworkState) -> None:
+    def upsert(self, record: NetworkRecord) -> None:
         """Adds or updates a Network."""
         self.merge([record])
 
@@ -94,11 +105,11 @@ class NetworkTable:
             self._states = {key: state for key, state in self._states.items() if key != name}
         self._announce(changed=known)
 
-    def _merge(self, records: Iterable[NetworkState]) -> bool:
+    def _merge(self, states: Iterable[NetworkState]) -> bool:
         """Takes what is newer; returns whether anything was."""
         newer = {
             state.network.name: self._living(state)
-            for state in records
+            for state in states
             if (known := self._states.get(state.network.name)) is None or is_newer(state, known)
         }
         self._states = {**self._states, **newer}

@@ -20,8 +20,8 @@ class PodTable:
 
     Keeps pods that have not ended: bound ones with a criticality other than NO, real-time tasks,
     requirements of networks or invalid annotations, and unbound ones as long as the annotations
-    that state them have fewer than ``characters`` characters in total. Users may leave any number of pods unbound; bind asks the
-    API server for one that is not kept.
+    that state them have fewer than ``characters`` characters in total. Users may leave any number
+    of pods unbound; bind asks the API server for one that is not kept.
 
     An unreadable pod keeps its last known workload, without a version.
     """

@@ -1,8 +1,8 @@
 """The immutable node state that filter, prioritize and bind read. ``cache.nodes`` replaces it.
 
 What a Node publishes is ``k40s.annotations.cpu_state``, ``k40s.annotations.node_assurance`` and
-``k40s.annotations.network_state``; a field of it is at once visible as ``NodeView.cpu``. ``NodeView`` has what ``cache.node_entry``
-derives from it.
+``k40s.annotations.network_state``; a field of it is at once visible, as in ``NodeView.cpu``.
+``NodeView`` has what ``cache.node_entry`` derives from it.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Snapshot:
 
     For LOW and HI, ``refused`` has the nodes whose assurance is too low and ``scores`` the
     assurance scores of the others. ``loads`` has the millicores requested on each node (nodes
-    without pods may be absent). ``version`` counts changes of nodes, and of what networks have room for.
+    without pods may be absent). ``version`` counts changes of nodes and of Networks.
     """
 
     nodes: Mapping[str, NodeView]

@@ -84,7 +84,7 @@ class NetworkAdmission:
         clock: Clock,
         patience: Nanoseconds,
     ) -> None:
-        """``counters``, if any, count verdicts by origin; ``patience`` bounds one call's searches."""
+        """``counters``, if any, count verdicts by origin; ``patience`` bounds a call's searches."""
         self._networks = networks
         self._places = places
         self._counters = counters
@@ -112,7 +112,8 @@ class NetworkAdmission:
         for wish in wishes(requirements):
             state = states.get(wish.network)
             if state is None:
-                verdicts.update(dict.fromkeys(fitting, _REFUSALS[Reason.NETWORK_UNKNOWN]))
+                why = Reason.NETWORK_UNKNOWN if self._networks.listed else Reason.API_SILENT
+                verdicts.update(dict.fromkeys(fitting, _REFUSALS[why]))
                 break
             call = _Call(self._results_of(state, wish), wish, snapshot, uid, counts)
             found = call.judge(fitting, late=lambda: self._clock() >= end)
@@ -126,9 +127,7 @@ class NetworkAdmission:
 
     def places(self, wish: Wish) -> Mapping[str, str]:
         """The nodes of the peers that are placed, by the peer's name in the requirement."""
-        found = {
-            peer: self._places.find(peer) if "/" in peer else peer for peer in set(wish.peers)
-        }
+        found = {peer: self._places.find(peer) if "/" in peer else peer for peer in set(wish.peers)}
         return {peer: node for peer, node in found.items() if node is not None}
 
     def _results_of(self, state: NetworkState, wish: Wish) -> _Results:

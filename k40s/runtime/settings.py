@@ -29,9 +29,11 @@ _FIELDS = """
     high_threshold host identity kubeconfig leader_lease lease lease_namespace listen_host
     load_balance_off log_level low_threshold mechanisms migration_hold_off migration_interval
     migration_owner_cooldown migration_pod_cooldown migration_rest migration_retry
-    migration_surge_timeout migrations_per_hour namespace node_name overruns_path packing pod_ip
+    migration_surge_timeout migrations_per_hour namespace network_lease network_timeout node_name
+    overruns_path packing pod_ip
     pod_uid port probe_port proc_path profile_path reservation_lease reserve_timeout rt_capacity
-    rubicante_name sampling_period scheduler_debug_path scheduler_name settling_time store sys_path
+    rubicante_name sampling_period scheduler_debug_path scheduler_name scarmiglione_name settling_time
+    station_timeout store sys_path
     threads tick tls_directory unified_cgroup_path
 """
 NAMES = frozenset(PREFIX + field.upper() for field in _FIELDS.split())
