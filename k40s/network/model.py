@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from k40s.tdma.model import Cycle, SlotGrant, SlotRequest
 from k40s.units import Nanoseconds
@@ -16,6 +16,10 @@ class Member:
     interface: str
     jitter: Nanoseconds = Nanoseconds(0)
 
+    def __post_init__(self) -> None:
+        if self.jitter < 0:
+            raise ValueError("jitter is not negative")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
@@ -28,6 +32,12 @@ class Link:
     delay: Nanoseconds
     capacity: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.ends[0] == self.ends[1]:
+            raise ValueError("a link has two ends")
+        if self.delay < 0 or (self.capacity is not None and self.capacity <= 0):
+            raise ValueError("a link's delay is not negative, its capacity above zero")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tdma:
@@ -36,6 +46,12 @@ class Tdma:
     cycle: Cycle
     master: str
     backup_masters: Mapping[str, Nanoseconds] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.master in self.backup_masters:
+            raise ValueError("a backup master is another node than the master")
+        if sorted(self.backup_masters.values()) != sorted(self.cycle.backup_offsets):
+            raise ValueError("the cycle keeps the offsets of the backup masters free")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +68,19 @@ class Network:
     links: tuple[Link, ...] = ()
     delays: Mapping[tuple[str, str], Nanoseconds] = field(default_factory=dict)
     generation: int = 0
+
+    def __post_init__(self) -> None:
+        nodes = {one.node for one in self.members}
+        if len(nodes) != len(self.members):
+            raise ValueError("each node is a member once")
+        if self.tdma is not None and (self.links or self.delays):
+            raise ValueError("a network has either a cycle, or links and delays")
+        if self.tdma is not None and not nodes.issuperset(
+            (self.tdma.master, *self.tdma.backup_masters)
+        ):
+            raise ValueError("masters are members")
+        if any(delay < 0 for delay in self.delays.values()):
+            raise ValueError("a delay is not negative")
 
     def member(self, node: str) -> Member | None:
         """The node's membership, if it is a member."""
@@ -99,6 +128,10 @@ class Path:
     nodes: tuple[str, ...]
     bandwidth: int
 
+    def __post_init__(self) -> None:
+        if not self.nodes or self.bandwidth < 0:
+            raise ValueError("a path has vertices, and no negative bandwidth")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkReservation:
@@ -114,6 +147,10 @@ class NetworkReservation:
     paths: tuple[Path, ...] = ()
     attempt: str = ""
     until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.until is not None and self.until.utcoffset() != timedelta(0):
+            raise ValueError("the time until which it is held is in UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

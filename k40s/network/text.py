@@ -1,9 +1,13 @@
 """Words of networks in JSON: names, bit rates ("100Mbit") and sizes ("256B")."""
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from k40s.strict_json import Json
 from k40s.units import DURATION_FORM, Nanoseconds, parse_duration
+
+T = TypeVar("T")
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 """Of a Network, a node, a namespace or a pod: what Kubernetes allows as an object's name."""
@@ -77,3 +81,18 @@ def read_size(place: Json) -> int:
 def format_size(value: int) -> str:
     """Write bytes; ``read_size`` reads it back."""
     return f"{value}B"
+
+
+def checked(place: Json, build: Callable[[], T]) -> T:
+    """The value that ``build`` makes; its ``ValueError`` becomes the place's error.
+
+    Values of ``k40s.tdma`` say "field: found this, expected that", with the field's JSON name.
+    """
+    try:
+        return build()
+    except ValueError as error:
+        name, _, rest = str(error).partition(": found ")
+        found, _, expected = rest.partition(", expected ")
+        raise (
+            place.members().get(name, place).invalid(expected or str(error), found=found or None)
+        ) from None
