@@ -159,23 +159,18 @@ class SlotRequests:
                 return Rejection(reason=Reason.POD_UNKNOWN)
             held = self._book.find(uid)
             if held is not None and held.phase is not Phase.RELEASING:
-                if held.requested == request.slots:
-                    return self._repeat(held, attempt)
-                if held.bound or self._judge(held) is not Judgement.MISSING:
+                if held.requested == request.slots and (held.bound or _is_applied(held)):
+                    self._book.renew(uid, attempt)
+                    return held, False
+                if held.requested != request.slots and (
+                    held.bound or self._judge(held) is not Judgement.MISSING
+                ):
                     return _Stale(_changed("the pod holds other slots"))
             if held is not None and not self._installer.release(uid):
                 return Rejection(
                     reason=Reason.NETWORK_STATION_FAILED, detail="its former slots are still there"
                 )
             return self._set_up(request, attempt)
-
-    def _repeat(self, held: Entry, attempt: str) -> "_Outcome":
-        self._book.renew(held.pod.uid, attempt)
-        if held.phase is Phase.APPLYING:
-            refusal = self._installer.install(held)
-            if refusal is not None:
-                return Rejection(reason=refusal.reason, detail=refusal.detail)
-        return held, False
 
     def _judge(self, held: Entry) -> Judgement:
         reserved = self._networks.reservations().get(held.pod.uid, {})
@@ -261,6 +256,11 @@ class SlotRequests:
 
 
 _Outcome = tuple[Entry, bool] | Rejection | _Stale
+
+
+def _is_applied(entry: Entry) -> bool:
+    """Whether it was ever answered; the channels of one that was not may be another's by now."""
+    return entry.phase is Phase.APPLIED
 
 
 def _changed(detail: str) -> Rejection:

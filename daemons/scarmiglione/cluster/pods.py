@@ -19,10 +19,9 @@ class NodePods:
     A pod that is partly unreadable exists; an unreadable field keeps its last readable value.
     """
 
-    def __init__(self, *, book: Book, synchronized: threading.Event, changed: Changed) -> None:
-        """``synchronized`` is set once the pods were listed."""
+    def __init__(self, *, book: Book, changed: Changed) -> None:
         self._book = book
-        self._synchronized = synchronized
+        self._listed = False
         self._changed = changed
         self._lock = threading.Lock()
         self._pods: dict[str, PodRecord] = {}
@@ -35,6 +34,7 @@ class NodePods:
             for uid in self._pods.keys() - present.keys():
                 self._note_gone(uid)
             self._pods = present
+            self._listed = True
         for uid in present:
             self._book.bind(uid)
         self._changed()
@@ -69,8 +69,8 @@ class NodePods:
             record = self._pods.get(uid)
             if record is not None:
                 return Fate.OVER if record.ended else Fate.HERE
-            listed = bound and self._synchronized.is_set()
-            return Fate.OVER if listed or uid in self._gone else Fate.UNSEEN
+            missing = bound and self._listed
+            return Fate.OVER if missing or uid in self._gone else Fate.UNSEEN
 
     def _note_gone(self, uid: str) -> None:
         self._gone[uid] = None

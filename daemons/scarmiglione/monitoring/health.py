@@ -4,14 +4,14 @@ A station with another code than ``ok`` gets no new pods. What it holds stays.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum, unique
 
 from daemons.scarmiglione.cluster.events import EventReason, Events
 from daemons.scarmiglione.metrics import StationMetrics
 from daemons.scarmiglione.monitoring.master import TableCheck
 from daemons.scarmiglione.monitoring.sync import SyncWatch
-from daemons.scarmiglione.network.back_end import Role
+from daemons.scarmiglione.network.back_end import Role, StationState
 from daemons.scarmiglione.slots.book import Book
 from daemons.scarmiglione.slots.findings import Finding, Findings
 from daemons.scarmiglione.slots.reconciler import Reconciler
@@ -112,30 +112,46 @@ class HealthMonitor:
         self._metrics.show(health.value for health in found.values())
 
     def _judge(self, station: Station, finding: Finding) -> Health:
+        return next(self._faults(station, finding), Health.OK)
+
+    def _faults(self, station: Station, finding: Finding) -> Iterator[Health]:
+        """Faults in the order of ``Health``; Sync is watched and the table checked on the way."""
         state = finding.state
         if state is None:
-            return Health.UNREADABLE if finding.error else Health.STARTING
+            yield Health.UNREADABLE if finding.error else Health.STARTING
+            return
+        silent = self._watch_sync(station, state)
         if not state.attached:
-            return Health.ABSENT
-        if state.role is Role.MASTER and station.role is not Role.MASTER:
-            return Health.SECOND_MASTER
-        if state.role is not None and state.role is not station.role:
-            return Health.ROLE
-        sync = self._sync[station.key]
-        lost_before = sync.lost
-        if sync.look(state, cycle=station.cycle.period):
-            if not lost_before:
-                self._metrics.sync_losses.inc()
-            return Health.NO_SYNC
-        network = self._networks.find(station.key.network)
-        if station.role is Role.MASTER and network is not None:
-            conflict = self._table.find_conflict(network)
-            if conflict is not None:
-                self._events.on_node(EventReason.CONFLICT, conflict)
-                return Health.CONFLICT
+            yield Health.ABSENT
+        elif state.role is Role.MASTER and station.role is not Role.MASTER:
+            yield Health.SECOND_MASTER
+        elif state.role not in (None, station.role):
+            yield Health.ROLE
+        if silent:
+            yield Health.NO_SYNC
+        conflict = self._find_conflict(station)
+        if conflict is not None:
+            self._events.on_node(EventReason.CONFLICT, conflict)
+            yield Health.CONFLICT
         if self._stepped_until is not None and self._clock() < self._stepped_until:
-            return Health.CLOCK_STEP
-        return Health.DRIFT if finding.drifts else Health.OK
+            yield Health.CLOCK_STEP
+        if finding.drifts:
+            yield Health.DRIFT
+
+    def _watch_sync(self, station: Station, state: StationState) -> bool:
+        watch = self._sync[station.key]
+        before = watch.lost
+        silent = watch.look(state, cycle=station.cycle)
+        if silent and not before:
+            self._metrics.sync_losses.inc()
+        return silent
+
+    def _find_conflict(self, station: Station) -> str | None:
+        """Which reservations overlap, on a network whose master this is."""
+        network = self._networks.find(station.key.network)
+        if station.role is not Role.MASTER or network is None:
+            return None
+        return self._table.find_conflict(network)
 
     def _report(self, network: str, health: Health) -> None:
         log.info("station's health", extra={"network": network, "health": health.value})
@@ -154,9 +170,7 @@ class HealthMonitor:
             foreign += len(finding.foreign)
             missing += len(finding.missing)
             altered += len(finding.altered)
-            network = self._networks.find(station.key.network)
-            if station.role is Role.MASTER and network is not None:
-                conflicts += self._table.find_conflict(network) is not None
+            conflicts += self._find_conflict(station) is not None
         self._metrics.channels.set(free)
         self._metrics.conflicts.set(conflicts)
         for kind, number in (("foreign", foreign), ("missing", missing), ("altered", altered)):

@@ -1,14 +1,11 @@
-"""Whether Sync frames arrive, by the interface's counter of received packets. Pure.
+"""Whether Sync frames arrive at a station, from one look to the next. Pure.
 
-The kernel's own word stays ``active`` when the master is gone. The master itself receives no Sync,
-and a back end without such a counter has none to lose.
+A station that sends Sync itself waits for none, and a back end without a counter has none to lose.
 """
 
-from daemons.scarmiglione.network.back_end import Role, StationState
-from k40s.units import Nanoseconds
-
-_CYCLES = 3
-"""Without a packet: a single Sync may be lost, and a backup master takes over after one."""
+from daemons.scarmiglione.network.back_end import StationState
+from daemons.scarmiglione.network.preconditions import sends_sync, sync_arrives
+from k40s.tdma.model import Cycle
 
 
 class SyncWatch:
@@ -16,16 +13,17 @@ class SyncWatch:
 
     def __init__(self) -> None:
         self.lost = False
-        self._received: int | None = None
-        self._since = 0
+        self._before: StationState | None = None
 
-    def look(self, state: StationState, *, cycle: Nanoseconds) -> bool:
-        """Whether nothing has been received for several cycles."""
-        counts = state.received is not None and state.role is not Role.MASTER
-        if not counts or state.received != self._received:
-            self._received = state.received if counts else None
-            self._since = state.read_at
-            self.lost = False
-        elif state.read_at - self._since >= _CYCLES * cycle:
-            self.lost = True
+    def look(self, state: StationState, *, cycle: Cycle) -> bool:
+        """Whether Sync is missing. Looks that are too close to the one before change nothing."""
+        if state.received is None or sends_sync(state):
+            self._before, self.lost = None, False
+            return False
+        before = self._before
+        arrives = None if before is None else sync_arrives(before, state, cycle)
+        if before is None or arrives is not None:
+            self._before = state
+        if arrives is not None:
+            self.lost = not arrives
         return self.lost
