@@ -21,8 +21,8 @@ from controller.metrics import CollectionMetrics
 from k40s.errors import UnavailableError, UnreadableError
 from k40s.kube.objects.network_status import WatchedNetwork
 from k40s.kube.transport import ConflictError, NotFoundError
-from k40s.network.collection import CollectionPlan, PodFact, collect, find_suspects
-from k40s.network.model import NetworkReservation
+from k40s.network.collection import CollectionPlan, EntryKey, PodFact, collect, find_suspects
+from k40s.network.model import NetworkReservation, Owner
 from k40s.network.status import NetworkSummary
 from k40s.network.summary import summarize
 from k40s.node_agent.backoff import Backoff
@@ -110,7 +110,7 @@ class Collector:
             if plan.changes or summary != watched.summary:
                 self._write(track, watched, plan, summary)
 
-    def _observe(self, track: _Track, watched: WatchedNetwork) -> frozenset[str]:
+    def _observe(self, track: _Track, watched: WatchedNetwork) -> frozenset[EntryKey]:
         if watched.state.resource_version != track.version:
             track.version, track.version_since = watched.state.resource_version, self._clock()
         return track.expiry.expired(watched.reservations or ())
@@ -127,29 +127,27 @@ class Collector:
         track: _Track,
         watched: WatchedNetwork,
         cached: Mapping[str, PodFact],
-        expired: frozenset[str],
+        expired: frozenset[EntryKey],
         end: int,
     ) -> CollectionPlan:
         reservations = watched.reservations or ()
-        suspects = find_suspects(reservations, cached, expired)
+        suspects = {
+            one.owner.uid: one.owner for one in find_suspects(reservations, cached, expired)
+        }
         facts: dict[str, PodFact | None] = dict(cached)
         now = self._clock()
         track.asked = {uid: at for uid, at in track.asked.items() if now - at < ASK_AGAIN}
-        for one in suspects:
-            uid = one.owner.uid
+        for uid, owner in suspects.items():
             facts.pop(uid, None)
             if uid not in track.asked and self._clock() < end and not self._backoff.active:
-                self._ask(one, track, facts)
+                self._ask(owner, track, facts)
         plan = collect(reservations, facts, expired)
         for removal in plan.removed:  # a write that fails is tried again with a fresh answer
             track.asked.pop(removal.reservation.owner.uid, None)
         return plan
 
-    def _ask(
-        self, one: NetworkReservation, track: _Track, facts: dict[str, PodFact | None]
-    ) -> None:
+    def _ask(self, owner: Owner, track: _Track, facts: dict[str, PodFact | None]) -> None:
         """The fact of one pod; where it cannot be had, nothing is known of it."""
-        owner = one.owner
         try:
             found = self._pods.get_pod(owner.namespace, owner.name)
         except UnreadableError as error:
@@ -183,6 +181,7 @@ class Collector:
                 nodes=nodes,
                 health=health,
                 former=watched.summary,
+                generation=watched.generation,
             ).following(watched.summary, self._wall())
             track.answer = (question, found)
         return track.answer[1]

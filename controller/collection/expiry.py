@@ -8,6 +8,7 @@ the same measure bounds how long an entry can outlive its time.
 
 from collections.abc import Sequence
 
+from k40s.network.collection import EntryKey, entry_key
 from k40s.network.model import NetworkReservation
 from k40s.units import NS_PER_S, Clock, Nanoseconds, WallClock
 
@@ -27,10 +28,10 @@ class ExpiryWatch:
         self._wall = wall
         self._seen: dict[_Key, int] = {}
 
-    def expired(self, reservations: Sequence[NetworkReservation]) -> frozenset[str]:
-        """The UIDs of pods whose present entries have expired; an entry that changes begins anew.
+    def expired(self, reservations: Sequence[NetworkReservation]) -> frozenset[EntryKey]:
+        """Which of the present entries have expired; one that changes begins anew.
 
-        It says nothing of whether they are bound.
+        It says nothing of whether their pods are bound.
         """
         now, wall = self._clock(), self._wall()
         self._seen = {key: self._seen.get(key, now) for key in map(_key, reservations)}
@@ -39,7 +40,7 @@ class ExpiryWatch:
             stood = now - self._seen[_key(one)]
             over = one.until is not None and wall >= one.until and stood >= STOOD
             if over or stood >= LONGEST:
-                found.append(one.owner.uid)
+                found.append(entry_key(one))
         return frozenset(found)
 
 

@@ -13,7 +13,7 @@ from controller.collection.collector import Collector
 from controller.collection.ports import Leadership, PodSource
 from controller.metrics import CollectionMetrics, ControllerMetrics
 from k40s.kube.informer import Informer
-from k40s.kube.network_statuses import NetworkSource, NetworkStatuses
+from k40s.kube.network_statuses import NetworkStatuses, network_source
 from k40s.kube.objects.network_status import WatchedNetwork
 from k40s.kube.transport import ApiTransport
 from k40s.network.collection import PodFact
@@ -67,7 +67,7 @@ class CollectionStage:
         networks = NetworkTable()
         self.informer: Informer[WatchedNetwork] = Informer(
             name="networks",
-            source=NetworkSource(api),
+            source=network_source(api),
             handler=networks,
             stop=stop,
             on_error=metrics.watch_errors.inc,

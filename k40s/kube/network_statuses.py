@@ -2,29 +2,17 @@
 
 from collections.abc import Sequence
 
-from k40s.errors import UnavailableError
-from k40s.kube.list_watch import Listing
 from k40s.kube.objects.network_status import WatchedNetwork, status_patch, watched_network
+from k40s.kube.objects.networks import NETWORKS
 from k40s.kube.sources import ApiSource
-from k40s.kube.transport import MERGE_PATCH, ApiTransport, NotFoundError
+from k40s.kube.transport import MERGE_PATCH, ApiTransport
 from k40s.network.model import NetworkReservation, NetworkState
 from k40s.network.status import NetworkSummary
 
-NETWORKS = "/apis/k40s.io/v1alpha1/networks"
 
-
-class NetworkSource(ApiSource[WatchedNetwork]):
-    """List and watch of Networks. Where their definition is missing, they cannot be had for now."""
-
-    def __init__(self, api: ApiTransport) -> None:
-        super().__init__(api, NETWORKS, "", watched_network)
-
-    def list(self) -> Listing[WatchedNetwork]:
-        """All Networks. Raises ``UnavailableError``."""
-        try:
-            return super().list()
-        except NotFoundError as error:
-            raise UnavailableError(f"no definition of networks.k40s.io: {error}") from error
+def network_source(api: ApiTransport) -> ApiSource[WatchedNetwork]:
+    """List and watch of Networks. Where their definition is missing, they are unavailable."""
+    return ApiSource(api, NETWORKS, "", watched_network)
 
 
 class NetworkStatuses:

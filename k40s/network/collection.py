@@ -69,6 +69,16 @@ class CollectionPlan:
         return bool(self.removed or self.bound)
 
 
+EntryKey = tuple[str, str]
+"""The pod's UID and the node: a pod may have entries on two nodes, while it is unknown where it
+was bound."""
+
+
+def entry_key(reservation: NetworkReservation) -> EntryKey:
+    """The key of an entry, unique in a Network."""
+    return reservation.owner.uid, reservation.node
+
+
 def judge(reservation: NetworkReservation, pod: PodFact | None, *, expired: bool) -> Fate:
     """The fate of one entry. ``pod`` is None when it is gone for certain."""
     if pod is None:
@@ -85,24 +95,24 @@ def judge(reservation: NetworkReservation, pod: PodFact | None, *, expired: bool
 def find_suspects(
     reservations: Collection[NetworkReservation],
     cached: Mapping[str, PodFact],
-    expired: Collection[str],
+    expired: Collection[EntryKey],
 ) -> tuple[NetworkReservation, ...]:
     """Entries that a cache of pods, which may lag behind, would remove.
 
     ``cached`` is by UID; a pod that is missing may be one that the cache has yet to see.
-    ``expired`` has the UIDs of those whose entries have expired, see ``collect``.
+    ``expired`` are the entries whose time has passed, see ``collect``.
     """
     return tuple(
         one
         for one in reservations
-        if judge(one, cached.get(one.owner.uid), expired=one.owner.uid in expired).removes
+        if judge(one, cached.get(one.owner.uid), expired=entry_key(one) in expired).removes
     )
 
 
 def collect(
     reservations: Collection[NetworkReservation],
     pods: Mapping[str, PodFact | None],
-    expired: Collection[str],
+    expired: Collection[EntryKey],
 ) -> CollectionPlan:
     """Decide on every entry. Of a pod that is missing in ``pods`` nothing is known: it is kept.
 
@@ -114,7 +124,7 @@ def collect(
     for one in reservations:
         fate = Fate.KEPT
         if one.owner.uid in pods:
-            fate = judge(one, pods[one.owner.uid], expired=one.owner.uid in expired)
+            fate = judge(one, pods[one.owner.uid], expired=entry_key(one) in expired)
         if fate.removes:
             removed.append(Removal(reservation=one, fate=fate))
             continue

@@ -9,6 +9,8 @@ from k40s.network.model import Network, NetworkState
 
 HEALTHY = "ok"
 """The code of a station without a fault, as daemons publish it."""
+LONGEST_MESSAGE = 1024
+"""Characters that the definition of Networks allows."""
 MOST_NAMED = 8
 """Nodes that a message names; of the others it says how many there are."""
 
@@ -49,6 +51,10 @@ class Condition:
     message: str
     generation: int
     since: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.message) > LONGEST_MESSAGE:
+            object.__setattr__(self, "message", self.message[: LONGEST_MESSAGE - 1] + "…")
 
     def following(self, former: "Condition | None", now: datetime) -> "Condition":
         """The same, with the time of the former one unless the status has changed.
@@ -101,6 +107,9 @@ def judge_health(network: Network, health: Mapping[str, str]) -> Condition:
     if faults:
         status, reason = Truth.FALSE, ConditionReason.STATIONS_UNHEALTHY
         message = f"not healthy: {_listed(faults)}"
+    elif not members:
+        status, reason = Truth.UNKNOWN, ConditionReason.STATIONS_UNKNOWN
+        message = "the members cannot be read"
     elif silent:
         status, reason = Truth.UNKNOWN, ConditionReason.STATIONS_UNKNOWN
         message = f"no state of {_listed(silent)}: no network daemon, or it is silent"

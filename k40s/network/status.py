@@ -15,12 +15,15 @@ from k40s.network.conditions import Condition
 class NetworkSummary:
     """The written-down conclusions.
 
+    ``kind`` is ``TDMA``, ``BestEffort``, or ``Unknown`` where the declaration cannot be read.
     ``slots`` counts slots in use. ``utilization`` is text such as ``"12.5%"``: the part of a TDMA
     network's time that is reserved, or of the capacity of the fullest link. ``slot_table``,
     ``free`` and ``paths`` are lines, see ``k40s.network.slot_listing``.
     """
 
     observed_generation: int = 0
+    kind: str = ""
+    members: int = 0
     slots: int = 0
     utilization: str = ""
     slot_table: tuple[str, ...] = ()

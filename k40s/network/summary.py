@@ -21,17 +21,26 @@ def summarize(
     nodes: Collection[str],
     health: Mapping[str, str],
     former: NetworkSummary,
+    generation: int | None = None,
 ) -> NetworkSummary:
     """Conclude. ``reservations`` are None where they cannot be read: of them nothing new is said.
 
     ``nodes`` are the names of all Nodes, ``health`` the codes of living daemons by node.
+    ``generation`` is the object's where the declaration cannot be read.
     """
     network = state.network
+    generation = network.generation if generation is None else generation
     overlap = "" if reservations is None else find_overlap(network, reservations)
-    conditions = _by_kind(
-        judge_validity(state, nodes, overlap=overlap), judge_health(network, health)
+    said = replace(
+        former,
+        observed_generation=generation,
+        kind=_kind_of(network),
+        members=len(network.members),
+        conditions=_by_kind(
+            replace(judge_validity(state, nodes, overlap=overlap), generation=generation),
+            replace(judge_health(network, health), generation=generation),
+        ),
     )
-    said = replace(former, observed_generation=network.generation, conditions=conditions)
     if reservations is None:
         return said
     windows = windows_of(reservations)
@@ -65,6 +74,12 @@ def find_overlap(network: Network, reservations: Sequence[NetworkReservation]) -
     }
     first, second = (owners.get(id(window), _NOBODY) for window in pair)
     return f"the slots of {first} and of {second} overlap under the cycle that is declared"
+
+
+def _kind_of(network: Network) -> str:
+    if network.tdma is not None:
+        return "TDMA"
+    return "BestEffort" if network.members else "Unknown"
 
 
 def _by_kind(*conditions: Condition) -> Mapping[str, Condition]:

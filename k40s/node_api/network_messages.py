@@ -6,6 +6,7 @@ Whatever a body holds, reading gives a value or raises ``InvalidInputError``, ne
 import re
 from dataclasses import dataclass
 
+from k40s.network.text import INTERFACE, INTERFACE_FORM, NAME, NAME_FORM
 from k40s.node_api.bodies import PodRef, pod_json, read_body, read_pod, read_reason
 from k40s.reasons import Reason
 from k40s.strict_json import Json, format_json
@@ -24,8 +25,6 @@ MAX_PRIORITY = 15
 """Of a socket on stock Linux: taprio knows 16."""
 MAX_DETAIL = 2000
 
-_NETWORK = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
-_INTERFACE = re.compile(r"[!-.0-~]{1,15}", re.ASCII)
 _BACK_END = re.compile(r"[a-z][a-z0-9-]{0,15}", re.ASCII)
 _DETAIL = re.compile(rf"(?s:.{{0,{MAX_DETAIL}}})")
 _NOTHING = format_duration(0)
@@ -145,13 +144,22 @@ def read_window(place: Json) -> Window:
     """Read a window: ``0 <= phase < every``. Whether it suits the network is not judged here."""
     field = place.fields(("offset", "phase", "every", "length", "payload"))
     every = field["every"].integer(1, MAX_EVERY)
-    return Window(
-        offset=_read_offset(field["offset"]),
-        phase=field["phase"].integer(0, every - 1),
-        every=every,
-        length=field["length"].duration(),
-        payload=field["payload"].integer(1, MAX_PAYLOAD),
-    )
+    offset, length = _read_offset(field["offset"]), field["length"].duration()
+    phase, payload = field["phase"].integer(0, every - 1), field["payload"].integer(1, MAX_PAYLOAD)
+    try:
+        return Window(offset=offset, phase=phase, every=every, length=length, payload=payload)
+    except ValueError as error:
+        raise place.invalid(f"a window: {error}") from None
+
+
+def read_network(place: Json) -> str:
+    """Read a network's name."""
+    return place.text(NAME, NAME_FORM)
+
+
+def read_interface(place: Json) -> str:
+    """Read an interface's name."""
+    return place.text(INTERFACE, INTERFACE_FORM)
 
 
 def granted_json(granted: GrantedSlot) -> dict[str, object]:
@@ -174,8 +182,8 @@ def read_granted(place: Json) -> GrantedSlot:
     if "channel" in field and "priority" in field:
         raise place.invalid("a channel or a priority", found="both")
     return GrantedSlot(
-        network=field["network"].text(_NETWORK, "a network's name"),
-        interface=field["interface"].text(_INTERFACE, "an interface's name"),
+        network=read_network(field["network"]),
+        interface=read_interface(field["interface"]),
         backend=field["backend"].text(_BACK_END, "a back end's name"),
         channel=field["channel"].integer(0, MAX_CHANNEL) if "channel" in field else None,
         priority=field["priority"].integer(0, MAX_PRIORITY) if "priority" in field else None,
@@ -185,7 +193,7 @@ def read_granted(place: Json) -> GrantedSlot:
 def _read_slot(place: Json) -> RequestedSlot:
     field = place.fields(("network", "windows"))
     return RequestedSlot(
-        network=field["network"].text(_NETWORK, "a network's name"),
+        network=read_network(field["network"]),
         windows=tuple(
             read_window(one) for one in field["windows"].items(at_least=1, at_most=MAX_WINDOWS)
         ),

@@ -30,6 +30,7 @@ class WatchedNetwork:
     state: NetworkState
     reservations: tuple[NetworkReservation, ...] | None
     summary: NetworkSummary
+    generation: int = 0
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -41,12 +42,15 @@ class WatchedNetwork:
 def watched_network(item: JsonObject) -> WatchedNetwork:
     """Read a Network. Raises ``NamelessError``."""
     names(item, "name")
+    meta = item.get("metadata")
+    generation = meta.get("generation") if isinstance(meta, dict) else None
     status = item.get("status")
     known: JsonObject = status if isinstance(status, dict) else {}
     return WatchedNetwork(
         state=parse_network(item),
         reservations=_read_reservations(known.get("reservations")),
         summary=_read_summary(known),
+        generation=_whole(generation),
     )
 
 
@@ -63,6 +67,8 @@ def status_patch(
         raise ValueError("a status is written on the condition of a version")
     status: dict[str, object] = {
         "observedGeneration": summary.observed_generation,
+        "type": summary.kind,
+        "members": summary.members,
         "slots": summary.slots,
         "utilization": summary.utilization,
         "slotTable": list(summary.slot_table),
@@ -86,13 +92,14 @@ def _read_reservations(found: object) -> tuple[NetworkReservation, ...] | None:
 
 
 def _read_summary(status: JsonObject) -> NetworkSummary:
-    slots, generation = status.get("slots"), status.get("observedGeneration")
-    utilization, conditions = status.get("utilization"), status.get("conditions")
+    conditions = status.get("conditions")
     read = [_read_condition(one) for one in conditions] if isinstance(conditions, list) else []
     return NetworkSummary(
-        observed_generation=generation if isinstance(generation, int) else -1,
-        slots=slots if isinstance(slots, int) else -1,
-        utilization=utilization if isinstance(utilization, str) else "",
+        observed_generation=_whole(status.get("observedGeneration"), absent=-1),
+        kind=_text(status.get("type")),
+        members=_whole(status.get("members"), absent=-1),
+        slots=_whole(status.get("slots"), absent=-1),
+        utilization=_text(status.get("utilization")),
         slot_table=_lines(status.get("slotTable")),
         free=_lines(status.get("freeTime")),
         paths=_lines(status.get("pathTable")),
@@ -103,18 +110,16 @@ def _read_summary(status: JsonObject) -> NetworkSummary:
 def _read_condition(found: object) -> Condition | None:
     if not isinstance(found, Mapping):
         return None
-    texts = [found.get(key) for key in ("type", "reason", "message", "lastTransitionTime")]
-    status, generation = found.get("status"), found.get("observedGeneration")
-    kind, reason, message, since = (one if isinstance(one, str) else "" for one in texts)
+    kind, status = _text(found.get("type")), found.get("status")
     if not kind or status not in tuple(Truth):
         return None
     return Condition(
         kind=kind,
         status=Truth(status),
-        reason=reason,
-        message=message,
-        generation=generation if isinstance(generation, int) else -1,
-        since=_read_time(since),
+        reason=_text(found.get("reason")),
+        message=_text(found.get("message")),
+        generation=_whole(found.get("observedGeneration"), absent=-1),
+        since=_read_time(_text(found.get("lastTransitionTime"))),
     )
 
 
@@ -137,6 +142,14 @@ def _read_time(text: str) -> datetime | None:
     except ValueError:
         return None
     return None if read is None or read.utcoffset() is None else read.astimezone(UTC)
+
+
+def _text(found: object) -> str:
+    return found if isinstance(found, str) else ""
+
+
+def _whole(found: object, *, absent: int = 0) -> int:
+    return found if isinstance(found, int) and not isinstance(found, bool) else absent
 
 
 def _lines(found: object) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ lets it catch up; ``get_pod`` and ``write`` act on the truth, as the API server 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from prometheus_client import CollectorRegistry
@@ -118,39 +118,58 @@ class FakePlant:
             resource_version=str(self.version),
             fault=self.fault,
         )
-        return WatchedNetwork(state=state, reservations=self.reservations, summary=self.summary)
+        return WatchedNetwork(
+            state=state,
+            reservations=self.reservations,
+            summary=self.summary,
+            generation=self.network.generation,
+        )
 
     @property
-    def entries(self) -> dict[str, NetworkReservation]:
-        return {one.owner.uid: one for one in self.reservations or ()}
+    def entries(self) -> dict[tuple[str, str], NetworkReservation]:
+        """By pod and node: a pod may have two, while it is unknown where it was bound."""
+        return {(one.owner.uid, one.node): one for one in self.reservations or ()}
 
     # The extender
 
     def reserve(self, uid: str, node: str) -> bool:
-        """Begin a bind: reserve a free place, as kube-scheduler asks for it."""
-        others = [one for one in self.reservations or () if one.owner.uid != uid]
+        """Begin a bind: reserve a free place, as kube-scheduler asks for it.
+
+        The pod's own entry on the node is taken over, and is renewed unless it is confirmed.
+        """
+        own = self.entries.get((uid, node))
+        if own is not None and own.until is None:
+            return False
+        others = [one for one in self.reservations or () if one is not own]
         taken = {one.slots[0].windows[0] for one in others}
         free = [number for number in range(PLACES) if place(number) not in taken]
         if not free:
             return False
         self._attempts += 1
         until = self.wall(self.extender_skew) + timedelta(seconds=LEASE_SECONDS)
-        mine = entry(uid, node, free[0], attempt=str(self._attempts), until=until)
-        self.put((*others, mine))
+        self.put((*others, entry(uid, node, free[0], attempt=str(self._attempts), until=until)))
         self.begun[uid] = (self.now, node)
         return True
 
-    def bind(self, uid: str) -> None:
-        """End a bind that has not run out of time; the pod may be gone by now."""
-        began, node = self.begun.pop(uid)
+    def bind(self, uid: str, *, answered: bool = True) -> None:
+        """Send the Binding of a bind that has not run out of time; the pod may be gone by now.
+
+        The bind goes on without an ``answered`` Binding: it does not know how that ended.
+        """
+        began, node = self.begun[uid]
         if self.now - began <= LONGEST_BIND and uid in self.pods and not self.pods[uid].node:
             self.pods[uid] = PodFact(node=node)
             self.rightful.add(uid)
+            del self.begun[uid]
+        elif answered:
+            self.undo(uid)
 
     def undo(self, uid: str) -> None:
-        """A bind that failed gives its reservation back."""
-        del self.begun[uid]
-        self.put(tuple(one for one in self.reservations or () if one.owner.uid != uid))
+        """A bind that failed for certain gives its reservation back."""
+        _, node = self.begun.pop(uid)
+        if self.pods.get(uid, PodFact(node="")).node != node:
+            mine = (uid, node)
+            self.put([one for key, one in self.entries.items() if key != mine])
 
     def put(self, reservations: Sequence[NetworkReservation]) -> None:
         """Write the reservations."""
@@ -262,8 +281,3 @@ def _record(name: str, namespace: str, fact: PodFact) -> PodRecord:
         cpu_request_millis=0,
         scheduler="k40s-scheduler",
     )
-
-
-def unbound(one: NetworkReservation, until: datetime) -> NetworkReservation:
-    """The same, not yet confirmed."""
-    return replace(one, until=until)
