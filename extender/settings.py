@@ -57,7 +57,7 @@ class ExtenderSettings:
     """Bound of reserving on all networks of a bind, repetitions after conflicts included."""
     station_timeout: Nanoseconds = Nanoseconds(500 * _MS)
     """Bound of one call to scarmiglione."""
-    network_lease: Nanoseconds = Nanoseconds(60_000 * _MS)
+    network_lease: Nanoseconds = Nanoseconds(60 * NS_PER_S)
     """How long a network's reservation holds for a pod that does not get bound."""
     log_level: LogLevel = DEFAULT_LEVEL
     """DEBUG, INFO, WARNING or ERROR."""

@@ -166,7 +166,10 @@ class _Call:
         searched = remembered = 0
         for name in names:
             kind = classes.get(name)
-            if has_slots and kind is not None:
+            if kind is None:
+                verdicts[name] = known.get(None) or results.search(name)
+                continue
+            if has_slots:
                 reason = check_station(views.get(name), network, holds=name in own)
                 if reason is not None:
                     verdicts[name] = _REFUSALS[reason]

@@ -25,6 +25,9 @@ OBSERVED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STATION = "https://10.88.1.5:8446"
 CHANNELS = 32
 
+Hook = Callable[[str], object]
+"""Called before a call has its effect ("update") and after it ("updated"); it may raise."""
+
 
 def make_tdma(
     name: str = "plant",
@@ -106,10 +109,7 @@ class FakeNetworks:
         self.lock = threading.Lock()
         self.version = 100
         self.states: dict[str, NetworkState] = {}
-        self.get_fault: Exception | None = None
-        self.update_fault: Exception | None = None
-        self.loses_answers = False
-        self.on_update: Callable[[str], object] = lambda _name: None
+        self.on_call: Hook = lambda _call: None
 
     def declare(self, network: Network, fault: str | None = None) -> NetworkRecord:
         self._store(NetworkState(network=network, fault=fault))
@@ -128,8 +128,7 @@ class FakeNetworks:
     def get_network(self, name: str, *, timeout: Nanoseconds | None = None) -> NetworkRecord | None:
         assert timeout is not None
         self.journal.append(f"get {name}")
-        if self.get_fault is not None:
-            raise self.get_fault
+        self.on_call("get")
         return self._record(name) if name in self.states else None
 
     def update_network_reservations(
@@ -142,9 +141,7 @@ class FakeNetworks:
     ) -> NetworkRecord:
         assert timeout is not None
         self.journal.append(f"update {name}")
-        self.on_update(name)
-        if self.update_fault is not None and not self.loses_answers:
-            raise self.update_fault
+        self.on_call("update")
         with self.lock:
             state = self.states.get(name)
             if state is None:
@@ -152,9 +149,9 @@ class FakeNetworks:
             if state.resource_version != version:
                 raise ConflictError(f"409 {name}")
             self._store(replace(state, reservations=tuple(reservations)))
-        if self.update_fault is not None:
-            raise self.update_fault
-        return self._record(name)
+            written = self._record(name)
+        self.on_call("updated")
+        return written
 
     def _store(self, state: NetworkState) -> None:
         self.version += 1
@@ -172,9 +169,7 @@ class FakeStations:
         self.journal = [] if journal is None else journal
         self.held: dict[tuple[str, str], tuple[SlotsRequest, set[str]]] = {}
         self.withdrawn: set[str] = set()
-        self.apply_fault: Exception | None = None
-        self.withdraw_fault: Exception | None = None
-        self.loses_answers = False
+        self.on_call: Hook = lambda _call: None
         self.reason: Reason | None = None
         self.backend = "tdmacfg"
 
@@ -188,16 +183,14 @@ class FakeStations:
     ) -> SlotsAnswer:
         assert timeout is not None
         self.journal.append(f"apply {request.pod.uid} at {endpoint}")
-        if self.apply_fault is not None and not self.loses_answers:
-            raise self.apply_fault
+        self.on_call("apply")
         if attempt in self.withdrawn:
             return SlotsAnswer(schedulable=False, reason=Reason.POD_WITHDRAWN)
         if self.reason is not None:
             return SlotsAnswer(schedulable=False, reason=self.reason, detail="as the test wants it")
         _, attempts = self.held.get((endpoint, request.pod.uid), (request, set()))
         self.held[endpoint, request.pod.uid] = request, attempts | {attempt}
-        if self.apply_fault is not None:
-            raise self.apply_fault
+        self.on_call("applied")
         granted = tuple(
             GrantedSlot(
                 network=one.network, interface="rteth0", backend=self.backend, channel=number + 2
@@ -209,10 +202,10 @@ class FakeStations:
     def withdraw(self, endpoint: str, uid: str, *, attempt: str, timeout: Nanoseconds) -> None:
         assert timeout > 0
         self.journal.append(f"withdraw {uid} at {endpoint}")
-        if self.withdraw_fault is not None:
-            raise self.withdraw_fault
+        self.on_call("withdraw")
         self.withdrawn.add(attempt)
         request, attempts = self.held.get((endpoint, uid), (None, set()))
         attempts.discard(attempt)
         if request is not None and not attempts:
             del self.held[endpoint, uid]
+        self.on_call("withdrawn")

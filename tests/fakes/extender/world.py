@@ -390,11 +390,12 @@ class FakeBindings:
     """The API server's pods and bindings.
 
     A pod that is in ``by_name`` is bound on the API server's own conditions: at that version of it,
-    and once. ``on_bind`` is what happens just before a Binding arrives.
+    and once. ``on_bind`` is what happens just before a Binding arrives, ``on_bound`` just after.
     """
 
     def __init__(self, journal: list[str] | None = None) -> None:
         self.on_bind: Callable[[], object] = lambda: None
+        self.on_bound: Callable[[], object] = lambda: None
         self.versions: list[str] = []
         self.events: dict[tuple[str, str], str] = {}
         self.event_fault: Exception | None = None
@@ -442,6 +443,7 @@ class FakeBindings:
                 resource_version=f"{resource_version}0",
             )
         self.bound[uid] = (node, dict(annotations))
+        self.on_bound()
 
     def create_event(
         self,
@@ -507,11 +509,15 @@ class World:
     on_clock: Callable[[], int] | None = None
     cpu: FakeRubicante = None  # type: ignore[assignment]  # one of the node and the journal
     network_timeout: Nanoseconds = Nanoseconds(NS_PER_S)
+    networks: FakeNetworks = None  # type: ignore[assignment]  # likewise
+    stations: FakeStations = None  # type: ignore[assignment]  # likewise
+    pods: "FakeBindings" = None  # type: ignore[assignment]  # likewise
+    name: str = "attempt"
 
     def __post_init__(self) -> None:
         clock = self.on_clock or self.clock.monotonic
         self.cpu = self.cpu or FakeRubicante(self.node, self.journal)
-        self.pods = FakeBindings(self.journal)
+        self.pods = self.pods or FakeBindings(self.journal)
         self.workloads = WorkloadCache()
         self.registry = CollectorRegistry()
         self.metrics = ExtenderMetrics(self.registry)
@@ -524,8 +530,8 @@ class World:
             counted=self.metrics.misplaced,
             clock=clock,
         )
-        self.networks = FakeNetworks(self.journal)
-        self.stations = FakeStations(self.journal)
+        self.networks = self.networks or FakeNetworks(self.journal)
+        self.stations = self.stations or FakeStations(self.journal)
         self.network_table = NetworkTable(on_change=self.cache.touch)
         self.places = PodPlaces(on_gone=self.network_table.pod_gone, on_placed=self.cache.touch)
         network_admission, uncounted_networks = (
@@ -569,7 +575,7 @@ class World:
                 clock=clock,
                 timeout=self.network_timeout,
                 station_timeout=Nanoseconds(NS_PER_S),
-                name_attempt=lambda: f"attempt-{next(attempts)}",
+                name_attempt=lambda: f"{self.name}-{next(attempts)}",
             ),
             places=self.places,
         )
