@@ -137,12 +137,10 @@ def _append(entries: list[Entry], gates: int, interval: int) -> None:
 def read_schedule(schedule: GateSchedule, cycle: Nanoseconds) -> tuple[AppliedSlot, ...]:
     """The windows of the owned classes.
 
-    Raises ``KernelError`` for a schedule of another kind: of another cycle, or with gates that are
+    Only for a schedule of whole cycles. Raises ``KernelError`` for one with owned gates that are
     open together.
     """
     period = schedule.period
-    if not period or period % cycle:
-        raise KernelError(f"a gate schedule of {period} ns is not one of cycles of {cycle} ns")
     pieces: dict[tuple[int, int, int], set[int]] = {}
     now = 0
     for entry in schedule.entries:

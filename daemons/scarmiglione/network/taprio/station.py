@@ -54,6 +54,7 @@ _LOOKS = 40
 _LOOK_SECONDS = 0.05
 
 Wait = Callable[[float], object]
+Problems = tuple[str, ...]
 
 
 class TaprioBackEnd:
@@ -113,9 +114,9 @@ class TaprioBackEnd:
         if refusal is not None:
             return replace(state, problems=(refusal.detail,))
         schedule = _newest(root)
-        slots = () if schedule is None else read_schedule(schedule, self._cycle.period)
+        slots, problems = self._slots(schedule)
         shown = "default" if schedule is None else "active"
-        return replace(state, attached=True, state=shown, slots=slots)
+        return replace(state, attached=True, state=shown, slots=slots, problems=problems)
 
     def holds(self, state: StationState, channel: Channel, windows: Sequence[Window]) -> bool:
         """Whether the class's gate is open in these windows, and no longer but for short gaps."""
@@ -144,7 +145,7 @@ class TaprioBackEnd:
         if (refusal := self._check_device(facts, root)) is not None:
             return refusal
         former = _newest(root)
-        slots = () if former is None else read_schedule(former, self._cycle.period)
+        slots, _problems = self._slots(former)
         wanted: Mapping[int, Sequence[Holder]] = {
             **_by_number(slots),
             channel.number: windows,
@@ -157,6 +158,18 @@ class TaprioBackEnd:
         elif former is not None:
             self._await(plan)
         return None
+
+    def _slots(self, schedule: GateSchedule | None) -> tuple[tuple[AppliedSlot, ...], Problems]:
+        """None for a schedule of another cycle: what it promised ended with that cycle."""
+        cycle = self._cycle.period
+        if schedule is None:
+            return (), ()
+        if not schedule.period or schedule.period % cycle:
+            problem = (
+                f"the gate schedule of {schedule.period} ns is not one of cycles of {cycle} ns"
+            )
+            return (), (problem,)
+        return read_schedule(schedule, cycle), ()
 
     def _replace(self, plan: GateSchedule, former: GateSchedule | None) -> None:
         try:
