@@ -71,7 +71,7 @@ def check_station(view: NodeView | None, network: str, *, holds: bool = False) -
     if view.stations is None:
         return view.station_refusal or Reason.NETWORK_NO_DAEMON
     station = view.stations.networks.get(network)
-    if station is None or station.back_end is BackEnd.NONE:
+    if station is None or (station.back_end is BackEnd.NONE and not station.channels):
         return Reason.NETWORK_NO_MECHANISM
     if station.health != HEALTHY:
         return Reason.NETWORK_UNHEALTHY

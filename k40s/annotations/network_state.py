@@ -38,7 +38,8 @@ class BackEnd(StrEnum):
     IOCTL = "ioctl"
     TAPRIO = "taprio"
     NONE = "none"
-    """Nothing applies them: no slot can be had there."""
+    """Nothing keeps a pod to its slots. They can be had only where the operator names this back end,
+    and are then written down alone; else the station has no channels."""
 
 
 class Role(StrEnum):

@@ -91,23 +91,17 @@ class FakeNetworks:
         )
 
     def update_network_status(
-        self,
-        name: str,
-        *,
-        conditions: Sequence[NetworkCondition],
-        utilization: str,
-        generation: int,
-        version: str,
+        self, record: NetworkRecord, *, conditions: Sequence[NetworkCondition], utilization: str
     ) -> NetworkRecord:
-        self.before_write(name)
+        self.before_write(record.name)
         return self._write(
-            name,
-            version,
+            record.name,
+            record.state.resource_version,
             lambda old: replace(
                 old,
                 conditions=tuple(conditions),
                 utilization=utilization,
-                observed_generation=generation,
+                observed_generation=record.generation,
             ),
         )
 

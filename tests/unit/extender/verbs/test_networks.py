@@ -53,7 +53,7 @@ def test_a_dry_run_answers_the_same_without_a_trace(world: World) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"back_end": BackEnd.NONE}, Reason.NETWORK_NO_MECHANISM),
+        ({"back_end": BackEnd.NONE, "channels": 0}, Reason.NETWORK_NO_MECHANISM),
         ({"health": "no-sync"}, Reason.NETWORK_UNHEALTHY),
         ({"channels": 0}, Reason.NETWORK_NO_CHANNEL),
     ],
@@ -64,6 +64,12 @@ def test_a_station_that_cannot_keep_slots_takes_none(
     world.add(station_node("a", **changes))
 
     assert reasons(world.filter(SLOT, ["a", "b"])) == {"a": reason.value}
+
+
+def test_a_station_that_only_writes_slots_down_takes_them(world: World) -> None:
+    world.add(station_node("a", back_end=BackEnd.NONE))
+
+    assert world.filter(SLOT, ["a"])["NodeNames"] == ["a"]
 
 
 def test_a_station_of_another_network_has_no_mechanism_for_this_one(world: World) -> None:
