@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from k40s.annotations import NETWORK_GRANT_KEY, GrantedSlots, parse_network_grants
 from k40s.errors import UnavailableError
-from k40s.network.collection import PodFact, collect
+from k40s.network.collection import PodFact, collect, entry_key
 from k40s.node_api.client import DaemonError
 from k40s.reasons import Reason
 from tests.fakes.extender.network_checks import colliding_slots, overloaded_links, owners
@@ -110,8 +110,8 @@ class Scene:
             held = state.reservations
             known = {one.owner.uid: facts.get(one.owner.uid) for one in held}
             now = self.clock.wall()
-            expired = [one for one in held if one.until is not None and one.until <= now]
-            plan = collect(held, known, expired)
+            over = [one for one in held if one.until is not None and one.until <= now]
+            plan = collect(held, known, {entry_key(one) for one in over})
             self.networks.write(name, plan.reservations)
 
     def settle_stations(self) -> None:
