@@ -130,10 +130,8 @@ def _too_long(cycle: Cycle, request: SlotRequest, jitter: int) -> Inexpressible:
     around = cycle.guard + jitter
     whole = whole_us_up(wire_time(cycle.mtu, cycle.bit_rate) + around)
     frames = min(MOST_SLOTS, room // whole)
-    if frames:
-        longest = time_of(frames * wire_bytes(cycle.mtu), cycle.bit_rate)
-    else:
-        longest = room - around
+    several = time_of(frames * wire_bytes(cycle.mtu), cycle.bit_rate)
+    longest = several if frames else room - around
     if longest < wire_time(SMALLEST_PAYLOAD, cycle.bit_rate):
         return Inexpressible(because=because, nearest=None)
     period = Nanoseconds(max(request.period, cycle.period))
