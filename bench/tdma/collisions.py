@@ -29,7 +29,7 @@ CYCLES_US = (500, 1_000, 2_000, 5_000, 10_000)
 PARTS = (2, 3, 4, 5, 8, 10)
 REFUSALS = 6
 """A network is full after so many refusals in a row."""
-MOST_SLOTS = (10, 30, 60, 100)
+MOST_SLOTS = (10, 30, 60)
 """A network takes no more requests than one of these, however short its frames are."""
 
 
@@ -51,7 +51,7 @@ def random_cycle(chance: Random) -> Cycle:
 
 
 def random_request(chance: Random, cycle: Cycle, periods: tuple[int, ...]) -> SlotRequest:
-    if chance.random() < 0.08:
+    if chance.random() < 0.05:
         period = cycle.period // chance.choice(PARTS)
     else:
         period = cycle.period * chance.choice(periods)
