@@ -38,8 +38,8 @@ class BackEnd(StrEnum):
     IOCTL = "ioctl"
     TAPRIO = "taprio"
     NONE = "none"
-    """Nothing keeps a pod to its slots. They can be had only where the operator names this back end,
-    and are then written down alone; else the station has no channels."""
+    """Nothing keeps a pod to its slots. They are written down where the operator names this back end;
+    elsewhere such a station has no channels."""
 
 
 class Role(StrEnum):
