@@ -4,13 +4,13 @@ A slot that waits for its calibration holds a lock that every read of /proc/rtne
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from daemons.scarmiglione.network.back_end import AppliedSlot, StationState
 from daemons.scarmiglione.network.child import Run, python, run_child
+from daemons.scarmiglione.network.clocks import Clocks
 from daemons.scarmiglione.network.rtnet.proc_text import (
     parse_devices,
     parse_received,
@@ -38,14 +38,6 @@ for path in sys.argv[1:]:
         found[path] = ""
 print(json.dumps(found))
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clocks:
-    """``CLOCK_MONOTONIC`` and ``CLOCK_REALTIME``, in ns."""
-
-    monotonic: Callable[[], int]
-    wall: Callable[[], int]
 
 
 def read_files(paths: list[Path], *, seconds: float, run: Run = run_child) -> list[str]:
