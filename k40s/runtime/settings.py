@@ -32,8 +32,8 @@ _FIELDS = """
     migration_retry migration_surge_timeout migrations_per_hour namespace network_back_end
     node_name overruns_path packing pod_ip pod_uid port probe_port proc_path profile_path
     reservation_lease reserve_timeout rt_capacity rubicante_name sampling_period
-    scheduler_debug_path scheduler_name settling_time store sys_path tdma_last_slot threads tick
-    tls_directory unified_cgroup_path
+    scheduler_debug_path scheduler_name settling_time store sys_path tdma_last_slot tdmacfg_path
+    threads tick tls_directory unified_cgroup_path
 """
 NAMES = frozenset(PREFIX + field.upper() for field in _FIELDS.split())
 """The environment variables of all processes. Processes share an environment, and the daemons of a
