@@ -12,7 +12,7 @@ from k40s.tdma import check_table, find_grant
 from k40s.tdma.expression import Expression, express
 from k40s.tdma.model import SlotGrant, SlotRequest, SlotTable, Window
 from k40s.tdma.occupancy import Occupancy, spans_of
-from k40s.tdma.wire import wire_time, whole_us_up
+from k40s.tdma.wire import whole_us_up, wire_time
 from k40s.units import NS_PER_US, Nanoseconds
 
 Requests = Sequence[SlotRequest]
