@@ -81,8 +81,8 @@ def by_k40s_prototype(requests: Requests) -> int:
 def by_solver(requests: Requests, seconds: float) -> tuple[int, int]:
     """The most that CP-SAT can place with all requests known: what it found, and its bound.
 
-    It starts from what the search found. OR-tools is no dependency: ``ModuleNotFoundError`` where it
-    is not installed.
+    It starts from what the search found. OR-tools are no dependency: ``ModuleNotFoundError`` where
+    they are not installed.
     """
     cp = import_module("ortools.sat.python.cp_model")
     model, forms = cp.CpModel(), [_form(request) for request in requests]
