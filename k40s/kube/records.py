@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from k40s.network.model import NetworkState
 from k40s.units import Nanoseconds
 
 
@@ -183,3 +184,38 @@ class PodOwnerRecord:
     def key(self) -> str:
         """The key of an informer's ``delete``."""
         return self.about.uid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkCondition:
+    """A condition of a Network, of its ``generation``. ``since``: of its last change, in UTC."""
+
+    kind: str
+    status: bool
+    reason: str
+    message: str
+    since: datetime
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRecord:
+    """A Network, with what its status says beside the reservations.
+
+    One that cannot be used has a ``fault`` in its ``state``, and is listed in ``faults`` as well.
+    """
+
+    name: str
+    uid: str
+    state: NetworkState
+    generation: int = 0
+    conditions: tuple[NetworkCondition, ...] = ()
+    utilization: str = ""
+    slots: int = 0
+    observed_generation: int = 0
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key of an informer's ``delete``."""
+        return self.name

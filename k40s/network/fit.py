@@ -1,143 +1,23 @@
-"""Whether what a pod requires of networks can be had on a node, and the reservation that holds it.
+"""Whether what a pod requires of its networks can be had on a node: all of it, or nothing."""
 
-A search serves all nodes that give the same answer: on a TDMA network those with the same jitter,
-on a best-effort one those that reach the same peer.
-"""
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-
-from k40s.network.model import (
-    NetworkReservation,
-    NetworkState,
-    Owner,
-    Path,
-    PathRequirement,
-    Requirement,
-    SlotRequirement,
-    Tdma,
-)
-from k40s.network.paths import PathSearch
-from k40s.network.usage import Edge, add_bandwidth, reserved_bandwidth, windows_of
+from k40s.network.model import NetworkReservation, NetworkState, Owner, Requirement
+from k40s.network.network_fit import NetworkFit, Places, find_reservation
 from k40s.reasons import Reason
-from k40s.tdma.expression import Expression, express
-from k40s.tdma.model import SlotGrant, SlotRequest, SlotTable
-from k40s.tdma.search import find_grant
-from k40s.units import Nanoseconds
 
-Places = Callable[[str], str | None]
-"""The node of a peer: a node's own name, or that of the node a pod runs on; None while unplaced."""
+__all__ = [
+    "HIGHEST_SCORE",
+    "NetworkFit",
+    "NetworksFit",
+    "Places",
+    "find_reservation",
+    "find_reservations",
+]
 
-
-class NetworkFit:
-    """The answers of one network to one pod, node by node. Not for several threads at once."""
-
-    def __init__(
-        self,
-        state: NetworkState,
-        owner: Owner,
-        requirements: Sequence[Requirement],
-        *,
-        places: Places,
-    ) -> None:
-        """``requirements`` are those on this network; what the owner holds of it counts as free."""
-        self._state = state
-        self._members = {member.node: member for member in state.network.members}
-        self._owner = owner
-        self._slots = [one.request for one in requirements if isinstance(one, SlotRequirement)]
-        self._paths = [one for one in requirements if isinstance(one, PathRequirement)]
-        self._held = next((r for r in state.reservations if r.owner.uid == owner.uid), None)
-        self._others = [r for r in state.reservations if r.owner.uid != owner.uid]
-        self._peers = {one.peer: places(one.peer) for one in self._paths}
-        self._granted: dict[Nanoseconds, tuple[SlotGrant, ...] | Reason] = {}
-        self._search: PathSearch | None = None
-
-    def at(self, node: str) -> NetworkReservation | Reason:
-        """The reservation that a pod needs on a node; what it holds there already, if that does."""
-        if self._state.fault is not None:
-            return Reason.NETWORK_INVALID
-        member = self._members.get(node)
-        if member is None:
-            return Reason.NETWORK_NOT_MEMBER
-        held = self._held
-        if held is not None and held.node == node and self._suffices(held, member.jitter):
-            return held
-        slots = self._slots_for(member.jitter)
-        if isinstance(slots, Reason):
-            return slots
-        paths = self._paths_from(node)
-        if isinstance(paths, Reason):
-            return paths
-        return NetworkReservation(owner=self._owner, node=node, slots=slots, paths=paths)
-
-    def _slots_for(self, jitter: Nanoseconds) -> tuple[SlotGrant, ...] | Reason:
-        if not self._slots:
-            return ()
-        found = self._granted.get(jitter)
-        if found is None:
-            found = self._granted[jitter] = self._find_slots(jitter)
-        return found
-
-    def _find_slots(self, jitter: Nanoseconds) -> tuple[SlotGrant, ...] | Reason:
-        tdma = self._state.network.tdma
-        if tdma is None:
-            return Reason.NETWORK_INEXPRESSIBLE
-        table = SlotTable(cycle=tdma.cycle, windows=windows_of(self._others))
-        grants: list[SlotGrant] = []
-        for request in self._slots:
-            grant = find_grant(table, request, jitter=jitter)
-            if isinstance(grant, Reason):
-                return grant
-            grants.append(grant)
-            table = replace(table, windows=(*table.windows, *grant.windows))
-        return tuple(grants)
-
-    def _paths_from(self, node: str) -> tuple[Path, ...] | Reason:
-        """Paths to all peers, in the order in which the pod names them."""
-        paths: list[Path] = []
-        own: dict[Edge, int] = {}
-        for one in self._paths:
-            peer = self._peers[one.peer]
-            if peer is None:
-                return Reason.NETWORK_PEER_UNPLACED
-            if peer not in self._members:
-                return Reason.NETWORK_NO_PATH
-            bandwidth = one.bandwidth or 0
-            nodes = self._searched.find(node, peer, delay=one.delay, bandwidth=bandwidth, own=own)
-            if isinstance(nodes, Reason):
-                return nodes
-            paths.append(Path(peer=one.peer, nodes=nodes, bandwidth=bandwidth))
-            if bandwidth and len(self._paths) > 1:
-                add_bandwidth(own, paths[-1])
-        return tuple(paths)
-
-    @property
-    def _searched(self) -> PathSearch:
-        if self._search is None:
-            self._search = PathSearch(state=self._state, used=reserved_bandwidth(self._others))
-        return self._search
-
-    def _suffices(self, held: NetworkReservation, jitter: Nanoseconds) -> bool:
-        """Whether a reservation is just what the requirements ask for today."""
-        tdma = self._state.network.tdma
-        if len(held.slots) != len(self._slots) or len(held.paths) != len(self._paths):
-            return False
-        if self._slots and tdma is None:
-            return False
-        return all(
-            tdma is not None and _serves(grant, request, tdma, jitter)
-            for grant, request in zip(held.slots, self._slots, strict=True)
-        ) and all(
-            self._reaches(path, one) for path, one in zip(held.paths, self._paths, strict=True)
-        )
-
-    def _reaches(self, path: Path, one: PathRequirement) -> bool:
-        if path.peer != one.peer or path.bandwidth != (one.bandwidth or 0):
-            return False
-        if path.nodes[-1] != self._peers[one.peer]:
-            return False
-        delay = self._searched.delay(path.nodes)
-        return delay is not None and (one.delay is None or delay <= one.delay)
+HIGHEST_SCORE = 100
 
 
 class NetworksFit:
@@ -176,17 +56,12 @@ class NetworksFit:
             found[name] = one
         return found
 
-
-def find_reservation(
-    state: NetworkState,
-    node: str,
-    owner: Owner,
-    requirements: Sequence[Requirement],
-    *,
-    places: Places,
-) -> NetworkReservation | Reason:
-    """The reservation by which a node meets all requirements on one network."""
-    return NetworkFit(state, owner, requirements, places=places).at(node)
+    def score(self, reservations: Mapping[str, NetworkReservation]) -> int:
+        """0 to 100, which takes nothing from later requests, for reservations of ``at``."""
+        taken = sum(
+            (self._fits[name].damage(one) for name, one in reservations.items()), Fraction(0)
+        )
+        return HIGHEST_SCORE - math.ceil(min(taken, Fraction(1)) * HIGHEST_SCORE)
 
 
 def find_reservations(
@@ -199,16 +74,3 @@ def find_reservations(
 ) -> Mapping[str, NetworkReservation] | Reason:
     """The reservations by network that meet all requirements, or why one of them is not met."""
     return NetworksFit(states, owner, requirements, places=places).at(node)
-
-
-def _serves(grant: SlotGrant, request: SlotRequest, tdma: Tdma, jitter: Nanoseconds) -> bool:
-    """Whether the grant has as many slots, as long and as often, as the request becomes."""
-    form = express(tdma.cycle, request, jitter=jitter)
-    return (
-        isinstance(form, Expression)
-        and len(grant.windows) == form.frames * form.repeats
-        and all(
-            (w.every, w.length, w.payload) == (form.every, form.length, form.payload)
-            for w in grant.windows
-        )
-    )

@@ -42,6 +42,7 @@ class PathSearch:
 
     state: NetworkState
     used: Mapping[Edge, int]
+    capacities: dict[Edge, int | None] = field(init=False, default_factory=dict)
     _links: dict[str, dict[str, tuple[int, int | None]]] = field(init=False, default_factory=dict)
     """The delay of each link, and the bandwidth left on it; None is without a bound."""
     _trees: dict[tuple[str, int], Tree] = field(init=False, default_factory=dict)
@@ -50,6 +51,7 @@ class PathSearch:
         for link in self.state.network.links:
             left, right = link.ends
             room = None
+            self.capacities[frozenset(link.ends)] = link.capacity
             if link.capacity is not None:
                 room = link.capacity - self.used.get(frozenset(link.ends), 0)
             self._links.setdefault(left, {})[right] = link.delay, room

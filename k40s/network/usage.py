@@ -5,7 +5,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 from k40s.network.model import NetworkReservation, NetworkState, Path
-from k40s.tdma.model import Window
+from k40s.tdma.damage import utilization as slot_utilization
+from k40s.tdma.model import SlotTable, Window
 
 Edge = frozenset[str]
 """The two ends of a link."""
@@ -40,9 +41,8 @@ def utilization(state: NetworkState) -> Fraction:
     """
     network = state.network
     if network.tdma is not None:
-        cycle = network.tdma.cycle
-        windows = (*cycle.reserved, *windows_of(state.reservations))
-        return sum((Fraction(w.length, w.every * cycle.period) for w in windows), Fraction(0))
+        table = SlotTable(cycle=network.tdma.cycle, windows=windows_of(state.reservations))
+        return slot_utilization(table)
     used = reserved_bandwidth(state.reservations)
     return max(
         (
