@@ -118,21 +118,17 @@ class KubeGateway:
 
     def update_network_status(
         self,
-        name: str,
+        record: NetworkRecord,
         *,
         conditions: Sequence[NetworkCondition],
         utilization: str,
-        generation: int,
-        version: str,
     ) -> NetworkRecord:
-        """Replace the conditions and the utilization of a Network, and nothing else of its status.
+        """Replace conditions, utilization and summary of a Network, and no reservation.
 
-        ``generation`` is the one that they are about. Raises like ``update_network_reservations``.
+        The record is what they are about. Raises like ``update_network_reservations``.
         """
-        body = status_patch(
-            conditions, utilization=utilization, generation=generation, version=version
-        )
-        return self._patch_network(name, body)
+        body = status_patch(record, conditions, utilization=utilization)
+        return self._patch_network(record.name, body)
 
     def get_node(self, name: str) -> NodeRecord | None:
         """The node's metadata, or None when there is none. May raise ``UnreadableError``."""

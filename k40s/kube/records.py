@@ -208,6 +208,7 @@ class NetworkRecord:
     name: str
     uid: str
     state: NetworkState
+    generation: int = 0
     conditions: tuple[NetworkCondition, ...] = ()
     utilization: str = ""
     slots: int = 0

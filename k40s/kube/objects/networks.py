@@ -30,6 +30,7 @@ def network_record(item: JsonObject) -> NetworkRecord:
         name=name,
         uid=fields.text("uid", "metadata.uid", meta.get("uid")),
         state=state,
+        generation=_whole(meta.get("generation")),
         conditions=_conditions(status),
         utilization=_text(status.get("utilization")),
         slots=_whole(status.get("slots")),
@@ -52,15 +53,19 @@ def reservations_patch(reservations: Sequence[NetworkReservation], *, version: s
 
 
 def status_patch(
-    conditions: Sequence[NetworkCondition], *, utilization: str, generation: int, version: str
+    record: NetworkRecord, conditions: Sequence[NetworkCondition], *, utilization: str
 ) -> JsonObject:
-    """A merge patch of what the controller says of a Network at one version."""
+    """A merge patch of what the controller says of a Network, refused at another version."""
+    network = record.state.network
+    kind = "TDMA" if network.tdma is not None else "BestEffort" if network.members else "Unknown"
     return {
-        "metadata": {"resourceVersion": version},
+        "metadata": {"resourceVersion": record.state.resource_version},
         "status": {
+            "type": kind,
+            "members": len(network.members),
             "conditions": [_condition_json(one) for one in conditions],
             "utilization": utilization,
-            "observedGeneration": generation,
+            "observedGeneration": record.generation,
         },
     }
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import Any
 
 from k40s.kube.objects.networks import network_record
 from k40s.kube.records import NetworkCondition, NetworkRecord
@@ -11,7 +12,7 @@ from k40s.network.model import NetworkReservation
 from k40s.network.usage import windows_of
 from k40s.units import Nanoseconds
 
-TDMA = {
+TDMA: dict[str, Any] = {
     "members": [
         {"node": "n1", "interface": "eth1"},
         {"node": "n2", "interface": "eth1"},
@@ -20,7 +21,7 @@ TDMA = {
     "tdma": {"cycle": "1ms", "guard": "10us", "bitRate": "100Mbit", "master": "n1"},
 }
 """The spec of a TDMA network of three nodes."""
-LAN = {
+LAN: dict[str, Any] = {
     "members": [
         {"node": "n1", "interface": "eth0"},
         {"node": "n2", "interface": "eth0"},
@@ -91,23 +92,17 @@ class FakeNetworks:
         )
 
     def update_network_status(
-        self,
-        name: str,
-        *,
-        conditions: Sequence[NetworkCondition],
-        utilization: str,
-        generation: int,
-        version: str,
+        self, record: NetworkRecord, *, conditions: Sequence[NetworkCondition], utilization: str
     ) -> NetworkRecord:
-        self.before_write(name)
+        self.before_write(record.name)
         return self._write(
-            name,
-            version,
+            record.name,
+            record.state.resource_version,
             lambda old: replace(
                 old,
                 conditions=tuple(conditions),
                 utilization=utilization,
-                observed_generation=generation,
+                observed_generation=record.generation,
             ),
         )
 

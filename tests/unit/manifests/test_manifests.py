@@ -91,6 +91,7 @@ def test_there_is_no_secret_in_the_manifests() -> None:
 def test_everything_is_in_our_namespace() -> None:
     cluster_wide = {
         "Namespace",
+        "CustomResourceDefinition",
         "ClusterRole",
         "ClusterRoleBinding",
         "ValidatingAdmissionPolicy",
@@ -134,7 +135,7 @@ def test_what_the_policies_know_a_process_by_is_given_to_it_alone_and_one_thing_
         for name, rule in rules()
         if rule["apiGroups"] == ["k40s.io"]
         for resource in rule["resources"]
-        if not resource.startswith("networks")  # which a server does serve
+        if resource not in ("networks", "networks/status")  # these are served
         for verb in rule["verbs"]
     }
     checked = {
@@ -151,9 +152,9 @@ def test_what_the_policies_know_a_process_by_is_given_to_it_alone_and_one_thing_
         ("assurance", "publish"): "k40s-malacoda",
         ("cpu-state", "publish"): "k40s-rubicante",
         ("cpu-state", "withdraw"): "k40s-give-back",
-        ("network-state", "publish"): "k40s-scarmiglione",
         ("node-labels", "withdraw"): "k40s-extender",
         ("migrations", "record"): "k40s-controller",
+        ("network-state", "publish"): "k40s-scarmiglione",
     }
     nobodys = {("everything", verb) for verb in ("grant", "publish", "record", "withdraw")}
     assert checked == {*given, *nobodys}
@@ -170,6 +171,22 @@ def test_events_are_written_by_extender_and_daemons_and_read_by_nobody() -> None
         ("k40s-controller", ["create"]),
         ("k40s-give-back", ["create"]),
     ]
+
+
+def test_two_write_the_status_of_networks_and_nobody_their_spec() -> None:
+    found = {
+        (name, resource, verb)
+        for name, rule in rules()
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if resource.startswith("networks") and verb not in ("get", "list", "watch")
+    }
+
+    assert found == {
+        (name, "networks/status", verb)
+        for name in ("k40s-extender", "k40s-controller")
+        for verb in ("update", "patch")
+    }
 
 
 def test_only_the_extender_binds() -> None:
@@ -454,7 +471,7 @@ def test_every_policy_denies_and_fails_closed() -> None:
 
     assert set(policies) == {
         *("k40s-nodes", "k40s-pods", "k40s-bindings", "k40s-conditions", "k40s-leases"),
-        *("k40s-give-back", "k40s-migration"),
+        *("k40s-give-back", "k40s-migration", "k40s-networks"),
     }
     assert bound == {name: ["Deny"] for name in policies}
     assert {policy["spec"]["failurePolicy"] for policy in policies.values()} == {"Fail"}
