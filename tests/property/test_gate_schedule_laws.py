@@ -8,8 +8,14 @@ from hypothesis import strategies as st
 
 from daemons.scarmiglione.network.back_end import Refusal
 from daemons.scarmiglione.network.hazards import Hazard
+from daemons.scarmiglione.network.taprio.changeover import (
+    find_changeover,
+    schedule_of,
+    timetable,
+)
 from daemons.scarmiglione.network.taprio.gate_schedule import (
     Bounds,
+    Entry,
     GateSchedule,
     is_same,
     plan_schedule,
@@ -149,3 +155,48 @@ def test_a_table_is_refused_only_where_something_does_not_fit(table: Table) -> N
         assert any(one.length < BOUNDS.shortest or one.offset < BOUNDS.shortest for one in held)
     else:
         assert schedule.hazard in {Hazard.TOO_MANY_ENTRIES, Hazard.NO_BEST_EFFORT}
+
+
+@given(tables, st.integers(0, 10**9))
+def test_a_schedule_that_begins_at_any_time_opens_the_same_gates(table: Table, begin: int) -> None:
+    schedule = plan_schedule(table, cycle=CYCLE, bounds=BOUNDS)
+    if isinstance(schedule, Refusal):
+        return
+
+    begun = timetable(schedule, begin)
+
+    assert schedule_of(begun) == schedule
+    for time in range(begin, begin + schedule.period):
+        assert gates_at(begun.schedule, time - begin) == gates_at(schedule, time)
+
+
+@given(tables, tables, st.integers(10**8, 10**9))
+def test_a_changeover_begins_where_both_schedules_rest_if_they_ever_do(
+    former: Table, latter: Table, earliest: int
+) -> None:
+    old, new = (plan_schedule(one, cycle=CYCLE, bounds=BOUNDS) for one in (former, latter))
+    if isinstance(old, Refusal) or isinstance(new, Refusal):
+        return
+
+    found = find_changeover(old, new, earliest=earliest, shortest=BOUNDS.shortest)
+
+    assert earliest <= found.hold_at < found.begin < found.release_at
+    rests = [bool(gates_at(old, time) & gates_at(new, time) & 1) for time in range(12 * CYCLE)]
+    runs = "".join("x" if rest else " " for rest in rests * 2).split()
+    if max(map(len, runs), default=0) >= 3 * BOUNDS.shortest:
+        assert gates_at(old, found.begin) & gates_at(new, found.begin) & 1
+        begun = timetable(new, found.begin)
+        assert all(entry.interval >= BOUNDS.shortest for entry in begun.schedule.entries)
+    else:
+        assert found.begin % new.period == 0
+
+
+def test_schedules_whose_common_period_is_too_long_change_at_the_next_ones_period() -> None:
+    old, new = (
+        GateSchedule(entries=(Entry(gates=1, interval=Nanoseconds(length)),))
+        for length in (3_999_999_999, 1_000_000_007)
+    )
+
+    found = find_changeover(old, new, earliest=10**12, shortest=5)
+
+    assert found.begin % new.period == 0

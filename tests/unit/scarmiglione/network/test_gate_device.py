@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 
 from daemons.scarmiglione.network.child import Finished, run_child
+from daemons.scarmiglione.network.taprio.changeover import Changeover, Timetable
 from daemons.scarmiglione.network.taprio.device import Facts, LinuxGateDevice
 from daemons.scarmiglione.network.taprio.gate_schedule import Entry, GateSchedule
 from daemons.scarmiglione.network.taprio.messages import (
     CLOCK_TAI,
     Qdisc,
     Taprio,
-    Timetable,
     check_answer,
+    hold_request,
     parse_root,
+    release_request,
     replace_request,
 )
 from daemons.scarmiglione.network.taprio.station import HANDLE, queue_mapping
@@ -100,7 +102,7 @@ def test_a_device_that_is_absent_has_no_facts_and_no_root() -> None:
 
     assert (device.facts(), device.root()) == (None, None)
     with pytest.raises(KernelError, match="there is no such device"):
-        device.replace(handle=HANDLE, mapping=MAPPING, timetable=TABLE)
+        device.install(handle=HANDLE, mapping=MAPPING, table=TABLE)
 
 
 def make_device(
@@ -155,8 +157,8 @@ def test_a_refusal_names_the_device_and_what_the_kernel_said() -> None:
 
     device = LinuxGateDevice("lo", run=run)
 
-    with pytest.raises(KernelError, match="taprio on lo: errno 22: Invalid interval"):
-        device.replace(handle=HANDLE, mapping=MAPPING, timetable=TABLE)
+    with pytest.raises(KernelError, match="lo: errno 22: Invalid interval"):
+        device.install(handle=HANDLE, mapping=MAPPING, table=TABLE)
 
 
 def test_a_process_that_fails_is_an_error_with_its_last_line() -> None:
@@ -178,3 +180,64 @@ def test_the_program_of_the_child_reads_one_dump_after_one_acknowledgement() -> 
     LinuxGateDevice("lo", run=run).root()
 
     assert len(lines) >= 2
+
+
+def test_a_plug_is_told_to_hold_and_to_release() -> None:
+    hold, release = (one(7, handle=HANDLE, queue=2) for one in (hold_request, release_request))
+
+    for request_, action in ((hold, 0), (release, 2)):
+        assert request_[24:32] == struct.pack("=II", HANDLE + (3 << 16), HANDLE | 3)[:8]
+        assert request_[-8:] == struct.pack("=iI", action, 1 << 22)
+        assert b"plug" in request_
+
+
+NOW = 10_000_000_000
+
+
+def change(answer: bytes, *, begin: int) -> tuple[list[str], float]:
+    """The words and the time limit of the child that changes the schedule."""
+    told: list[tuple[list[str], float]] = []
+
+    def run(command: object, seconds: float) -> Finished:
+        told.append((list(command), seconds))  # type: ignore[call-overload]  # a sequence of words
+        return Finished(status=0, output=answer.hex(), errors="")
+
+    device = LinuxGateDevice("lo", run=run, tai=lambda: NOW)
+    times = Changeover(hold_at=begin - 5, begin=begin, release_at=begin + 7)
+    device.change(handle=HANDLE, mapping=MAPPING, table=TABLE, changeover=times)
+    return told[0]
+
+
+def test_a_change_is_one_child_that_is_given_the_times_and_all_requests() -> None:
+    words, seconds = change(error(0), begin=NOW + 1_000_000_000)
+
+    assert words[-7:-3] == ["10999999995", "11000000000", "11000000007", "100000000"]
+    assert [len(word.split()) for word in words[-3:]] == [3, 1, 3]
+    assert seconds == pytest.approx(11.2)
+
+
+def test_a_refused_change_is_an_error_of_the_device() -> None:
+    with pytest.raises(KernelError, match="lo: errno 22: Invalid interval"):
+        change(error(22, b"Invalid interval\0"), begin=NOW + 1)
+
+
+def test_the_child_of_a_change_lets_classes_go_on_though_the_change_is_refused() -> None:
+    lines: list[str] = []
+
+    def run(command: object, seconds: float) -> Finished:
+        done = run_child(command, seconds)  # type: ignore[arg-type]  # a sequence of words
+        lines.extend(done.output.split())
+        return done
+
+    device = LinuxGateDevice("lo", run=run)
+    times = Changeover(hold_at=0, begin=1, release_at=2)
+
+    with pytest.raises(KernelError, match="lo: errno"):
+        device.change(handle=HANDLE, mapping=MAPPING, table=TABLE, changeover=times)
+
+    assert len(lines) == 7
+
+
+def test_a_release_of_what_is_not_held_is_no_error() -> None:
+    LinuxGateDevice("lo").release(handle=HANDLE, mapping=MAPPING)
+    LinuxGateDevice("none-of-these").release(handle=HANDLE, mapping=MAPPING)

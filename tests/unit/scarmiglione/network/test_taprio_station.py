@@ -5,11 +5,12 @@ import pytest
 
 from daemons.scarmiglione.network.back_end import Channel, ChannelKind, Refusal, Role
 from daemons.scarmiglione.network.hazards import Hazard
+from daemons.scarmiglione.network.taprio.changeover import schedule_of
 from daemons.scarmiglione.network.taprio.messages import Mapping, Qdisc
 from daemons.scarmiglione.network.taprio.station import HANDLE, TaprioBackEnd
 from k40s.errors import KernelError
 from k40s.tdma.model import Cycle, Window
-from k40s.units import NS_PER_MS, NS_PER_US, Nanoseconds
+from k40s.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds
 from tests.fakes.scarmiglione.stations import FakeGateDevice, FakeTime
 
 CYCLE = Cycle(
@@ -39,7 +40,7 @@ class Scene:
         assert root.taprio.running is not None
         return [
             (entry.gates, entry.interval // NS_PER_US)
-            for entry in root.taprio.running.schedule.entries
+            for entry in schedule_of(root.taprio.running).entries
         ]
 
 
@@ -311,7 +312,7 @@ def test_a_refusal_of_the_kernel_leaves_the_former_schedule() -> None:
     assert [slot.number for slot in scene.back_end.read().slots] == [1]
 
 
-def test_a_schedule_that_never_begins_is_an_error_and_the_former_one_is_set_again() -> None:
+def test_a_schedule_that_never_begins_is_an_error_and_the_former_one_runs_on() -> None:
     scene = Scene()
     scene.back_end.apply(channel(1), [window(100, 200)])
     scene.device.never_begins = 1
@@ -322,10 +323,22 @@ def test_a_schedule_that_never_begins_is_an_error_and_the_former_one_is_set_agai
     assert scene.entries() == [(0b1101, 100), (0b0010, 100), (0b1101, 800)]
 
 
+def test_a_schedule_that_is_still_pending_when_it_should_run_is_replaced_by_the_former() -> None:
+    scene = Scene()
+    scene.back_end.apply(channel(1), [window(100, 200)])
+    scene.device.late = 60 * 60 * NS_PER_S
+
+    with pytest.raises(KernelError, match="was set, and"):
+        scene.back_end.apply(channel(2), [window(300, 400)])
+
+    assert [slot.number for slot in scene.back_end.read().slots] == [1]
+
+
 def test_an_undo_that_fails_says_so() -> None:
     scene = Scene()
     scene.back_end.apply(channel(1), [window(100, 200)])
-    scene.device.refusals = ["errno 12: no memory", "errno 12: none at all"]
+    scene.device.late = 60 * 60 * NS_PER_S
+    scene.device.refusals = ["", "errno 12: none at all"]
 
     with pytest.raises(KernelError, match="the former schedule was not restored"):
         scene.back_end.apply(channel(2), [window(300, 400)])
@@ -338,7 +351,7 @@ def test_a_new_process_waits_for_a_schedule_that_is_pending() -> None:
     root = scene.device.root_qdisc
     assert root.taprio is not None
     first, second = scene.device.history
-    later = replace(second, base=scene.time.clocks.tai() + 100 * NS_PER_MS)
+    later = replace(second, base=second.base + 3_000 * CYCLE.period)
     scene.device.root_qdisc = replace(
         root, taprio=replace(root.taprio, running=first, pending=later)
     )
@@ -346,6 +359,36 @@ def test_a_new_process_waits_for_a_schedule_that_is_pending() -> None:
     assert scene.back_end.apply(channel(2), [window(300, 400)]) is None
 
     assert scene.entries()[3] == (0b0100, 100)
+
+
+def test_a_schedule_is_changed_in_a_rest_of_both_and_classes_are_held_around_it() -> None:
+    scene = Scene()
+    scene.back_end.apply(channel(1), [window(100, 200)])
+    scene.back_end.apply(channel(2), [window(300, 400)])
+
+    (changeover,) = scene.device.changeovers
+    assert changeover.hold_at < changeover.begin < changeover.release_at
+    # the longest rest is from 400 us to the next cycle's 100 us; two thirds of it are over
+    assert changeover.begin % CYCLE.period == 866_666
+
+
+def test_classes_that_a_killed_process_left_held_are_released_at_the_first_look() -> None:
+    scene = Scene()
+    scene.back_end.apply(channel(1), [window(100, 200)])
+    scene.device.released = 0
+    again = TaprioBackEnd(
+        interface="eth1",
+        cycle=CYCLE,
+        device=scene.device,
+        facts=scene.device.facts() or pytest.fail("it is up"),
+        clocks=scene.time.clocks,
+        wait=scene.time.wait,
+    )
+
+    again.read()
+    again.read()
+
+    assert scene.device.released == 1
 
 
 def test_the_handle_is_one_that_no_default_has() -> None:
