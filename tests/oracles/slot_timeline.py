@@ -47,7 +47,7 @@ def _frames(wire: Wire, senders: Sequence[Sender], cycles: int) -> Iterator[tupl
 
 def _span(wire: Wire, payload: int, late: int) -> int:
     """From the planned start to the end of the guard behind a frame that leaves late."""
-    on_wire = 8 + 14 + (payload if payload > 46 else 46) + 4 + 12
+    on_wire = 8 + 14 + (max(46, payload)) + 4 + 12
     whole, rest = divmod(on_wire * 8 * 1_000_000_000, wire.bit_rate)
     return whole + (rest > 0) + late + wire.guard
 
