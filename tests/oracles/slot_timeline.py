@@ -5,6 +5,7 @@ Shares no code with k40s.tdma. Times are ns; a frame's time on the wire is round
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import lcm
 
 import numpy as np
@@ -85,4 +86,4 @@ def gaps(senders: Sequence[Sender], cycle: int) -> set[int]:
         for sender in senders
         for number in range(sender.phase, cycles, sender.every)
     )
-    return {later - one for one, later in zip(times, times[1:], strict=False)}
+    return {later - one for one, later in pairwise(times)}

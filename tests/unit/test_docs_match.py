@@ -44,6 +44,9 @@ from k40s.annotations import (
     CRITICALITY_KEY,
     TASKS_KEY,
     parse_cpu_state,
+    parse_network_grants,
+    parse_network_requirements,
+    parse_network_state,
     parse_node_assurance,
     parse_pod_metric,
     read_workload,
@@ -89,8 +92,10 @@ def test_every_key_is_listed() -> None:
 
 def test_the_examples_of_values_can_be_read() -> None:
     page = text("annotations.md")
-    allocation, assurance, state = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
-    pod, _gate, metric = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    blocks = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    allocation, assurance, state, grants, stations = blocks
+    pod, _gate, metric, networked = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    needs = networked.split("|\n", 1)[1].split("spec:")[0]
     tasks = pod.split("|\n", 1)[1].split("spec:")[0]
 
     assert parse_allocation(allocation, pod_uid="u")[0].tasks[0].name == "control"
@@ -99,6 +104,8 @@ def test_the_examples_of_values_can_be_read() -> None:
     read = read_workload(labels={}, annotations={CRITICALITY_KEY: "HI", TASKS_KEY: tasks})
     assert read.tasks[0].priority == 10
     assert parse_pod_metric(metric.split("'")[1]).samples == 3
+    assert len(parse_network_requirements(needs)) == len(parse_network_grants(grants)) == 2
+    assert parse_network_state(stations).networks["plant"].channels == 61
     profile = re.findall(r"```json\n(.*?)```", text("assurance.md"), re.DOTALL)[1]
     assert parse_profile(profile, source="assurance.md").name == "edge-6.18"
 
