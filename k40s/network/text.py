@@ -22,7 +22,7 @@ HIGHEST_RATE = 10**13
 HIGHEST_SIZE = 65_535
 
 _RATE_UNITS = {"bit": 1, "kbit": 10**3, "Mbit": 10**6, "Gbit": 10**9}
-_RATE = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?(bit|kbit|Mbit|Gbit)", re.ASCII)
+_RATE = re.compile(r"([0-9]{1,14})(?:\.([0-9]{1,9}))?(bit|kbit|Mbit|Gbit)", re.ASCII)
 RATE_FORM = 'bits per second with a unit, such as "10Mbit", "1.5Gbit" or "64kbit"'
 _SIZE = re.compile(r"([0-9]{1,5})B", re.ASCII)
 SIZE_FORM = f'bytes of a packet with their unit, "1B" to "{HIGHEST_SIZE}B"'

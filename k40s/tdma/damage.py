@@ -6,8 +6,9 @@ cycles have already spoilt the place for frequent requests, and less beside anot
 useless gap to it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from math import gcd
 
 from k40s.tdma.model import Cycle, SlotGrant, SlotTable, Window
@@ -19,8 +20,10 @@ BASES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 30)
 REFERENCE_PAYLOAD = 256
 """Bytes. Of sizes tried between 46 and 1,500, this one accepts most; docs/tdma.md has figures."""
 
-Pieces = Sequence[tuple[int, int]]
-"""ns of a piece, and the cycles (bits, modulo a base) in which it is lost already."""
+Place = tuple[tuple[int, int, int, int], ...]
+"""Of each interval: piece and ns into it, where it begins and where it ends."""
+Gain = tuple[list[int], list[int]]
+"""Of each piece: what is gained before it, and per ns in it."""
 
 
 class LostBegins:
@@ -31,39 +34,58 @@ class LostBegins:
         self._packet = wire_time(payload, cycle.bit_rate) + cycle.guard
         spans = lost_begins(spans_of(cycle, windows), cycle, self._packet)
         self._lost = Occupancy(spans, cycle.period)
+        self._gains: dict[tuple[int, int, int], Gain] = {}
 
-    def pieces(self, intervals: Iterable[tuple[int, int]], base: int) -> Pieces:
-        """What slots in these intervals would touch, each ns once."""
-        found: list[tuple[int, int]] = []
+    def place(self, intervals: Iterable[tuple[int, int]]) -> Place:
+        """The begins that slots in these intervals (ascending) touch, each once."""
+        found = []
         reached = 0
         for start, end in intervals:
             first = max(reached, start - self._packet)
-            found += self._lost.shared(first, end, base)
+            found.append((*self._lost.locate(first), *self._lost.locate(end)))
             reached = end
+        return tuple(found)
+
+    def growth(self, place: Place, *, base: int, step: int, residue: int) -> int:
+        """How many ns more are lost in ``base`` cycles, by slots every ``step`` cycles."""
+        before, rate = self._gain(base, step, residue)
+        return sum(
+            before[last] + into_last * rate[last] - before[first] - into_first * rate[first]
+            for first, into_first, last, into_last in place
+        )
+
+    def _gain(self, base: int, step: int, residue: int) -> Gain:
+        key = (base, step, residue)
+        found = self._gains.get(key)
+        if found is None:
+            bits = residues(step, base) << residue
+            rate = [(bits & ~lost).bit_count() for lost in self._lost.taken(base)]
+            edges = self._lost.edges
+            lengths = (later - one for one, later in pairwise(edges))
+            before = [
+                0,
+                *accumulate(length * each for length, each in zip(lengths, rate, strict=False)),
+            ]
+            found = self._gains[key] = before, rate
         return found
-
-
-def growth(pieces: Pieces, bits: int) -> int:
-    """How many ns more are lost, if something is sent in these cycles as well."""
-    return sum(length * (bits & ~lost).bit_count() for length, lost in pieces)
 
 
 def damage(table: SlotTable, grant: SlotGrant) -> Fraction:
     """The share of begins that a grant takes from later requests, from 0 to 1.
 
-    The mean over ``BASES``. ``table`` is without the grant.
+    The mean over ``BASES``. ``table`` is without the grant. All slots of a grant are used in the
+    same cycles.
     """
-    cycle = table.cycle
-    lost = LostBegins(cycle, table.windows)
-    intervals = sorted((window.offset, window.end) for window in grant.windows)
     if not grant.windows:
         return Fraction(0)
+    cycle = table.cycle
+    lost = LostBegins(cycle, table.windows)
+    place = lost.place(sorted((window.offset, window.end) for window in grant.windows))
     one = grant.windows[0]
     total = Fraction(0)
     for base in BASES:
         step = gcd(one.every, base)
-        bits = residues(step, base) << (one.phase % step)
-        taken = growth(lost.pieces(intervals, base), bits)
+        taken = lost.growth(place, base=base, step=step, residue=one.phase % step)
         total += Fraction(taken, base * cycle.period)
     return total / len(BASES)
 

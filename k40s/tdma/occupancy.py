@@ -91,12 +91,10 @@ class Occupancy:
             bits |= taken[piece]
         return bits
 
-    def shared(self, start: int, end: int, base: int) -> Iterator[tuple[int, int]]:
-        """The interval's pieces: how many ns, and the cycles modulo ``base`` that are taken."""
-        taken, edges = self.taken(base), self._edges
-        for piece in self._pieces(start, end):
-            length = min(end, edges[piece + 1]) - max(start, edges[piece])
-            yield length, taken[piece]
+    def locate(self, time: int) -> tuple[int, int]:
+        """The piece in which a time lies, and how many ns into it."""
+        piece = bisect_right(self._edges, time) - 1
+        return piece, time - self._edges[piece]
 
     def _pieces(self, start: int, end: int) -> range:
         return range(bisect_right(self._edges, start) - 1, bisect_left(self._edges, end))

@@ -15,7 +15,7 @@ from math import gcd
 
 from k40s.reasons import Reason
 from k40s.tdma.conflict import CollisionError, first_conflict
-from k40s.tdma.damage import BASES, LostBegins, growth
+from k40s.tdma.damage import BASES, LostBegins, Place
 from k40s.tdma.expression import Expression, Inexpressible, express
 from k40s.tdma.model import Cycle, SlotGrant, SlotRequest, SlotTable, Window
 from k40s.tdma.occupancy import Occupancy, folded, residues, spans_of
@@ -29,6 +29,7 @@ class _Candidate:
 
     offset: int
     free: int
+    place: Place
 
 
 def find_grant(table: SlotTable, request: SlotRequest, *, jitter: int = 0) -> SlotGrant | Reason:
@@ -39,10 +40,15 @@ def find_grant(table: SlotTable, request: SlotRequest, *, jitter: int = 0) -> Sl
     form = express(table.cycle, request, jitter=jitter)
     if isinstance(form, Inexpressible):
         return Reason.NETWORK_INEXPRESSIBLE
-    candidates = list(_free_places(table, form))
-    if not candidates:
+    free = list(_free_offsets(table, form))
+    if not free:
         return Reason.NETWORK_NO_SLOT
-    best = _best(LostBegins(table.cycle, table.windows), form, candidates)
+    lost = LostBegins(table.cycle, table.windows)
+    best = _best(
+        lost,
+        form,
+        [_Candidate(at, cycles, lost.place(_intervals(form, at))) for at, cycles in free],
+    )
     grant = _grant(form, best.offset, (best.free & -best.free).bit_length() - 1)
     collision = first_conflict(grant.windows, table.windows, table.cycle)
     if collision is not None:
@@ -50,8 +56,8 @@ def find_grant(table: SlotTable, request: SlotRequest, *, jitter: int = 0) -> Sl
     return grant
 
 
-def _free_places(table: SlotTable, form: Expression) -> Iterator[_Candidate]:
-    """Candidates in which at least one cycle is free, the earliest first.
+def _free_offsets(table: SlotTable, form: Expression) -> Iterator[tuple[int, int]]:
+    """Offsets at which at least one cycle is free, ascending, and these cycles as bits.
 
     The parts of a cycle are laid on top of each other: where the first of several slots is free
     there, all of them are.
@@ -62,7 +68,7 @@ def _free_places(table: SlotTable, form: Expression) -> Iterator[_Candidate]:
     for offset in _offsets(table.cycle, occupancy, form):
         free = all_cycles & ~occupancy.blocked(offset, offset + form.block, form.every)
         if free:
-            yield _Candidate(offset, free)
+            yield offset, free
 
 
 def _offsets(cycle: Cycle, occupancy: Occupancy, form: Expression) -> list[int]:
@@ -89,15 +95,13 @@ def _least(
     lost: LostBegins, form: Expression, candidates: list[_Candidate], base: int, step: int
 ) -> list[_Candidate]:
     """The candidates that take least from one base, with the cycles in which they do."""
-    cycles, projected = residues(step, form.every), residues(step, base)
     least, kept = -1, list[_Candidate]()
     for candidate in candidates:
-        pieces = lost.pieces(_intervals(form, candidate.offset), base)
         for residue in range(step):
-            free = candidate.free & (cycles << residue)
+            free = candidate.free & (residues(step, form.every) << residue)
             if not free:
                 continue
-            taken = growth(pieces, projected << residue)
+            taken = lost.growth(candidate.place, base=base, step=step, residue=residue)
             if kept and taken > least:
                 continue
             if taken < least:
@@ -105,7 +109,7 @@ def _least(
             if kept and kept[-1].offset == candidate.offset:
                 kept[-1].free |= free
             else:
-                kept.append(_Candidate(candidate.offset, free))
+                kept.append(_Candidate(candidate.offset, free, candidate.place))
             least = taken
     return kept
 

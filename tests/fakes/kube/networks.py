@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
+from typing import Any
 
 from k40s.kube.objects.networks import network_record
 from k40s.kube.records import NetworkCondition, NetworkRecord
@@ -11,7 +12,7 @@ from k40s.network.model import NetworkReservation
 from k40s.network.usage import windows_of
 from k40s.units import Nanoseconds
 
-TDMA = {
+TDMA: dict[str, Any] = {
     "members": [
         {"node": "n1", "interface": "eth1"},
         {"node": "n2", "interface": "eth1"},
@@ -20,7 +21,7 @@ TDMA = {
     "tdma": {"cycle": "1ms", "guard": "10us", "bitRate": "100Mbit", "master": "n1"},
 }
 """The spec of a TDMA network of three nodes."""
-LAN = {
+LAN: dict[str, Any] = {
     "members": [
         {"node": "n1", "interface": "eth0"},
         {"node": "n2", "interface": "eth0"},
