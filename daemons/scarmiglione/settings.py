@@ -13,7 +13,7 @@ class NetworkBackEnd(StrEnum):
     """What keeps slots on the node's stations."""
 
     AUTO = "auto"
-    """Whatever each interface has."""
+    """RTnet's, by its command where that is there, otherwise by ioctl."""
     TDMACFG = "tdmacfg"
     IOCTL = "ioctl"
     TAPRIO = "taprio"
@@ -29,13 +29,15 @@ class Settings:
     pod_ip: Host
     """The address at which the extender reaches the API (downward API, status.podIP)."""
     network_back_end: NetworkBackEnd = NetworkBackEnd.AUTO
-    """What keeps slots: tdmacfg, ioctl, taprio, none, or auto for what each interface has."""
+    """What keeps slots: tdmacfg, ioctl, taprio, none, or auto for either of RTnet's."""
     proc_path: Path = Path("/proc")
     """Where the host's /proc is seen: RTnet and Xenomai show themselves there."""
     sys_path: Path = Path("/sys")
     """Where the host's /sys is seen."""
-    tdma_last_slot: int = 63
-    """The largest slot id of the RTnet stations: what they were attached with (tdmacfg -i)."""
+    tdma_last_slot: int = 7
+    """The largest slot id of RTnet's stations: what they were attached with (tdmacfg -i)."""
+    tdmacfg_path: Path = Path("/usr/xenomai/sbin/tdmacfg")
+    """RTnet's command."""
     store: Path = Path("/var/lib/k40s/scarmiglione.sqlite")
     """The book of slots."""
     lease: Nanoseconds = Nanoseconds(30 * NS_PER_S)

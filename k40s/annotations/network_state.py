@@ -38,8 +38,8 @@ class BackEnd(StrEnum):
     IOCTL = "ioctl"
     TAPRIO = "taprio"
     NONE = "none"
-    """Nothing keeps a pod to its slots. They can be had only where the operator names this back end,
-    and are then written down alone; else the station has no channels."""
+    """Nothing keeps a pod to its slots. Where the operator names this back end they are written
+    down; elsewhere such a station has no channels."""
 
 
 class Role(StrEnum):

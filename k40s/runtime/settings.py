@@ -33,7 +33,8 @@ _FIELDS = """
     network_lease network_timeout node_name overruns_path packing pod_ip pod_uid port probe_port
     proc_path profile_path reservation_lease reserve_timeout rt_capacity rubicante_name
     sampling_period scarmiglione_name scheduler_debug_path scheduler_name settling_time
-    station_timeout store sys_path tdma_last_slot threads tick tls_directory unified_cgroup_path
+    station_timeout store sys_path tdma_last_slot tdmacfg_path threads tick tls_directory
+    unified_cgroup_path
 """
 NAMES = frozenset(PREFIX + field.upper() for field in _FIELDS.split())
 """The environment variables of all processes. Processes share an environment, and the daemons of a

@@ -59,11 +59,15 @@ class Occupancy:
     """The pieces of a cycle of ``length`` ns, and for each base what is taken in them."""
 
     def __init__(self, spans: Iterable[Span], length: int) -> None:
-        self._spans = [span for span in spans if span.start < span.end]
+        taking = [span for span in spans if span.start < span.end]
         edges = {0, length}
-        for span in self._spans:
+        for span in taking:
             edges |= {span.start, span.end}
         self._edges = sorted(edges)
+        place = {edge: piece for piece, edge in enumerate(self._edges)}
+        self._spans = [
+            (range(place[span.start], place[span.end]), span.phase, span.every) for span in taking
+        ]
         self._taken: dict[int, list[int]] = {}
 
     @property
@@ -76,11 +80,10 @@ class Occupancy:
         found = self._taken.get(base)
         if found is None:
             found = self._taken[base] = [0] * len(self._edges)
-            for span in self._spans:
-                step = gcd(span.every, base)
-                bits = residues(step, base) << (span.phase % step)
-                first = bisect_left(self._edges, span.start)
-                for piece in range(first, bisect_left(self._edges, span.end, first)):
+            for pieces, phase, every in self._spans:
+                step = gcd(every, base)
+                bits = residues(step, base) << (phase % step)
+                for piece in pieces:
                     found[piece] |= bits
         return found
 

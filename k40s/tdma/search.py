@@ -96,9 +96,10 @@ def _least(
 ) -> list[_Candidate]:
     """The candidates that take least from one base, with the cycles in which they do."""
     least, kept = -1, list[_Candidate]()
+    classes = residues(step, form.every)
     for candidate in candidates:
         for residue in range(step):
-            free = candidate.free & (residues(step, form.every) << residue)
+            free = candidate.free & (classes << residue)
             if not free:
                 continue
             taken = lost.growth(candidate.place, base=base, step=step, residue=residue)

@@ -5,6 +5,7 @@ Shares no code with k40s.tdma. Times are ns; a frame's time on the wire is round
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import lcm
 
 import numpy as np
@@ -47,7 +48,7 @@ def _frames(wire: Wire, senders: Sequence[Sender], cycles: int) -> Iterator[tupl
 
 def _span(wire: Wire, payload: int, late: int) -> int:
     """From the planned start to the end of the guard behind a frame that leaves late."""
-    on_wire = 8 + 14 + (payload if payload > 46 else 46) + 4 + 12
+    on_wire = 8 + 14 + (max(46, payload)) + 4 + 12
     whole, rest = divmod(on_wire * 8 * 1_000_000_000, wire.bit_rate)
     return whole + (rest > 0) + late + wire.guard
 
@@ -85,4 +86,4 @@ def gaps(senders: Sequence[Sender], cycle: int) -> set[int]:
         for sender in senders
         for number in range(sender.phase, cycles, sender.every)
     )
-    return {later - one for one, later in zip(times, times[1:], strict=False)}
+    return {later - one for one, later in pairwise(times)}

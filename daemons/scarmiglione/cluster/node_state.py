@@ -8,7 +8,7 @@ from daemons.scarmiglione.network.back_end import Role
 from daemons.scarmiglione.slots.book import Book
 from daemons.scarmiglione.slots.entry import Entry
 from daemons.scarmiglione.slots.findings import Finding, Findings
-from daemons.scarmiglione.station.stations import Station, Stations
+from daemons.scarmiglione.station.stations import Station, Stations, kernel_role
 from k40s.annotations import NETWORK_STATE_KEY, XENOMAI_LABEL
 from k40s.annotations.network_state import (
     BackEnd,
@@ -152,12 +152,13 @@ class NetworkReport:
     def _station_json(self, station: Station) -> dict[str, object]:
         finding, limits = self._finding(station), station.back_end.limits
         state = finding.state
+        role = kernel_role(station, state)
         return {
             "interface": station.key.interface,
             "backend": station.back_end.name.value,
             "enforced": limits.enforced,
             "declared": None if station.role is None else station.role.value,
-            "role": None if state is None or state.role is None else state.role.value,
+            "role": None if role is None else role.value,
             "state": "" if state is None else state.state,
             "cycle": format_duration(station.cycle.period),
             "health": self._health(station.key.network),
@@ -170,8 +171,7 @@ class NetworkReport:
 
 def _role(station: Station, finding: Finding) -> Role:
     """The kernel's role; what the Network says where the kernel says nothing."""
-    known = None if finding.state is None else finding.state.role
-    return known or station.role or Role.STATION
+    return kernel_role(station, finding.state) or station.role or Role.STATION
 
 
 def _texts(finding: Finding) -> list[str]:

@@ -16,7 +16,13 @@ from daemons.scarmiglione.slots.book import Book
 from daemons.scarmiglione.slots.findings import Finding, Findings
 from daemons.scarmiglione.slots.reconciler import Reconciler
 from daemons.scarmiglione.station.networks import DeclaredNetworks
-from daemons.scarmiglione.station.stations import Station, StationKey, Stations
+from daemons.scarmiglione.station.stations import (
+    RTNET,
+    Station,
+    StationKey,
+    Stations,
+    kernel_role,
+)
 from k40s.annotations.network_state import HEALTHY
 from k40s.units import NS_PER_S, Clock, Nanoseconds
 
@@ -123,9 +129,10 @@ class HealthMonitor:
         silent = self._watch_sync(station, state)
         if not state.attached:
             yield Health.ABSENT
-        elif state.role is Role.MASTER and station.role is not Role.MASTER:
+        role = kernel_role(station, state)
+        if role is Role.MASTER and station.role is not Role.MASTER:
             yield Health.SECOND_MASTER
-        elif state.role not in (None, station.role):
+        elif role not in (None, station.role):
             yield Health.ROLE
         if silent:
             yield Health.NO_SYNC
@@ -139,6 +146,8 @@ class HealthMonitor:
             yield Health.DRIFT
 
     def _watch_sync(self, station: Station, state: StationState) -> bool:
+        if station.back_end.name not in RTNET:
+            return False
         watch = self._sync[station.key]
         before = watch.lost
         silent = watch.look(state, cycle=station.cycle)

@@ -177,7 +177,7 @@ class SlotBackEnd(Protocol):
 
     @property
     def limits(self) -> Limits:
-        """What it can give. Reads nothing; the same for as long as the object lives."""
+        """What it can give. Reads nothing; no channels until the interface was once found."""
         ...
 
     def read(self) -> StationState:

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
-from daemons.scarmiglione.network.back_end import Role, SlotBackEnd
+from daemons.scarmiglione.network.back_end import BackEndName, Role, SlotBackEnd, StationState
 from daemons.scarmiglione.station.networks import DeclaredNetworks, Membership
 from k40s.errors import InvalidInputError, UnavailableError
 from k40s.network.model import Tdma
@@ -59,6 +59,15 @@ class Station:
     cycle: Cycle
     back_end: SlotBackEnd
     role: Role | None
+
+
+RTNET = frozenset({BackEndName.TDMACFG, BackEndName.IOCTL})
+"""Back ends whose kernel knows a station's role; on others nobody sends Sync."""
+
+
+def kernel_role(station: Station, state: StationState | None) -> Role | None:
+    """The role that the kernel gives a station; None where it knows none."""
+    return state.role if state is not None and station.back_end.name in RTNET else None
 
 
 def role_of(tdma: Tdma, node: str) -> Role:

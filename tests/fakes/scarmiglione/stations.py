@@ -16,13 +16,13 @@ from daemons.scarmiglione.network.rtnet.ioctl import (
     SLAVE,
     TdmaConfig,
 )
+from daemons.scarmiglione.network.taprio.changeover import Changeover, Timetable
 from daemons.scarmiglione.network.taprio.device import Facts
 from daemons.scarmiglione.network.taprio.messages import (
     CLOCK_TAI,
     Mapping,
     Qdisc,
     Taprio,
-    Timetable,
 )
 from k40s.errors import KernelError
 from k40s.units import NS_PER_MS, NS_PER_S
@@ -129,10 +129,14 @@ class FakeGateDevice:
     up: bool = True
     root_qdisc: Qdisc = field(default_factory=lambda: Qdisc(kind="mq", handle=0))
     refusals: list[str] = field(default_factory=list)
-    """Texts with which the next replacements fail."""
+    """Texts with which the next schedules are refused; an empty one is taken."""
     never_begins: int = 0
     """How many schedules are taken, and never run."""
+    late: int = 0
+    """By how many ns schedules begin later than they were told."""
     history: list[Timetable] = field(default_factory=list)
+    changeovers: list[Changeover] = field(default_factory=list)
+    released: int = 0
 
     def facts(self) -> Facts | None:
         if not self.up:
@@ -143,27 +147,47 @@ class FakeGateDevice:
         self._begin()
         return self.root_qdisc if self.up else None
 
-    def replace(self, *, handle: int, mapping: Mapping, timetable: Timetable) -> None:
+    def install(self, *, handle: int, mapping: Mapping, table: Timetable) -> None:
+        self._set(handle, mapping, table)
+
+    def change(
+        self, *, handle: int, mapping: Mapping, table: Timetable, changeover: Changeover
+    ) -> None:
+        """The child sleeps until each time, as ``FakeTime.wait`` does."""
+        self.changeovers.append(changeover)
+        self._sleep_until(changeover.hold_at)
+        try:
+            self._set(handle, mapping, table)
+        finally:
+            self._sleep_until(changeover.release_at)
+
+    def release(self, *, handle: int, mapping: Mapping) -> None:
+        del handle, mapping
+        self.released += 1
+
+    def _sleep_until(self, when: int) -> None:
+        self.time.wait(max(0, when - self.time.clocks.tai()) / NS_PER_S)
+
+    def _set(self, handle: int, mapping: Mapping, table: Timetable) -> None:
         self._begin()
-        if self.refusals:
-            raise KernelError(self.refusals.pop(0))
+        if self.refusals and (refusal := self.refusals.pop(0)):
+            raise KernelError(refusal)
         present = self.root_qdisc.taprio
         if present is not None and present.mapping != mapping:
             raise KernelError(
                 "errno 95: Changing the traffic mapping of a running schedule is not supported."
             )
         shortest = -(-60 * 8 * NS_PER_S // self.bit_rate)
-        if any(entry.interval < shortest for entry in timetable.schedule.entries):
+        if any(entry.interval < shortest for entry in table.schedule.entries):
             raise KernelError("errno 22: Invalid interval for schedule entry.")
-        if timetable.base <= self.time.clocks.tai():
+        if table.base <= self.time.clocks.tai():
             raise KernelError("the base time has passed: the fake does not count on")
-        self.history.append(timetable)
+        self.history.append(table)
+        table = replace(table, base=table.base + self.late)
         taprio = present or Taprio(
             mapping=mapping, clock=CLOCK_TAI, flags=0, running=None, pending=None
         )
-        self.root_qdisc = Qdisc(
-            kind="taprio", handle=handle, taprio=replace(taprio, pending=timetable)
-        )
+        self.root_qdisc = Qdisc(kind="taprio", handle=handle, taprio=replace(taprio, pending=table))
 
     def _begin(self) -> None:
         taprio = self.root_qdisc.taprio

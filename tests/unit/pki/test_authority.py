@@ -36,6 +36,7 @@ SECRETS = [
     "k40s-scheduler-tls",
     "k40s-controller-client-tls",
     "k40s-rubicante-tls",
+    "k40s-scarmiglione-tls",
 ]
 
 
@@ -349,7 +350,7 @@ def test_the_command_issues_reports_and_renews(run: Run, tmp_path: Path) -> None
 
     assert (missing, issued, complete, idle, forced) == (1, 0, 0, 0, 0)
     assert f"kubectl apply -k {output}" in said
-    assert table.count("valid") == 6
+    assert table.count("valid") == 7
     assert nothing == "Nothing is due.\n"
     assert renewed.count("written") == len(SECRETS)
 

@@ -16,10 +16,12 @@ from k40s.tdma.model import Window
 from k40s.units import NS_PER_S, Nanoseconds
 
 MAX_ENTRIES = 384
-"""Two schedules of this length, one running and one pending, fit into one message of a dump."""
+"""Two schedules of this length, one running and one pending, fit into one message of a dump.
+
+A plan has one less: it may be cut where it begins."""
 LONGEST = Nanoseconds(4 * NS_PER_S)
 """Of a schedule: the kernel counts an entry's time in 32 bits of ns."""
-_REST = 1
+REST = 1
 """The gate of class 0."""
 
 
@@ -85,7 +87,7 @@ def plan_schedule(
     entries = _fill(spans, rest, period, bounds.shortest)
     if isinstance(entries, Refusal):
         return entries
-    if len(entries) > bounds.entries:
+    if len(entries) >= bounds.entries:
         return refuse(Hazard.TOO_MANY_ENTRIES, f"{len(entries)} entries, of {bounds.entries}")
     if not any(entry.gates == rest for entry in entries):
         return refuse(Hazard.NO_BEST_EFFORT, "the windows leave no time for ordinary traffic")
@@ -118,17 +120,18 @@ def _fill(spans: Sequence[_Span], rest: int, period: int, shortest: int) -> list
                 f"{span.begin}..{end} ns: a gate is open for {shortest} ns at least",
             )
         if span.begin > now:
-            _append(entries, rest, span.begin - now)
+            append_entry(entries, rest, span.begin - now)
         if 0 < follower - end < shortest:
             end = follower
-        _append(entries, 1 << span.owner, end - span.begin)
+        append_entry(entries, 1 << span.owner, end - span.begin)
         now = end
     if now < period:
-        _append(entries, rest, period - now)
+        append_entry(entries, rest, period - now)
     return entries
 
 
-def _append(entries: list[Entry], gates: int, interval: int) -> None:
+def append_entry(entries: list[Entry], gates: int, interval: int) -> None:
+    """Append, or lengthen the last entry where the gates are the same."""
     if entries and entries[-1].gates == gates:
         interval += entries.pop().interval
     entries.append(Entry(gates=gates, interval=Nanoseconds(interval)))
@@ -137,16 +140,14 @@ def _append(entries: list[Entry], gates: int, interval: int) -> None:
 def read_schedule(schedule: GateSchedule, cycle: Nanoseconds) -> tuple[AppliedSlot, ...]:
     """The windows of the owned classes.
 
-    Raises ``KernelError`` for a schedule of another kind: of another cycle, or with gates that are
+    Only for a schedule of whole cycles. Raises ``KernelError`` for one with owned gates that are
     open together.
     """
     period = schedule.period
-    if not period or period % cycle:
-        raise KernelError(f"a gate schedule of {period} ns is not one of cycles of {cycle} ns")
     pieces: dict[tuple[int, int, int], set[int]] = {}
     now = 0
     for entry in schedule.entries:
-        if not entry.gates & _REST:
+        if not entry.gates & REST:
             if entry.gates.bit_count() != 1:
                 raise KernelError(f"a gate schedule of others: gates {entry.gates:#x}")
             number = entry.gates.bit_length() - 1

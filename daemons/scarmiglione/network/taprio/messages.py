@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from daemons.scarmiglione.network.taprio.changeover import Timetable
 from daemons.scarmiglione.network.taprio.gate_schedule import Entry, GateSchedule
 from k40s.errors import KernelError
 from k40s.units import Nanoseconds
@@ -29,17 +30,12 @@ _KIND, _OPTIONS = 1, 2
 _MAP, _LIST, _BASE, _CLOCK, _ADMIN, _CYCLE, _FLAGS = 1, 2, 3, 5, 7, 8, 10
 _ENTRY, _INDEX, _COMMAND, _GATES, _INTERVAL = 1, 1, 2, 3, 4
 _NESTED = 0x8000
+_HOLD, _RELEASE = 0, 2
+"""Actions of ``plug``: buffer, release indefinitely."""
+_PLUG_BYTES = 1 << 22
 _TYPE = 0x3FFF
 _MESSAGE = 1
 """Attribute of an acknowledgement: the kernel's text."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timetable:
-    """A gate schedule and the time (``CLOCK_TAI``, ns) that it counts from."""
-
-    base: int
-    schedule: GateSchedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +97,27 @@ def replace_request(index: int, *, handle: int, mapping: Mapping, timetable: Tim
     )
     body = _TCMSG.pack(0, index, handle, ROOT, 0) + _attribute(_KIND, b"taprio\0") + options
     return _message(NEW_QDISC, _REQUEST | _ACK | _REPLACE | _CREATE, body)
+
+
+def hold_request(index: int, *, handle: int, queue: int) -> bytes:
+    """Hold what one queue of the ``taprio`` with this handle sends, in a ``plug`` of its own.
+
+    Without one it is made, which drops what waits on the device.
+    """
+    return _plug(index, handle, queue, _HOLD, _REQUEST | _ACK | _REPLACE | _CREATE)
+
+
+def release_request(index: int, *, handle: int, queue: int) -> bytes:
+    """Let a queue send again; an error where it has no ``plug``."""
+    return _plug(index, handle, queue, _RELEASE, _REQUEST | _ACK)
+
+
+def _plug(index: int, handle: int, queue: int, action: int, flags: int) -> bytes:
+    number = queue + 1
+    head = _TCMSG.pack(0, index, handle + (number << 16), handle | number, 0)
+    options = struct.pack("=iI", action, _PLUG_BYTES)
+    body = head + _attribute(_KIND, b"plug\0") + _attribute(_OPTIONS, options)
+    return _message(NEW_QDISC, flags, body)
 
 
 def dump_request() -> bytes:

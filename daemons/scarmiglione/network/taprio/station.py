@@ -21,6 +21,11 @@ from daemons.scarmiglione.network.back_end import (
 from daemons.scarmiglione.network.clocks import Clocks
 from daemons.scarmiglione.network.hazards import Hazard, refuse
 from daemons.scarmiglione.network.preconditions import check_channel, check_numbers, check_windows
+from daemons.scarmiglione.network.taprio.changeover import (
+    find_changeover,
+    schedule_of,
+    timetable,
+)
 from daemons.scarmiglione.network.taprio.device import Facts, GateDevice
 from daemons.scarmiglione.network.taprio.gate_schedule import (
     Bounds,
@@ -35,7 +40,6 @@ from daemons.scarmiglione.network.taprio.messages import (
     PRIORITIES,
     Qdisc,
     Taprio,
-    Timetable,
 )
 from daemons.scarmiglione.network.taprio.messages import Mapping as QueueMapping
 from k40s.errors import KernelError
@@ -50,10 +54,11 @@ _LEAD = 200 * NS_PER_MS
 """How far ahead a schedule is set, so that the kernel has it before it begins."""
 _SMALLEST_FRAME = 60
 _ETHERNET = 14
-_LOOKS = 40
+_LOOKS = 100
 _LOOK_SECONDS = 0.05
 
 Wait = Callable[[float], object]
+Problems = tuple[str, ...]
 
 
 class TaprioBackEnd:
@@ -76,6 +81,7 @@ class TaprioBackEnd:
         self._bit_rate = facts.bit_rate
         self._clocks = clocks
         self._wait = wait
+        self._released = False
         classes = min(facts.queues, LAST_PRIORITY + 1)
         self._bounds = Bounds(classes=classes, shortest=self._duration(_SMALLEST_FRAME))
         self._mapping = queue_mapping(facts.queues, classes)
@@ -100,7 +106,7 @@ class TaprioBackEnd:
 
     def read(self) -> StationState:
         """One look at the device; a pending schedule counts as the one that holds."""
-        facts, root = self._device.facts(), self._device.root()
+        facts, root = self._look()
         state = StationState(
             attached=False,
             read_at=Nanoseconds(self._clocks.monotonic()),
@@ -113,9 +119,9 @@ class TaprioBackEnd:
         if refusal is not None:
             return replace(state, problems=(refusal.detail,))
         schedule = _newest(root)
-        slots = () if schedule is None else read_schedule(schedule, self._cycle.period)
+        slots, problems = self._slots(schedule)
         shown = "default" if schedule is None else "active"
-        return replace(state, attached=True, state=shown, slots=slots)
+        return replace(state, attached=True, state=shown, slots=slots, problems=problems)
 
     def holds(self, state: StationState, channel: Channel, windows: Sequence[Window]) -> bool:
         """Whether the class's gate is open in these windows, and no longer but for short gaps."""
@@ -140,11 +146,11 @@ class TaprioBackEnd:
         return next(check_numbers(channel, self._limits), None) or self._change(channel, ())
 
     def _change(self, channel: Channel, windows: Sequence[Window]) -> Refusal | None:
-        facts, root = self._device.facts(), self._device.root()
+        facts, root = self._look()
         if (refusal := self._check_device(facts, root)) is not None:
             return refusal
         former = _newest(root)
-        slots = () if former is None else read_schedule(former, self._cycle.period)
+        slots, _problems = self._slots(former)
         wanted: Mapping[int, Sequence[Holder]] = {
             **_by_number(slots),
             channel.number: windows,
@@ -158,41 +164,80 @@ class TaprioBackEnd:
             self._await(plan)
         return None
 
+    def _look(self) -> tuple[Facts | None, Qdisc | None]:
+        """The device; at the first look, classes that a killed process left held are released."""
+        facts, root = self._device.facts(), self._device.root()
+        if not self._released and self._check_device(facts, root) is None:
+            if root is not None and root.taprio is not None:
+                self._device.release(handle=HANDLE, mapping=self._mapping)
+            self._released = True
+        return facts, root
+
+    def _slots(self, schedule: GateSchedule | None) -> tuple[tuple[AppliedSlot, ...], Problems]:
+        """None for a schedule of another cycle: what it promised ended with that cycle."""
+        cycle = self._cycle.period
+        if schedule is None:
+            return (), ()
+        if not schedule.period or schedule.period % cycle:
+            problem = (
+                f"the gate schedule of {schedule.period} ns is not one of cycles of {cycle} ns"
+            )
+            return (), (problem,)
+        return read_schedule(schedule, cycle), ()
+
     def _replace(self, plan: GateSchedule, former: GateSchedule | None) -> None:
         try:
-            self._set(plan)
+            self._set(plan, former)
         except KernelError as error:
             if former is not None:
                 self._restore(former, error)
             raise
 
     def _restore(self, former: GateSchedule, error: KernelError) -> None:
+        """Set the former schedule again, unless it runs and nothing is to replace it."""
         try:
-            self._set(former)
+            running = self._running()
+            if running != former or self._is_pending():
+                self._set(former, running or former)
         except KernelError as second:
             raise KernelError(f"{error}; the former schedule was not restored: {second}") from error
 
-    def _set(self, plan: GateSchedule) -> None:
+    def _set(self, plan: GateSchedule, former: GateSchedule | None) -> None:
         earliest = self._clocks.tai() + _LEAD
-        base = -(-earliest // plan.period) * plan.period
-        self._device.replace(
-            handle=HANDLE,
-            mapping=self._mapping,
-            timetable=Timetable(base=base, schedule=plan),
-        )
-        self._wait(max(0, base - self._clocks.tai()) / NS_PER_S)
+        if former is None:
+            begin = -(-earliest // plan.period) * plan.period
+            self._device.install(handle=HANDLE, mapping=self._mapping, table=timetable(plan, begin))
+            self._wait(max(0, begin - self._clocks.tai()) / NS_PER_S)
+        else:
+            changeover = find_changeover(
+                former, plan, earliest=earliest, shortest=self._bounds.shortest
+            )
+            self._device.change(
+                handle=HANDLE,
+                mapping=self._mapping,
+                table=timetable(plan, changeover.begin),
+                changeover=changeover,
+            )
         self._await(plan)
 
     def _await(self, plan: GateSchedule) -> None:
         """Until the kernel runs it: it changes over at the end of an entry."""
-        running = None
         for _ in range(_LOOKS):
-            root = self._device.root()
-            running = None if root is None or root.taprio is None else root.taprio.running
-            if running is not None and running.schedule == plan:
+            if self._running() == plan:
                 return
             self._wait(_LOOK_SECONDS)
-        raise KernelError(f"taprio on {self._interface}: {plan} was set, and {running} runs")
+        raise KernelError(
+            f"taprio on {self._interface}: {plan} was set, and {self._running()} runs"
+        )
+
+    def _running(self) -> GateSchedule | None:
+        root = self._device.root()
+        table = None if root is None or root.taprio is None else root.taprio.running
+        return None if table is None else schedule_of(table)
+
+    def _is_pending(self) -> bool:
+        root = self._device.root()
+        return root is not None and root.taprio is not None and root.taprio.pending is not None
 
     def _check_device(self, facts: Facts | None, root: Qdisc | None) -> Refusal | None:
         if facts is None or root is None:
@@ -246,8 +291,8 @@ def queue_mapping(queues: int, classes: int) -> QueueMapping:
 def _newest(root: Qdisc | None) -> GateSchedule | None:
     if root is None or root.taprio is None:
         return None
-    timetable = root.taprio.pending or root.taprio.running
-    return None if timetable is None else timetable.schedule
+    table = root.taprio.pending or root.taprio.running
+    return None if table is None else schedule_of(table)
 
 
 def _by_number(slots: Sequence[AppliedSlot]) -> dict[int, list[AppliedSlot]]:
