@@ -41,6 +41,7 @@ from k40s.kube.transport import (
     NotFoundError,
 )
 from k40s.network.model import NetworkReservation
+from k40s.network.objects import NetworkReader
 from k40s.units import Nanoseconds, WallClock
 
 _NOTHING: Mapping[str, str | None] = {}
@@ -89,7 +90,8 @@ class KubeGateway:
 
     def networks(self) -> ApiSource[NetworkRecord]:
         """List and watch Networks; one that is declared wrongly has a fault."""
-        return ApiSource(self._api, NETWORKS, "", network_record)
+        record = partial(network_record, parse=NetworkReader().read)
+        return ApiSource(self._api, NETWORKS, "", record)
 
     def get_network(self, name: str, *, timeout: Nanoseconds | None = None) -> NetworkRecord | None:
         """The Network, or None when there is none; one that is declared wrongly has a fault."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from math import gcd
+from operator import mul
 
 from k40s.tdma.model import Cycle, SlotGrant, SlotTable, Window
 from k40s.tdma.occupancy import Occupancy, lost_begins, residues, spans_of
@@ -34,6 +35,7 @@ class LostBegins:
         self._packet = wire_time(payload, cycle.bit_rate) + cycle.guard
         spans = lost_begins(spans_of(cycle, windows), cycle, self._packet)
         self._lost = Occupancy(spans, cycle.period)
+        self._lengths = [later - one for one, later in pairwise(self._lost.edges)]
         self._gains: dict[tuple[int, int, int], Gain] = {}
 
     def place(self, intervals: Iterable[tuple[int, int]]) -> Place:
@@ -46,28 +48,26 @@ class LostBegins:
             reached = end
         return tuple(found)
 
-    def growth(self, place: Place, *, base: int, step: int, residue: int) -> int:
-        """How many ns more are lost in ``base`` cycles, by slots every ``step`` cycles."""
-        before, rate = self._gain(base, step, residue)
-        return sum(
-            before[last] + into_last * rate[last] - before[first] - into_first * rate[first]
-            for first, into_first, last, into_last in place
-        )
-
-    def _gain(self, base: int, step: int, residue: int) -> Gain:
+    def gain(self, base: int, step: int, residue: int) -> Gain:
+        """What is lost besides in ``base`` cycles, by slots in every ``step``-th of them."""
         key = (base, step, residue)
         found = self._gains.get(key)
         if found is None:
             bits = residues(step, base) << residue
             rate = [(bits & ~lost).bit_count() for lost in self._lost.taken(base)]
-            edges = self._lost.edges
-            lengths = (later - one for one, later in pairwise(edges))
-            before = [
-                0,
-                *accumulate(length * each for length, each in zip(lengths, rate, strict=False)),
-            ]
+            before = [0, *accumulate(map(mul, self._lengths, rate))]
             found = self._gains[key] = before, rate
         return found
+
+
+def growth(place: Place, gain: Gain) -> int:
+    """By how many ns the lost begins grow, if something is sent in this place."""
+    before, rate = gain
+    total = 0
+    for first, into_first, last, into_last in place:
+        total += before[last] + into_last * rate[last]
+        total -= before[first] + into_first * rate[first]
+    return total
 
 
 def damage(table: SlotTable, grant: SlotGrant) -> Fraction:
@@ -85,7 +85,7 @@ def damage(table: SlotTable, grant: SlotGrant) -> Fraction:
     total = Fraction(0)
     for base in BASES:
         step = gcd(one.every, base)
-        taken = lost.growth(place, base=base, step=step, residue=one.phase % step)
+        taken = growth(place, lost.gain(base, step, one.phase % step))
         total += Fraction(taken, base * cycle.period)
     return total / len(BASES)
 

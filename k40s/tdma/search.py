@@ -15,7 +15,7 @@ from math import gcd
 
 from k40s.reasons import Reason
 from k40s.tdma.conflict import CollisionError, first_conflict
-from k40s.tdma.damage import BASES, LostBegins, Place
+from k40s.tdma.damage import BASES, LostBegins, Place, growth
 from k40s.tdma.expression import Expression, Inexpressible, express
 from k40s.tdma.model import Cycle, SlotGrant, SlotRequest, SlotTable, Window
 from k40s.tdma.occupancy import Occupancy, folded, residues, spans_of
@@ -95,24 +95,27 @@ def _least(
     lost: LostBegins, form: Expression, candidates: list[_Candidate], base: int, step: int
 ) -> list[_Candidate]:
     """The candidates that take least from one base, with the cycles in which they do."""
-    least, kept = -1, list[_Candidate]()
+    least, kept = -1, dict[int, int]()
     classes = residues(step, form.every)
-    for candidate in candidates:
-        for residue in range(step):
-            free = candidate.free & (classes << residue)
+    for residue in range(step):
+        these = classes << residue
+        gain = None
+        for number, candidate in enumerate(candidates):
+            free = candidate.free & these
             if not free:
                 continue
-            taken = lost.growth(candidate.place, base=base, step=step, residue=residue)
-            if kept and taken > least:
-                continue
+            if gain is None:
+                gain = lost.gain(base, step, residue)
+            taken = growth(candidate.place, gain)
             if taken < least:
                 kept.clear()
-            if kept and kept[-1].offset == candidate.offset:
-                kept[-1].free |= free
-            else:
-                kept.append(_Candidate(candidate.offset, free, candidate.place))
-            least = taken
-    return kept
+            if taken <= least or not kept:
+                kept[number] = kept.get(number, 0) | free
+                least = taken
+    return [
+        _Candidate(candidates[number].offset, free, candidates[number].place)
+        for number, free in sorted(kept.items())
+    ]
 
 
 def _intervals(form: Expression, offset: int) -> Iterator[tuple[int, int]]:

@@ -369,7 +369,7 @@ def test_the_command_keeps_secrets_in_the_namespace_that_they_are_in(
     }
     assert found == {"plant-a"}
     assert code == 0
-    assert status.count("valid") == 6
+    assert status.count("valid") == 7
 
 
 def test_the_command_asks_for_the_namespace_where_secrets_are_of_several(
