@@ -43,6 +43,10 @@ from daemons.rubicante.metrics import (
     ReconciliationMetrics,
 )
 from daemons.rubicante.monitoring.audit import Difference
+from daemons.scarmiglione.cluster.events import EventReason as SlotEventReason
+from daemons.scarmiglione.metrics import CAUSES, DRIFTS, SlotMetrics, StationMetrics
+from daemons.scarmiglione.monitoring.health import Health
+from daemons.scarmiglione.slots.entry import Phase
 from k40s import annotations
 from k40s.annotations import (
     CRITICALITY_KEY,
@@ -165,6 +169,29 @@ def test_rubicantes_metrics_are_listed_with_their_labels() -> None:
     assert all(
         f"`{value}`" in text("metrics.md") for value in (*EventReason, *Trouble, *Difference)
     )
+
+
+def test_scarmigliones_metrics_are_listed_with_their_labels() -> None:
+    registry = CollectorRegistry()
+    SlotMetrics(registry)
+    StationMetrics(registry, health=Health)
+    exported = {
+        family.name + ("_total" if family.type == "counter" else ""): family.type
+        for family in registry.collect()
+    }
+    listed = {
+        match[1]: row[1]
+        for row in rows("metrics.md")
+        if (match := re.match(r"`(k40s_scarmiglione_\w+)", row[0]))
+    }
+    section = text("metrics.md").partition("## scarmiglione")[2].partition("\n## ")[0]
+
+    assert listed == exported
+    values = (*DRIFTS, *CAUSES, *Phase, *SlotEventReason)
+    assert [value for value in values if f"`{value}`" not in section] == []
+    assert re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)[1:] == list(Health)
+    warned = set(SlotEventReason) - {SlotEventReason.APPLIED}
+    assert [one for one in warned if f"event `{one}`" not in text("operations.md")] == []
 
 
 def test_the_controllers_metrics_are_listed_with_their_labels() -> None:
@@ -293,7 +320,7 @@ def test_pictures_of_layers_are_the_contracts() -> None:
         )
     }
 
-    assert len(drawn) == 8
+    assert len(drawn) == 9
     assert drawn == {name: contracts[name] for name in drawn}
 
 

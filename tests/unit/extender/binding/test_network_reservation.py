@@ -347,3 +347,26 @@ def test_one_process_lets_its_binds_take_turns() -> None:
     assert world.bind(pods[0], "a") == ""
     assert inner[0].startswith("network.conflicts")
     assert world.registry.get_sample_value("k40s_extender_network_conflicts_total") == 0
+
+
+def test_an_attempt_that_fails_leaves_what_another_one_took_over(world: World) -> None:
+    other = World(networks=world.networks, stations=world.stations, pods=world.pods, name="other")
+    other.add(*(make_node(name, level=20, stations=make_stations("plant")) for name in "ab"))
+    errors: list[str] = []
+
+    def bind_elsewhere() -> None:
+        world.pods.on_bind = lambda: None
+        world.pods.fault = UnavailableError("timeout")
+        other.watch_networks()
+        other.filter(POD, ["a"])
+        errors.append(other.bind(POD, "a"))
+        world.pods.fault = NotFoundError("404")
+
+    world.pods.on_bind = bind_elsewhere
+
+    errors.append(world.bind(POD, "a"))
+
+    assert [error.partition(":")[0] for error in errors] == ["api.silent", "pod.unknown"]
+    for name in ("plant", "lan"):
+        assert [one.attempt for one in world.networks.reservations(name)] == ["other-1"]
+    assert len(world.stations.held) == 1
