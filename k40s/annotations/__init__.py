@@ -37,6 +37,8 @@ from k40s.annotations.keys import (
     REAL_TIME_LABEL,
     SOFTWARE_ASSURANCE_KEY,
     TASKS_KEY,
+    TDMA_LABEL,
+    XENOMAI_LABEL,
     unreached_keys,
 )
 from k40s.annotations.migration import (
@@ -106,7 +108,9 @@ __all__ = [
     "REAL_TIME_LABEL",
     "SOFTWARE_ASSURANCE_KEY",
     "TASKS_KEY",
+    "TDMA_LABEL",
     "UID_LENGTH",
+    "XENOMAI_LABEL",
     "BackEnd",
     "CpuState",
     "GrantedPath",

@@ -38,7 +38,8 @@ class BackEnd(StrEnum):
     IOCTL = "ioctl"
     TAPRIO = "taprio"
     NONE = "none"
-    """Nothing applies them: no slot can be had there."""
+    """Nothing keeps a pod to its slots. Where the operator names this back end they are written
+    down; elsewhere such a station has no channels."""
 
 
 class Role(StrEnum):

@@ -137,7 +137,7 @@ class NetworkFit:
             if isinstance(nodes, Reason):
                 return nodes
             paths.append(Path(peer=one.peer, nodes=nodes, bandwidth=bandwidth))
-            if bandwidth and len(self._paths) > 1:
+            if bandwidth and one is not self._paths[-1]:
                 add_bandwidth(own, paths[-1])
         return tuple(paths)
 

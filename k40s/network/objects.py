@@ -5,10 +5,11 @@ names the field, what was found there and what would be right.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from k40s.errors import InvalidInputError
 from k40s.network.model import Link, Member, Network, NetworkReservation, NetworkState, Tdma
-from k40s.network.reservations import read_reservations
+from k40s.network.reservations import Known, read_reservations
 from k40s.network.text import (
     INTERFACE,
     INTERFACE_FORM,
@@ -29,25 +30,69 @@ MOST_MEMBERS = 1024
 MOST_LINKS = 4096
 MOST_DELAYS = 16_384
 MOST_BACKUPS = 8
+_MOST_KEPT = 64
+"""Networks whose last version is kept by a reader."""
 
 
-def parse_network(item: Mapping[str, object]) -> NetworkState:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """An earlier version of a Network: its object, and what was read of it."""
+
+    item: Mapping[str, object]
+    state: NetworkState
+
+    def network(self, item: Mapping[str, object], generation: int) -> Network | None:
+        """The spec's value, if the spec is the same."""
+        network = self.state.network
+        same = self.item.get("spec") == item.get("spec") and network.generation == generation
+        return network if same and network.members else None
+
+    def reservations(self) -> Known:
+        """The reservations that were read."""
+        status = self.item.get("status")
+        items = status.get("reservations") if isinstance(status, dict) else None
+        if self.state.fault is not None or not isinstance(items, list):
+            return {}
+        pairs = zip(items, self.state.reservations, strict=True)
+        return {(one.owner.uid, one.node): (item, one) for item, one in pairs}
+
+
+class NetworkReader:
+    """Reads versions of Networks one after the other, of each only what has changed.
+
+    A Network with many reservations is written at every bind. Not for several threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._former: dict[str, Former] = {}
+
+    def read(self, item: Mapping[str, object]) -> NetworkState:
+        """The same as ``parse_network``."""
+        meta = item.get("metadata")
+        name = str(meta.get("name", "")) if isinstance(meta, dict) else ""
+        state = parse_network(item, former=self._former.pop(name, None))
+        self._former[name] = Former(item=item, state=state)
+        if len(self._former) > _MOST_KEPT:
+            del self._former[next(iter(self._former))]
+        return state
+
+
+def parse_network(item: Mapping[str, object], *, former: Former | None = None) -> NetworkState:
     """Read an object of kind Network that has its name. Never raises for what it holds."""
     meta = item.get("metadata")
     known: Mapping[str, object] = meta if isinstance(meta, dict) else {}
     name, version = str(known.get("name", "")), known.get("resourceVersion")
-    generation = known.get("generation")
+    found = known.get("generation")
+    generation = found if isinstance(found, int) else 0
     network = Network(name=name, members=())
     reservations: tuple[NetworkReservation, ...] = ()
     measured: Mapping[tuple[str, str], Nanoseconds] = {}
     fault: str | None = None
     try:
-        network = read_spec(
-            Json(value=item.get("spec"), source="Network", error=InvalidInputError, path="spec"),
-            name=name,
-            generation=generation if isinstance(generation, int) else 0,
-        )
-        measured, reservations = _read_status(item.get("status"), network)
+        spec = Json(value=item.get("spec"), source="Network", error=InvalidInputError, path="spec")
+        same = former.network(item, generation) if former is not None else None
+        network = same or read_spec(spec, name=name, generation=generation)
+        measured, reservations = _read_status(item.get("status"), network, former)
     except InvalidInputError as error:
         fault = f"{error.path}: found {error.found}, expected {error.expected}"
     return NetworkState(
@@ -182,7 +227,7 @@ def _check_complete(
 
 
 def _read_status(
-    status: object, network: Network
+    status: object, network: Network, former: Former | None
 ) -> tuple[Mapping[tuple[str, str], Nanoseconds], tuple[NetworkReservation, ...]]:
     place = Json(value=status or {}, source="Network", error=InvalidInputError, path="status")
     field = place.members()
@@ -192,7 +237,8 @@ def _read_status(
         measured = _read_delays(field["measuredDelays"], nodes)
     if "reservations" not in field:
         return measured, ()
-    reservations = read_reservations(field["reservations"])
+    known = former.reservations() if former is not None else None
+    reservations = read_reservations(field["reservations"], known)
     if network.tdma is not None:
         _check_windows(field["reservations"], reservations, network.tdma.cycle)
     return measured, reservations

@@ -1,7 +1,7 @@
 """Reservations of a Network's status, as JSON and as values."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from k40s.network.model import NetworkReservation, Owner, Path
@@ -41,17 +41,37 @@ def format_reservations(reservations: Iterable[NetworkReservation]) -> list[dict
     return [_reservation_json(one) for one in reservations]
 
 
-def read_reservations(place: Json) -> tuple[NetworkReservation, ...]:
-    """The reservations of a status, each pod once. Raises the place's error."""
-    read: list[NetworkReservation] = []
-    owners: set[str] = set()
+Known = Mapping[tuple[str, str], tuple[object, NetworkReservation]]
+"""By the pod's UID and the node: the JSON of a reservation that was read before, and its value."""
+
+
+def read_reservations(place: Json, known: Known | None = None) -> tuple[NetworkReservation, ...]:
+    """The reservations of a status, each pod once on a node. Raises the place's error.
+
+    A pod has two, on two nodes, where it is unknown whether it was bound to the first.
+    What is ``known`` and has not changed is not read again.
+    """
+    read: dict[tuple[str, str], NetworkReservation] = {}
     for item in place.items(at_most=MOST_RESERVATIONS):
-        one = _read_reservation(item)
-        if one.owner.uid in owners:
-            raise item.members()["pod"].invalid("each pod once", found=f"{one.owner.uid} again")
-        owners.add(one.owner.uid)
-        read.append(one)
-    return tuple(read)
+        one = _recall(item.value, known) if known else None
+        if one is None:
+            one = _read_reservation(item)
+        key = (one.owner.uid, one.node)
+        if key in read:
+            raise item.members()["pod"].invalid(
+                "each pod once on a node", found=f"{one.owner.uid} again"
+            )
+        read[key] = one
+    return tuple(read.values())
+
+
+def _recall(item: object, known: Known) -> NetworkReservation | None:
+    if not isinstance(item, dict):
+        return None
+    pod, node = item.get("pod"), item.get("node")
+    uid = pod.get("uid") if isinstance(pod, dict) else None
+    found = known.get((uid, node)) if isinstance(uid, str) and isinstance(node, str) else None
+    return found[1] if found is not None and found[0] == item else None
 
 
 def _read_reservation(item: Json) -> NetworkReservation:

@@ -33,7 +33,7 @@ from k40s.network.model import (
     Requirement,
     SlotRequirement,
 )
-from k40s.network.objects import parse_network
+from k40s.network.objects import NetworkReader, parse_network
 from k40s.network.reservations import format_reservations
 from k40s.network.text import format_bit_rate, parse_bit_rate
 from k40s.tdma.model import SlotGrant, SlotRequest, Window
@@ -260,3 +260,25 @@ def test_written_reservations_read_back(held: tuple[NetworkReservation, ...]) ->
 
     assert state.fault is None
     assert state.reservations == held
+
+
+@given(
+    versions=st.lists(
+        st.lists(RESERVATIONS, max_size=4, unique_by=lambda one: one.owner.uid).map(tuple),
+        max_size=4,
+    ),
+    spoilt_at=st.integers(0, 4),
+    specs=st.lists(st.sampled_from((TDMA, LAN, {"members": 3})), min_size=4, max_size=4),
+)
+def test_a_reader_that_remembers_reads_the_same(
+    versions: list[tuple[NetworkReservation, ...]], spoilt_at: int, specs: list[object]
+) -> None:
+    reader = NetworkReader()
+    for number, held in enumerate(versions):
+        listed: list[object] = [*format_reservations(held)]
+        if number == spoilt_at:
+            listed.append({"pod": {"uid": ["u"]}, "node": 3})
+        status = {"reservations": listed}
+        item = network_object("x", specs[number], status=status, generation=number // 2)
+
+        assert reader.read(item) == parse_network(item)

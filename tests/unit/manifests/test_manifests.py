@@ -36,7 +36,7 @@ BASE = MANIFESTS / "base"
 EXAMPLES = MANIFESTS / "examples"
 WORKLOADS = [
     *("k40s-extender", "k40s-scheduler", "k40s-controller"),
-    *("malacoda", "rubicante", "k40s-give-back"),
+    *("malacoda", "rubicante", "scarmiglione", "k40s-give-back"),
 ]
 
 
@@ -300,6 +300,9 @@ def test_only_rubicante_and_what_undoes_its_work_are_root_and_see_other_processe
     if name in ("rubicante", "k40s-give-back"):
         assert (pod["securityContext"]["runAsUser"], pod["hostPID"]) == (0, True)
         assert set(added) == {"SYS_NICE", "DAC_OVERRIDE"}
+    elif name == "scarmiglione":  # root's directory, and nothing else of root
+        assert pod["securityContext"]["runAsUser"] == 0
+        assert (pod.get("hostPID", False), added) == (False, [])
     else:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert (pod.get("hostPID", False), added) == (False, [])
@@ -408,7 +411,7 @@ def test_volumes_and_mounts_fit(name: str) -> None:
     assert mounts == {volume["name"] for volume in pod["volumes"]}
 
 
-@pytest.mark.parametrize("name", ["malacoda", "rubicante", "k40s-give-back"])
+@pytest.mark.parametrize("name", ["malacoda", "rubicante", "scarmiglione", "k40s-give-back"])
 def test_daemons_run_whatever_happens_to_the_node(name: str) -> None:
     pod = pod_of(name)
 
@@ -617,3 +620,42 @@ def test_components_add_to_rubicante_what_they_say(tmp_path: Path) -> None:
     assert environment["K40S_SCHEDULER_DEBUG_PATH"] == f"{mount['mountPath']}/sched"
     added = container["securityContext"]["capabilities"]["add"]
     assert added == ["SYS_NICE", "DAC_OVERRIDE", "SYS_ADMIN"]
+
+
+@pytest.mark.skipif(kubectl() is None, reason="kubectl has not been built yet")
+@pytest.mark.parametrize("component", ["rtnet", "taprio"])
+def test_each_back_end_of_networks_gets_what_it_needs_and_no_more(
+    component: str, tmp_path: Path
+) -> None:
+    places = {
+        name: os.path.relpath(MANIFESTS / name, tmp_path)
+        for name in ("base", f"components/{component}")
+    }
+    resources, components = [places["base"]], [places[f"components/{component}"]]
+    kustomization = {"resources": resources, "components": components}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+
+    result = subprocess.run(
+        [str(kubectl()), "kustomize", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+
+    (pod,) = (
+        item["spec"]["template"]["spec"]
+        for item in yaml.safe_load_all(result.stdout)
+        if item["kind"] == "DaemonSet" and item["metadata"]["name"] == "scarmiglione"
+    )
+    context = pod["containers"][0]["securityContext"]
+    environment = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+    if component == "rtnet":
+        assert context == {"privileged": True, "readOnlyRootFilesystem": True}
+        assert "/dev/rtnet" in [one["mountPath"] for one in pod["containers"][0]["volumeMounts"]]
+        assert not pod.get("hostNetwork", False)
+    else:
+        assert context["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
+        assert not context["privileged"]
+        assert pod["hostNetwork"]
+        assert environment["K40S_NETWORK_BACK_END"] == "taprio"
