@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from tests.oracles.slot_timeline import Sender, Wire, first_meeting, gaps
 
 WIRE = Wire(cycle=1_000_000, bit_rate=100_000_000, guard=10_000)
