@@ -47,11 +47,11 @@ class HealthView(Protocol):
 
 
 class OpenView(Protocol):
-    """Implemented by ``Reconciler``."""
+    """Implemented by ``HealthMonitor``."""
 
     @property
     def is_open(self) -> bool:
-        """Whether the book was reconciled since the start."""
+        """Whether the book was reconciled and the stations were judged since the start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,8 +269,7 @@ class World:
         """A look at everything, some time later."""
         self.seconds += seconds
         self.kernel.read_at = round(self.seconds * NS_PER_S)
-        self.daemon.reconciler.tick()
-        self.daemon.health.look()
+        self.daemon.look()
 
     def declare(self, declared: Network, *reservations: NetworkReservation) -> None:
         """The API server has this Network."""
