@@ -10,6 +10,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from daemons.scarmiglione.api.app import create_app
+from daemons.scarmiglione.api.checks import SlotChecks
 from daemons.scarmiglione.api.slot_requests import SlotRequests
 from daemons.scarmiglione.cluster.events import Events
 from daemons.scarmiglione.cluster.networks import NetworkFeed
@@ -130,7 +131,7 @@ class Daemon:
             networks=self.networks,
             stations=self.stations,
             reconciler=self.reconciler,
-            table=TableCheck(check_table),
+            table=TableCheck(check_table, clock=clock),
             events=self.events,
             metrics=station_metrics,
             clock=clock,
@@ -143,11 +144,16 @@ class Daemon:
             stations=self.stations,
             pods=self.pods,
             installer=installer,
-            health=self.health,
+            checks=SlotChecks(
+                book=self.book,
+                networks=self.networks,
+                stations=self.stations,
+                health=self.health,
+                find_conflict=first_conflict,
+            ),
             opened=self.health,
             reports=self.events,
             metrics=slot_metrics,
-            find_conflict=first_conflict,
             changed=self._wake,
         )
         self.report = NetworkReport(
