@@ -7,7 +7,7 @@ from k40s.kube.records import NodeRecord
 from k40s.reasons import Reason
 from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.extender.networks import make_lan, make_stations, make_tdma, path, slot
-from tests.fakes.extender.world import World, make_node, make_pod, make_pod_record
+from tests.fakes.extender.world import World, make_node, make_pod, make_pod_record, record_of
 
 NODES = ["a", "b", "c"]
 SLOT = make_pod("p", networks=[slot()])
@@ -192,6 +192,7 @@ def test_a_peer_is_found_where_it_runs(world: World) -> None:
 
 def test_a_pod_that_was_just_bound_is_a_peer_before_the_watch_reports_it(world: World) -> None:
     database = make_pod("db")
+    world.watch_pod(record_of(database))
     world.filter(database, ["b"])
     world.bind(database, "b")
 
