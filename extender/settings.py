@@ -15,7 +15,7 @@ _LEAST_LEASE = 10 * NS_PER_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtenderSettings:
-    """All durations together stay below the scheduler's ``httpTimeout`` of 3 s."""
+    """All durations together stay below the scheduler's ``httpTimeout`` of 4 s."""
 
     host: Host = EVERY_ADDRESS
     """Where API and probes listen: `::` is every address, of IPv4 and of IPv6."""
@@ -53,10 +53,10 @@ class ExtenderSettings:
     """Bound of the Binding."""
     scarmiglione_name: str = "scarmiglione"
     """Name that scarmiglione's certificate must carry."""
-    network_timeout: Nanoseconds = Nanoseconds(500 * _MS)
-    """Bound of reserving on all networks of a bind, repetitions after conflicts included."""
-    station_timeout: Nanoseconds = Nanoseconds(500 * _MS)
-    """Bound of one call to scarmiglione."""
+    network_timeout: Nanoseconds = Nanoseconds(400 * _MS)
+    """When reserving on the networks of a bind is given up; a request then has 100 ms left."""
+    station_timeout: Nanoseconds = Nanoseconds(900 * _MS)
+    """Bound of one call to scarmiglione, which may wait 0.5 s for its own watch of Networks."""
     network_lease: Nanoseconds = Nanoseconds(60 * NS_PER_S)
     """How long a network's reservation holds for a pod that does not get bound."""
     log_level: LogLevel = DEFAULT_LEVEL

@@ -10,6 +10,7 @@ from flask import Flask
 from prometheus_client import CollectorRegistry
 
 from daemons.scarmiglione.api.app import create_app
+from daemons.scarmiglione.api.checks import SlotChecks
 from daemons.scarmiglione.api.slot_requests import SlotRequests
 from daemons.scarmiglione.cluster.events import Events
 from daemons.scarmiglione.cluster.networks import NetworkFeed
@@ -130,24 +131,29 @@ class Daemon:
             networks=self.networks,
             stations=self.stations,
             reconciler=self.reconciler,
-            table=TableCheck(check_table),
+            table=TableCheck(check_table, clock=clock),
             events=self.events,
             metrics=station_metrics,
             clock=clock,
         )
         self.clock_steps = ClockSteps(monotonic=clock, wall=wall, stepped=self.health.clock_stepped)
-        self.loop = ReconciliationLoop(turns=(self._reconcile, self.health.look, self._note_look))
+        self.loop = ReconciliationLoop(self.look)
         self.requests = SlotRequests(
             book=self.book,
             networks=self.networks,
             stations=self.stations,
             pods=self.pods,
             installer=installer,
-            health=self.health,
-            opened=self.reconciler,
+            checks=SlotChecks(
+                book=self.book,
+                networks=self.networks,
+                stations=self.stations,
+                health=self.health,
+                find_conflict=first_conflict,
+            ),
+            opened=self.health,
             reports=self.events,
             metrics=slot_metrics,
-            find_conflict=first_conflict,
             changed=self._wake,
         )
         self.report = NetworkReport(
@@ -189,6 +195,15 @@ class Daemon:
         self._loops.start("beat", _BEAT, self.publication.beat)
         self._loops.start("events", _SEND, self.events.send)
 
+    def look(self) -> None:
+        """Reconcile, and judge the stations by what was found."""
+        try:
+            self.reconciler.tick()
+        except UnavailableError as error:
+            log.warning("slots not reconciled", extra={"cause": str(error)})
+        self.health.look()
+        self._looked = self._clock()
+
     def halt(self) -> None:
         """End the loops; slots stay as they are, and no station is detached."""
         self.stop.set()
@@ -205,18 +220,9 @@ class Daemon:
         return self._trouble() or self.publication.trouble()
 
     def _trouble(self) -> str | None:
-        if not self.reconciler.is_open:
+        if not self.health.is_open:
             return "the Networks, the node's pods or its stations are not known yet"
         return self.healthy()
-
-    def _reconcile(self) -> None:
-        try:
-            self.reconciler.tick()
-        except UnavailableError as error:
-            log.warning("slots not reconciled", extra={"cause": str(error)})
-
-    def _note_look(self) -> None:
-        self._looked = self._clock()
 
     def _wake(self) -> None:
         self.loop.wake()

@@ -41,8 +41,14 @@ class PodPlaces:
             return None
 
     def assume(self, uid: str, key: str, node: str) -> None:
-        """Places a pod that was just bound, before the watch reports it."""
-        self._place(uid, key, node)
+        """Places a pod that was just bound, before the watch reports it.
+
+        One that the watch does not know may be gone already.
+        """
+        with self._lock:
+            known = uid in self._keys
+        if known:
+            self._place(uid, key, node)
 
     def replace(self, records: Sequence[PodRecord]) -> None:
         """Takes all pods; those that were known and are missing are gone."""

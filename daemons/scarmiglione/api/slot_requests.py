@@ -6,10 +6,11 @@ status holds it within that time.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from daemons.scarmiglione.api.checks import SlotChecks
 from daemons.scarmiglione.api.failures import StartingError
 from daemons.scarmiglione.metrics import SlotMetrics
 from daemons.scarmiglione.slots.allocation import Rejection, choose_channels
@@ -21,37 +22,23 @@ from daemons.scarmiglione.slots.reconciler import PodView
 from daemons.scarmiglione.slots.reports import SlotReports
 from daemons.scarmiglione.station.networks import DeclaredNetworks
 from daemons.scarmiglione.station.stations import Station, Stations
-from k40s.annotations.network_state import HEALTHY
 from k40s.node_api.network_messages import RequestedSlot, SlotsAnswer, SlotsRequest
 from k40s.reasons import Reason
-from k40s.tdma.model import Cycle, Window
 
 log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 0.5
 """How long a request waits for the watch, where the Networks as last seen speak against it."""
 
-FindConflict = Callable[
-    [tuple[Window, ...], tuple[Window, ...], Cycle], tuple[Window, Window] | None
-]
-"""The first pair of windows that meet: of those asked for, or of them and the others."""
 Wake = Callable[[], None]
 
 
-class HealthView(Protocol):
-    """Health of the node's stations; implemented by ``monitoring.health``."""
-
-    def health(self, network: str) -> str:
-        """``HEALTHY``, or the code of a fault."""
-        ...
-
-
 class OpenView(Protocol):
-    """Implemented by ``Reconciler``."""
+    """Implemented by ``HealthMonitor``."""
 
     @property
     def is_open(self) -> bool:
-        """Whether the book was reconciled since the start."""
+        """Whether the book was reconciled and the stations were judged since the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +59,10 @@ class SlotRequests:
         stations: Stations,
         pods: PodView,
         installer: Installer,
-        health: HealthView,
+        checks: SlotChecks,
         opened: OpenView,
         reports: SlotReports,
         metrics: SlotMetrics,
-        find_conflict: FindConflict,
         changed: Wake,
     ) -> None:
         self._book = book
@@ -84,11 +70,10 @@ class SlotRequests:
         self._stations = stations
         self._pods = pods
         self._installer = installer
-        self._health = health
+        self._checks = checks
         self._opened = opened
         self._reports = reports
         self._metrics = metrics
-        self._find_conflict = find_conflict
         self._changed = changed
 
     def apply(self, request: SlotsRequest, attempt: str = "") -> tuple[SlotsAnswer, bool]:
@@ -180,11 +165,11 @@ class SlotRequests:
         self._stations.refresh(self._book.stations())
         wanted: list[tuple[RequestedSlot, Station]] = []
         for slot in request.slots:
-            found = self._find_station(slot.network)
+            found = self._checks.find_station(slot.network)
             if isinstance(found, Rejection):
                 return found
             wanted.append((slot, found))
-        conflict = self._conflict(request, wanted)
+        conflict = self._checks.find_conflict(request, wanted)
         if conflict is not None:
             return _Stale(conflict)
         stations = {station.key: station for _, station in wanted}
@@ -206,53 +191,6 @@ class SlotRequests:
     def _confirmed(self, entry: Entry) -> Entry:
         kept = self._book.find(entry.pod.uid) or entry
         return self._book.confirm(kept) if self._judge(kept) is Judgement.CONFIRMED else kept
-
-    def _find_station(self, network: str) -> Station | Rejection:
-        state = self._networks.find(network)
-        if state is None:
-            return Rejection(reason=Reason.NETWORK_UNKNOWN, detail=network)
-        if state.fault is not None:
-            return Rejection(reason=Reason.NETWORK_INVALID, detail=f"{network}: {state.fault}")
-        station = self._stations.on(network)
-        if station is None:
-            return Rejection(reason=Reason.NETWORK_NOT_MEMBER, detail=network)
-        if station.back_end.limits.channels == 0:
-            return Rejection(reason=Reason.NETWORK_NO_MECHANISM, detail=network)
-        health = self._health.health(network)
-        if health != HEALTHY:
-            return Rejection(reason=Reason.NETWORK_UNHEALTHY, detail=f"{network}: {health}")
-        return station
-
-    def _conflict(
-        self, request: SlotsRequest, wanted: Sequence[tuple[RequestedSlot, Station]]
-    ) -> Rejection | None:
-        """Whether slots meet those of other pods: in the status, or still in this node's book."""
-        for network in dict.fromkeys(slot.network for slot in request.slots):
-            station = next(one for slot, one in wanted if slot.network == network)
-            mine = tuple(
-                w for slot in request.slots if slot.network == network for w in slot.windows
-            )
-            pair = self._find_conflict(mine, self._others(network, request.pod.uid), station.cycle)
-            if pair is not None:
-                return Rejection(
-                    reason=Reason.NETWORK_STATION_REFUSED,
-                    detail=f"{network}: slots meet at {pair[1].offset} ns of the cycle",
-                )
-        return None
-
-    def _others(self, network: str, uid: str) -> tuple[Window, ...]:
-        state = self._networks.find(network)
-        windows = {
-            window
-            for one in (() if state is None else state.reservations)
-            if one.owner.uid != uid
-            for grant in one.slots
-            for window in grant.windows
-        }
-        for entry in self._book.entries():
-            if entry.pod.uid != uid:
-                windows |= {w for s in entry.slots if s.network == network for w in s.windows}
-        return tuple(windows)
 
 
 _Outcome = tuple[Entry, bool] | Rejection | _Stale

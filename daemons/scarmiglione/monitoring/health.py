@@ -89,6 +89,12 @@ class HealthMonitor:
         self._sync: dict[StationKey, SyncWatch] = {}
         self._health: dict[str, Health] = {}
         self._stepped_until: int | None = None
+        self._open = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the book was reconciled and the stations were judged since the start."""
+        return self._open
 
     def health(self, network: str) -> str:
         """``HEALTHY``, or the code of a fault."""
@@ -115,6 +121,7 @@ class HealthMonitor:
             if health is not self._health.get(network):
                 self._report(network, health)
         self._health = found
+        self._open = True
         self._metrics.show(health.value for health in found.values())
 
     def _judge(self, station: Station, finding: Finding) -> Health:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from k40s.units import NS_PER_S, Nanoseconds
 
 PERIOD = Nanoseconds(NS_PER_S)
-Turn = Callable[[], None]
+Look = Callable[[], None]
 
 
 class ReconciliationLoop:
-    """``wake`` may be called from any thread; ``tick`` waits for it, then runs all turns."""
+    """``wake`` may be called from any thread; ``tick`` waits for it, then looks."""
 
-    def __init__(self, *, turns: tuple[Turn, ...], period: Nanoseconds = PERIOD) -> None:
-        self._turns = turns
+    def __init__(self, look: Look, *, period: Nanoseconds = PERIOD) -> None:
+        self._look = look
         self._period = period
         self._news = threading.Event()
         self._news.set()
@@ -26,5 +26,4 @@ class ReconciliationLoop:
         """Wait for news, at most for a period, and look at everything."""
         self._news.wait(self._period / NS_PER_S)
         self._news.clear()
-        for turn in self._turns:
-            turn()
+        self._look()

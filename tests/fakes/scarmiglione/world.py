@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from daemons.scarmiglione.daemon import Daemon
 from daemons.scarmiglione.settings import Settings
+from daemons.scarmiglione.station.stations import MakeBackEnd
 from k40s.annotations import (
     NETWORK_GRANT_KEY,
     GrantedSlots,
@@ -222,6 +223,8 @@ class World:
     networks: dict[str, NetworkState] = field(default_factory=dict)
     pods: dict[str, PodRecord] = field(default_factory=dict)
     back_end: type[FakeBackEnd] = FakeBackEnd
+    make: MakeBackEnd | None = None
+    """Instead of ``back_end`` on ``kernel``."""
     settings: Settings = SETTINGS
     xenomai: bool = False
     seconds: float = 100.0
@@ -241,7 +244,7 @@ class World:
             networks=Nothing(),  # type: ignore[arg-type]  # never read
             pods=Nothing(),  # type: ignore[arg-type]  # never read
             store=self.store,
-            make_back_end=self._make,
+            make_back_end=self.make or self._make,
             xenomai=self.xenomai,
             clock=lambda: round(self.seconds * NS_PER_S),
             wall=lambda: round((self.seconds + self.wall_ahead) * NS_PER_S),
@@ -269,8 +272,7 @@ class World:
         """A look at everything, some time later."""
         self.seconds += seconds
         self.kernel.read_at = round(self.seconds * NS_PER_S)
-        self.daemon.reconciler.tick()
-        self.daemon.health.look()
+        self.daemon.look()
 
     def declare(self, declared: Network, *reservations: NetworkReservation) -> None:
         """The API server has this Network."""

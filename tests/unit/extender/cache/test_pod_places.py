@@ -52,6 +52,14 @@ def test_a_pod_that_was_just_bound_is_found_before_the_watch_reports_it(places: 
     assert places.find("default/db") == "a"
 
 
+def test_a_pod_that_was_bound_after_it_went_is_not_placed(places: PodPlaces) -> None:
+    places.feed.upsert(make_pod_record("u", name="db"))
+    places.feed.delete("u")
+    places.assume("u", "default/db", "a")
+
+    assert places.find("default/db") is None
+
+
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 def test_a_pod_that_has_ended_is_gone(places: PodPlaces, heard: Heard, phase: str) -> None:
     places.feed.upsert(make_pod_record("u", name="db", node="a"))

@@ -93,7 +93,7 @@ def test_a_daemon_without_looks_is_restarted_and_renews_nothing() -> None:
     world = World().open()
     world.seconds += 61
 
-    assert world.daemon.healthy() == "no look at the stations for 62 s"
+    assert world.daemon.healthy() == "no look at the stations for 61 s"
     publish(world)
 
     assert world.server.beats == 0

@@ -3,9 +3,11 @@
 import pytest
 
 from daemons.scarmiglione.monitoring.clock_steps import ClockSteps
+from daemons.scarmiglione.monitoring.master import TableCheck
 from daemons.scarmiglione.network.back_end import Role
+from k40s.network.model import NetworkState
 from tests.fakes.scarmiglione.back_end import FakePriorities
-from tests.fakes.scarmiglione.world import NET, NODE, World, network, window
+from tests.fakes.scarmiglione.world import NET, NODE, World, network, reservation, window
 
 
 def health(world: World) -> str:
@@ -101,6 +103,27 @@ def test_the_master_reports_reservations_that_overlap() -> None:
     world.daemon.events.send()
     (text,) = (text for _, reason, text in world.server.events if reason == "SlotTableConflict")
     assert text == "network plant: the slots of pod default/pod-1 and pod default/pod-2 meet"
+
+
+def test_a_table_that_changes_at_every_bind_is_tested_every_few_seconds() -> None:
+    tested: list[int] = []
+    now = [0]
+    check = TableCheck(lambda table: tested.append(len(table.windows)), clock=lambda: now[0])
+    states = [
+        NetworkState(
+            network=network(),
+            reservations=tuple(reservation(one, window(100)) for one in range(n)),
+            resource_version=str(n),
+        )
+        for n in range(4)
+    ]
+
+    for state, seconds in zip(states, (0, 2, 4, 6), strict=True):
+        now[0] = seconds * 1_000_000_000
+        assert check.find_conflict(state) is None
+        assert check.find_conflict(state) is None
+
+    assert tested == [0, 3]
 
 
 def test_a_step_of_the_clock_keeps_pods_away_for_a_while() -> None:
