@@ -10,13 +10,14 @@ from types import MappingProxyType
 from k40s.annotations.keys import NETWORK_STATE_KEY
 from k40s.annotations.node_assurance import MAX_LEASE, MIN_LEASE
 from k40s.errors import InvalidAnnotationError
+from k40s.network import conditions
 from k40s.network.text import INTERFACE, INTERFACE_FORM, NAME
 from k40s.strict_json import Json, format_json, read_json
 from k40s.units import Nanoseconds, format_duration
 
 MAX_NETWORK_STATE = 1024
 """Longest annotation, in bytes."""
-HEALTHY = "ok"
+HEALTHY = conditions.HEALTHY
 """The published ``health`` of a station without a fault."""
 MOST_CHANNELS = 65_535
 
@@ -38,7 +39,8 @@ class BackEnd(StrEnum):
     IOCTL = "ioctl"
     TAPRIO = "taprio"
     NONE = "none"
-    """Nothing applies them: no slot can be had there."""
+    """Nothing keeps a pod to its slots. Where the operator names this back end they are written
+    down; elsewhere such a station has no channels."""
 
 
 class Role(StrEnum):

@@ -14,7 +14,6 @@ from k40s.kube.objects.networks import (
     NETWORKS,
     network_record,
     reservations_patch,
-    status_patch,
 )
 from k40s.kube.objects.pod_templates import POD_OWNERS, pod_owner_record
 from k40s.kube.objects.read import (
@@ -26,7 +25,6 @@ from k40s.kube.objects.read import (
 )
 from k40s.kube.records import (
     LeaseRecord,
-    NetworkCondition,
     NetworkRecord,
     NodeCondition,
     NodeRecord,
@@ -117,20 +115,6 @@ class KubeGateway:
         """
         body = reservations_patch(reservations, version=version)
         return self._patch_network(name, body, timeout=timeout)
-
-    def update_network_status(
-        self,
-        record: NetworkRecord,
-        *,
-        conditions: Sequence[NetworkCondition],
-        utilization: str,
-    ) -> NetworkRecord:
-        """Replace conditions, utilization and summary of a Network, and no reservation.
-
-        The record is what they are about. Raises like ``update_network_reservations``.
-        """
-        body = status_patch(record, conditions, utilization=utilization)
-        return self._patch_network(record.name, body)
 
     def get_node(self, name: str) -> NodeRecord | None:
         """The node's metadata, or None when there is none. May raise ``UnreadableError``."""

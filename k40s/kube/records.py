@@ -187,20 +187,8 @@ class PodOwnerRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkCondition:
-    """A condition of a Network, of its ``generation``. ``since``: of its last change, in UTC."""
-
-    kind: str
-    status: bool
-    reason: str
-    message: str
-    since: datetime
-    generation: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRecord:
-    """A Network, with what its status says beside the reservations.
+    """A Network.
 
     One that cannot be used has a ``fault`` in its ``state``, and is listed in ``faults`` as well.
     """
@@ -208,11 +196,6 @@ class NetworkRecord:
     name: str
     uid: str
     state: NetworkState
-    generation: int = 0
-    conditions: tuple[NetworkCondition, ...] = ()
-    utilization: str = ""
-    slots: int = 0
-    observed_generation: int = 0
     faults: tuple[Fault, ...] = ()
 
     @property

@@ -152,8 +152,6 @@ class NetworkFit:
         tdma = self._state.network.tdma
         if len(held.slots) != len(self._slots) or len(held.paths) != len(self._paths):
             return False
-        if self._slots and tdma is None:
-            return False
         return all(
             tdma is not None and _serves(grant, request, tdma, jitter)
             for grant, request in zip(held.slots, self._slots, strict=True)

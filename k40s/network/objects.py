@@ -54,7 +54,7 @@ class Former:
         if self.state.fault is not None or not isinstance(items, list):
             return {}
         pairs = zip(items, self.state.reservations, strict=True)
-        return {one.owner.uid: (item, one) for item, one in pairs}
+        return {(one.owner.uid, one.node): (item, one) for item, one in pairs}
 
 
 class NetworkReader:

@@ -41,30 +41,36 @@ def format_reservations(reservations: Iterable[NetworkReservation]) -> list[dict
     return [_reservation_json(one) for one in reservations]
 
 
-Known = Mapping[str, tuple[object, NetworkReservation]]
-"""By the pod's UID: the JSON of a reservation that was read before, and its value."""
+Known = Mapping[tuple[str, str], tuple[object, NetworkReservation]]
+"""By the pod's UID and the node: the JSON of a reservation that was read before, and its value."""
 
 
 def read_reservations(place: Json, known: Known | None = None) -> tuple[NetworkReservation, ...]:
-    """The reservations of a status, each pod once. Raises the place's error.
+    """The reservations of a status, each pod once on a node. Raises the place's error.
 
+    A pod has two, on two nodes, where it is unknown whether it was bound to the first.
     What is ``known`` and has not changed is not read again.
     """
-    read: dict[str, NetworkReservation] = {}
+    read: dict[tuple[str, str], NetworkReservation] = {}
     for item in place.items(at_most=MOST_RESERVATIONS):
         one = _recall(item.value, known) if known else None
         if one is None:
             one = _read_reservation(item)
-        if one.owner.uid in read:
-            raise item.members()["pod"].invalid("each pod once", found=f"{one.owner.uid} again")
-        read[one.owner.uid] = one
+        key = (one.owner.uid, one.node)
+        if key in read:
+            raise item.members()["pod"].invalid(
+                "each pod once on a node", found=f"{one.owner.uid} again"
+            )
+        read[key] = one
     return tuple(read.values())
 
 
 def _recall(item: object, known: Known) -> NetworkReservation | None:
-    pod = item.get("pod") if isinstance(item, dict) else None
+    if not isinstance(item, dict):
+        return None
+    pod, node = item.get("pod"), item.get("node")
     uid = pod.get("uid") if isinstance(pod, dict) else None
-    found = known.get(uid) if isinstance(uid, str) else None
+    found = known.get((uid, node)) if isinstance(uid, str) and isinstance(node, str) else None
     return found[1] if found is not None and found[0] == item else None
 
 

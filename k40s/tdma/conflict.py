@@ -12,7 +12,7 @@ from itertools import combinations
 from math import gcd
 
 from k40s.errors import K40sError
-from k40s.tdma.model import Cycle, SlotTable, Window
+from k40s.tdma.model import Cycle, SlotGrant, SlotTable, Window
 
 
 class CollisionError(K40sError):
@@ -36,14 +36,23 @@ def first_conflict(
     windows: tuple[Window, ...], others: tuple[Window, ...], cycle: Cycle
 ) -> tuple[Window, Window] | None:
     """The first pair of ``windows`` and ``others``, or within ``windows``, that meets."""
+    reserved = cycle.reserved
     for window in windows:
         if outside(window, cycle):
-            return cycle.reserved[0], window
-        for other in (*cycle.reserved, *others):
+            return reserved[0], window
+        for other in (*reserved, *others):
             if overlap(other, window, cycle):
                 return other, window
     pairs = combinations(windows, 2)
     return next((pair for pair in pairs if overlap(*pair, cycle)), None)
+
+
+def prove(grant: SlotGrant, table: SlotTable) -> SlotGrant:
+    """The grant itself, if it never meets itself or the table. ``CollisionError`` if it does."""
+    collision = first_conflict(grant.windows, table.windows, table.cycle)
+    if collision is not None:
+        raise CollisionError(f"{collision[0]} meets {collision[1]}")
+    return grant
 
 
 def check_table(table: SlotTable) -> tuple[Window, Window] | None:

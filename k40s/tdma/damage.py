@@ -36,7 +36,6 @@ class LostBegins:
         spans = lost_begins(spans_of(cycle, windows), cycle, self._packet)
         self._lost = Occupancy(spans, cycle.period)
         self._lengths = [later - one for one, later in pairwise(self._lost.edges)]
-        self._gains: dict[tuple[int, int, int], Gain] = {}
 
     def place(self, intervals: Iterable[tuple[int, int]]) -> Place:
         """The begins that slots in these intervals (ascending) touch, each once."""
@@ -50,14 +49,9 @@ class LostBegins:
 
     def gain(self, base: int, step: int, residue: int) -> Gain:
         """What is lost besides in ``base`` cycles, by slots in every ``step``-th of them."""
-        key = (base, step, residue)
-        found = self._gains.get(key)
-        if found is None:
-            bits = residues(step, base) << residue
-            rate = [(bits & ~lost).bit_count() for lost in self._lost.taken(base)]
-            before = [0, *accumulate(map(mul, self._lengths, rate))]
-            found = self._gains[key] = before, rate
-        return found
+        bits = residues(step, base) << residue
+        rate = [(bits & ~lost).bit_count() for lost in self._lost.taken(base)]
+        return [0, *accumulate(map(mul, self._lengths, rate))], rate
 
 
 def growth(place: Place, gain: Gain) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from k40s.reasons import Reason
-from k40s.tdma.conflict import CollisionError, first_conflict
+from k40s.tdma.conflict import prove
 from k40s.tdma.damage import BASES, LostBegins, Place, growth
 from k40s.tdma.expression import Expression, Inexpressible, express
 from k40s.tdma.model import Cycle, SlotGrant, SlotRequest, SlotTable, Window
@@ -49,11 +49,8 @@ def find_grant(table: SlotTable, request: SlotRequest, *, jitter: int = 0) -> Sl
         form,
         [_Candidate(at, cycles, lost.place(_intervals(form, at))) for at, cycles in free],
     )
-    grant = _grant(form, best.offset, (best.free & -best.free).bit_length() - 1)
-    collision = first_conflict(grant.windows, table.windows, table.cycle)
-    if collision is not None:
-        raise CollisionError(f"{collision[0]} meets {collision[1]}")
-    return grant
+    earliest = (best.free & -best.free).bit_length() - 1
+    return prove(_grant(form, best.offset, earliest), table)
 
 
 def _free_offsets(table: SlotTable, form: Expression) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,6 @@ import yaml
 from k40s.kube.connect import connect
 from k40s.kube.gateway import KubeGateway
 from k40s.kube.objects.networks import reservations_patch
-from k40s.kube.records import NetworkCondition
 from k40s.kube.transport import ConflictError
 from k40s.network.fit import find_reservation
 from k40s.network.model import NetworkReservation, Owner, SlotRequirement
@@ -221,7 +220,6 @@ def test_reservations_are_read_back_as_they_were_written(api: Api, gateway: Kube
     assert record is not None
     assert record.state.fault is None
     assert record.state.reservations == (wanted,)
-    assert record.slots == 1
 
 
 def test_a_write_at_an_old_version_is_a_conflict(api: Api, gateway: KubeGateway) -> None:
@@ -274,27 +272,15 @@ def test_each_writes_its_own_part_of_the_status(
     assert bool(said) == bool(answer)
 
 
-def test_the_list_of_kubectl_shows_what_the_controller_says(
-    api: Api, gateway: KubeGateway, plane: ControlPlane
-) -> None:
+def test_the_list_of_kubectl_shows_what_the_controller_says(api: Api, plane: ControlPlane) -> None:
     create(api, "shown", TDMA)
-    record = gateway.get_network("shown")
-    assert record is not None
-    condition = NetworkCondition(
-        kind="Valid",
-        status=True,
-        reason="Declared",
-        message="",
-        since=datetime(2026, 3, 1, tzinfo=UTC),
-        generation=1,
-    )
     body = {
         "status": {
             "type": "TDMA",
             "members": 3,
             "slots": 2,
             "utilization": "12%",
-            "conditions": [{"type": condition.kind, "status": "True"}],
+            "conditions": [{"type": "Valid", "status": "True"}],
         }
     }
     user = f"system:serviceaccount:{NAMESPACE}:k40s-controller"

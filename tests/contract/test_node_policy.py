@@ -12,6 +12,8 @@ from k40s.annotations import (
     ASSURANCE_REDUCED_CONDITION,
     ASSURANCE_SINCE_KEY,
     CPU_STATE_SINCE_KEY,
+    NETWORK_STATE_KEY,
+    NETWORK_STATE_SINCE_KEY,
     REAL_TIME_LABEL,
 )
 from localcluster.images.binaries import Binaries
@@ -116,6 +118,8 @@ def ask(
         ("malacoda", {"annotations": {ASSURANCE_SINCE_KEY: "2026-03-01T12:00:00Z"}}),
         ("rubicante", {"annotations": {CPU_STATE_SINCE_KEY: "2026-03-01T12:00:00Z"}}),
         ("rubicante", {"labels": {REAL_TIME_LABEL: "false"}}),
+        ("scarmiglione", {"annotations": {NETWORK_STATE_KEY: "{}"}}),
+        ("scarmiglione", {"annotations": {NETWORK_STATE_SINCE_KEY: "2026-03-01T12:00:00Z"}}),
         ("", {"finalizers": ["example.org/theirs"]}),
     ],
 )
@@ -123,7 +127,7 @@ def test_each_writes_what_is_its_own(api: Api, account: str, metadata: dict[str,
     assert patch(api, account, metadata) == ""
 
 
-@pytest.mark.parametrize("account", ["k40s-extender", "malacoda", "rubicante"])
+@pytest.mark.parametrize("account", ["k40s-extender", "malacoda", "rubicante", "scarmiglione"])
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -142,7 +146,7 @@ def test_our_processes_touch_nothing_else_of_a_node(
     assert "may only remove" in said or "may write only keys" in said
 
 
-@pytest.mark.parametrize("account", ["k40s-extender", "malacoda", "rubicante"])
+@pytest.mark.parametrize("account", ["k40s-extender", "malacoda", "rubicante", "scarmiglione"])
 def test_our_processes_leave_a_nodes_spec(api: Api, account: str) -> None:
     said = patch(api, account, {}, spec={"unschedulable": True})
 
@@ -156,6 +160,9 @@ def test_our_processes_leave_a_nodes_spec(api: Api, account: str) -> None:
         ("rubicante", ASSURANCE_SINCE_KEY),
         ("", CPU_STATE_SINCE_KEY),
         ("malacoda", CPU_STATE_SINCE_KEY),
+        ("", NETWORK_STATE_SINCE_KEY),
+        ("rubicante", NETWORK_STATE_KEY),
+        ("scarmiglione", CPU_STATE_SINCE_KEY),
     ],
 )
 def test_nobody_says_how_long_another_daemon_is_there(api: Api, account: str, key: str) -> None:

@@ -138,14 +138,11 @@ def requests(draw: st.DrawFn) -> SlotRequest:
     return SlotRequest(period=period, length=Nanoseconds(draw(st.integers(1, period))))
 
 
-def path_requirements(network: str, peer: str) -> st.SearchStrategy[PathRequirement]:
-    return st.builds(
-        PathRequirement,
-        network=st.just(network),
-        peer=st.just(peer),
-        delay=TIMES,
-        bandwidth=st.none() | RATES,
-    )
+@st.composite
+def path_requirements(draw: st.DrawFn, network: str, peer: str) -> PathRequirement:
+    delay = draw(st.none() | TIMES)
+    bandwidth = draw(RATES if delay is None else st.none() | RATES)
+    return PathRequirement(network=network, peer=peer, delay=delay, bandwidth=bandwidth)
 
 
 @st.composite

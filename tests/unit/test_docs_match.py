@@ -8,7 +8,15 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from controller.metrics import ANSWERS, ENDS, KINDS, ControllerMetrics, Method
+from controller.metrics import (
+    ANSWERS,
+    ENDS,
+    KINDS,
+    WRITES,
+    CollectionMetrics,
+    ControllerMetrics,
+    Method,
+)
 from controller.metrics import EventReason as MigrationReason
 from daemons.malacoda.actuator.mode import CulpritMode
 from daemons.malacoda.actuator.protocol import Result, Verb
@@ -57,6 +65,7 @@ from k40s.assurance.migration.candidates import Obstacle
 from k40s.assurance.profile import parse_profile
 from k40s.assurance.response.harm import Gauge
 from k40s.assurance.suspects.verdict import Verdict
+from k40s.network.collection import REMOVALS
 from k40s.node_api.messages import parse_allocation
 from k40s.reasons import Reason
 
@@ -188,6 +197,7 @@ def test_scarmigliones_metrics_are_listed_with_their_labels() -> None:
 def test_the_controllers_metrics_are_listed_with_their_labels() -> None:
     registry = CollectorRegistry()
     ControllerMetrics(registry)
+    CollectionMetrics(registry)
     exported = {
         family.name + ("_total" if family.type == "counter" else ""): family.type
         for family in registry.collect()
@@ -200,7 +210,7 @@ def test_the_controllers_metrics_are_listed_with_their_labels() -> None:
     section = text("metrics.md").partition("## controller")[2]
 
     assert listed == exported
-    values = (*Obstacle, *Method, *MigrationReason, *ANSWERS, *ENDS, *KINDS)
+    values = (*Obstacle, *Method, *MigrationReason, *ANSWERS, *ENDS, *KINDS, *WRITES, *REMOVALS)
     assert [value for value in values if f"`{value}`" not in section] == []
     assert all(f"`{reason}`" in text("operations.md") for reason in MigrationReason)
 

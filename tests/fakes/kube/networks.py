@@ -6,10 +6,9 @@ from threading import Lock
 from typing import Any
 
 from k40s.kube.objects.networks import network_record
-from k40s.kube.records import NetworkCondition, NetworkRecord
+from k40s.kube.records import NetworkRecord
 from k40s.kube.transport import ConflictError, NotFoundError
 from k40s.network.model import NetworkReservation
-from k40s.network.usage import windows_of
 from k40s.units import Nanoseconds
 
 TDMA: dict[str, Any] = {
@@ -84,26 +83,7 @@ class FakeNetworks:
         return self._write(
             name,
             version,
-            lambda old: replace(
-                old,
-                state=replace(old.state, reservations=held),
-                slots=len(windows_of(held)),
-            ),
-        )
-
-    def update_network_status(
-        self, record: NetworkRecord, *, conditions: Sequence[NetworkCondition], utilization: str
-    ) -> NetworkRecord:
-        self.before_write(record.name)
-        return self._write(
-            record.name,
-            record.state.resource_version,
-            lambda old: replace(
-                old,
-                conditions=tuple(conditions),
-                utilization=utilization,
-                observed_generation=record.generation,
-            ),
+            lambda old: replace(old, state=replace(old.state, reservations=held)),
         )
 
     def _write(

@@ -135,6 +135,24 @@ def test_a_grant_says_how_to_send_in_its_slots() -> None:
     assert parse_network_grants(text) == grants
 
 
+def test_a_grant_on_linux_names_the_priority_of_the_socket() -> None:
+    window = GrantedWindow(offset=Nanoseconds(0), phasing=1, every=1, payload=60)
+    grants = (
+        GrantedSlots(
+            network="plant",
+            interface="eth1",
+            back_end=BackEnd.TAPRIO,
+            priority=3,
+            slots=(window,),
+        ),
+    )
+
+    text = format_network_grants(grants)
+
+    assert json.loads(text)[0]["priority"] == 3
+    assert parse_network_grants(text) == grants
+
+
 def test_a_grant_has_a_channel_or_a_priority() -> None:
     slot = {"offset": "0ns", "phasing": 1, "every": 1, "payload": "60B"}
     both = {

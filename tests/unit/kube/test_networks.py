@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from k40s.errors import UnavailableError, UnreadableError
 from k40s.http.client import HttpClient
 from k40s.kube.gateway import KubeGateway
-from k40s.kube.records import NetworkCondition
 from k40s.kube.transport import ApiTransport, ConflictError, NotFoundError
 from k40s.network.model import NetworkReservation, Owner
 from k40s.tdma.model import SlotGrant, Window
@@ -38,9 +36,6 @@ HELD = NetworkReservation(
     ),
     attempt="a",
     until=SINCE,
-)
-VALID = NetworkCondition(
-    kind="Valid", status=True, reason="Declared", message="x", since=SINCE, generation=1
 )
 
 
@@ -86,38 +81,13 @@ def test_a_cluster_without_the_custom_resource_is_asked_again(
         gateway.networks().list()
 
 
-def test_a_network_is_read_with_what_its_status_says(
-    api: FakeApiServer, gateway: KubeGateway
-) -> None:
-    status: dict[str, Any] = {
-        "utilization": "12%",
-        "slots": 3,
-        "observedGeneration": 1,
-        "conditions": [
-            {
-                "type": "Valid",
-                "status": "True",
-                "reason": "Declared",
-                "message": "x",
-                "lastTransitionTime": "2026-03-01T12:00:00Z",
-                "observedGeneration": 1,
-            },
-            {"type": "Healthy", "status": "False", "lastTransitionTime": "soon"},
-            3,
-        ],
-    }
-    api.answer(
-        "GET", f"{NETWORKS}/plant", Answer(200, network_object("plant", TDMA, status=status))
-    )
+def test_a_network_is_read_by_its_name(api: FakeApiServer, gateway: KubeGateway) -> None:
+    api.answer("GET", f"{NETWORKS}/plant", Answer(200, network_object("plant", TDMA)))
 
     record = gateway.get_network("plant")
 
     assert record is not None
-    assert (record.uid, record.generation, record.observed_generation) == ("uid-plant", 1, 1)
-    assert (record.utilization, record.slots) == ("12%", 3)
-    valid, healthy = record.conditions
-    assert valid == VALID
-    assert (healthy.status, healthy.since.year) == (False, 1970)
+    assert (record.key, record.uid, record.faults) == ("plant", "uid-plant", ())
 
 
 def test_no_network_of_that_name_is_none(api: FakeApiServer, gateway: KubeGateway) -> None:
@@ -164,41 +134,10 @@ def test_reservations_are_never_written_without_a_version(gateway: KubeGateway) 
         gateway.update_network_reservations("plant", [], version="")
 
 
-def test_the_summary_is_written_without_the_reservations(
-    api: FakeApiServer, gateway: KubeGateway
-) -> None:
-    networks = FakeNetworks(plant=TDMA)
-    record = networks.records["plant"]
-    api.answer("PATCH", f"{NETWORKS}/plant/status", Answer(200, network_object("plant", TDMA)))
-
-    gateway.update_network_status(record, conditions=[VALID], utilization="3%")
-
-    assert api.received[0].body == {
-        "metadata": {"resourceVersion": "1"},
-        "status": {
-            "type": "TDMA",
-            "members": 3,
-            "conditions": [
-                {
-                    "type": "Valid",
-                    "status": "True",
-                    "reason": "Declared",
-                    "message": "x",
-                    "lastTransitionTime": "2026-03-01T12:00:00Z",
-                    "observedGeneration": 1,
-                }
-            ],
-            "utilization": "3%",
-            "observedGeneration": 1,
-        },
-    }
-
-
 def test_the_fake_keeps_versions_as_the_api_server_does() -> None:
     networks = FakeNetworks(plant=TDMA)
 
-    written = networks.update_network_reservations("plant", [HELD], version="1")
-    networks.update_network_status(written, conditions=[VALID], utilization="3%")
+    networks.update_network_reservations("plant", [HELD], version="1")
 
     with pytest.raises(ConflictError):
         networks.update_network_reservations("plant", [], version="1")
@@ -207,4 +146,3 @@ def test_the_fake_keeps_versions_as_the_api_server_does() -> None:
     found = networks.get_network("plant")
     assert found is not None
     assert found.state.reservations == (HELD,)
-    assert (found.slots, found.utilization) == (1, "3%")

@@ -233,6 +233,33 @@ def test_what_a_pod_holds_of_a_matrix_is_kept() -> None:
     assert granted(with_held(network, held), "n1", path(delay=1_000)) == held
 
 
+def test_a_path_over_links_that_are_gone_is_searched_anew() -> None:
+    held = replace(granted(OFFICE, "n1", path(delay=1_000)), attempt="earlier")
+    moved = state("office", matrix("1ms", "1ms"))
+    rewired = state(
+        "office",
+        {
+            "members": LAN["members"],
+            "links": [
+                {"from": "n1", "to": "n2", "delay": "1us"},
+                {"from": "n2", "to": "n3", "delay": "1us"},
+            ],
+        },
+    )
+
+    for network in (moved, rewired):
+        found = granted(with_held(network, held), "n1", path(delay=1_000))
+        assert (found.attempt, found.paths[0].nodes) == ("", ("n1", "n2"))
+
+
+def test_slots_on_a_network_that_has_no_cycle_any_more_are_refused() -> None:
+    held = granted(PLANT, "n1", slot())
+
+    found = find(with_held(OFFICE, held), "n1", slot())
+
+    assert found is Reason.NETWORK_INEXPRESSIBLE
+
+
 @pytest.mark.parametrize(
     ("held", "asked"),
     [

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from k40s.network.model import Link, Member
-from k40s.network.objects import parse_network
+from k40s.network.objects import NetworkReader, parse_network
 from k40s.units import NS_PER_MS, NS_PER_US, Nanoseconds
 from tests.fakes.kube.networks import LAN, TDMA, network_object
 
@@ -153,6 +153,11 @@ def status(**changes: object) -> dict[str, Any]:
     ("found", "said"),
     [
         ({"reservations": 3}, "status.reservations: found 3, expected an array"),
+        ({"reservations": [3]}, "status.reservations[0]: found 3, expected an object"),
+        (
+            {"reservations": [{**HELD, "until": "2026-02-31T12:00:00Z"}]},
+            "status.reservations[0].until: found '2026-02-31T12:00:00Z', expected a time in UTC",
+        ),
         ({"reservations": [HELD, HELD]}, "status.reservations[1].pod: found u1 again"),
         (status(phase=4), "status.reservations[0].slots[0].windows[0].phase: found 4"),
         (status(every=0), "status.reservations[0].slots[0].windows[0].every: found 0"),
@@ -182,3 +187,14 @@ def test_reservations_that_cannot_be_understood_make_the_network_unusable(
 def test_an_object_without_a_status_or_with_odd_metadata_is_read() -> None:
     assert parse_network({"spec": TDMA}).fault is None
     assert parse_network({"metadata": 3, "spec": TDMA, "status": None}).fault is None
+
+
+def test_a_reader_remembers_some_networks_and_reads_all() -> None:
+    reader = NetworkReader()
+    good = {"reservations": [HELD]}
+    for number in range(70):
+        item = network_object(f"n{number}", TDMA, status=good)
+        assert reader.read(item) == reader.read(item) == parse_network(item)
+
+    odd = network_object("n69", TDMA, status={"reservations": [3, HELD]})
+    assert reader.read(odd) == parse_network(odd)

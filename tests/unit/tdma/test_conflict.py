@@ -3,8 +3,8 @@
 import pytest
 
 from k40s.tdma import check_table
-from k40s.tdma.conflict import outside, overlap
-from k40s.tdma.model import SlotTable, Window
+from k40s.tdma.conflict import CollisionError, outside, overlap, prove
+from k40s.tdma.model import SlotGrant, SlotTable, Window
 from tests.unit.tdma.tdma_builders import make_cycle, make_window
 
 CYCLE = make_cycle()
@@ -52,6 +52,23 @@ def test_a_slot_meets_the_sync_at_the_begin_of_its_cycle_or_of_the_next(offset: 
     slot = make_window(offset, 50)
 
     assert check_table(SlotTable(cycle=CYCLE, windows=(slot,))) == (CYCLE.reserved[0], slot)
+
+
+def test_a_grant_that_meets_a_slot_is_no_grant() -> None:
+    table = SlotTable(cycle=CYCLE, windows=(make_window(100, 50, every=2),))
+    apart = SlotGrant(windows=(make_window(100, 50, phase=1, every=2),))
+    meets = SlotGrant(windows=(make_window(120, 50, phase=0, every=4),))
+
+    assert prove(apart, table) is apart
+    with pytest.raises(CollisionError):
+        prove(meets, table)
+
+
+def test_slots_of_one_grant_may_not_meet_either() -> None:
+    grant = SlotGrant(windows=(make_window(100, 50), make_window(130, 50)))
+
+    with pytest.raises(CollisionError):
+        prove(grant, SlotTable(cycle=CYCLE))
 
 
 def test_a_slot_meets_the_sync_of_a_backup_master() -> None:

@@ -50,6 +50,14 @@ def test_a_period_of_half_a_cycle_is_two_slots_that_far_apart() -> None:
     assert (first.every, second.every) == (1, 1)
 
 
+def test_slots_in_each_half_of_a_cycle_keep_clear_of_a_window_in_its_middle() -> None:
+    table = SlotTable(cycle=CYCLE, windows=(make_window(480, 60),))
+
+    (grant,) = grants(table, make_request(500, payload=60))
+
+    assert us(40) <= grant.windows[0].offset <= us(480 - 27.84)
+
+
 def test_a_long_request_is_contiguous_slots() -> None:
     (grant,) = grants(SlotTable(cycle=CYCLE), make_request(4_000, length=300))
 

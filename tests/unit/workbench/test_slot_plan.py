@@ -26,6 +26,13 @@ spec:
   members: [{node: a, interface: rteth0}]
   tdma: {cycle: 1ms, guard: 20us, bitRate: 100Mbit, master: a}
 """
+LINKS = """
+kind: Network
+metadata: {name: lan}
+spec:
+  members: [{node: a, interface: e}, {node: b, interface: e}]
+  links: [{from: a, to: b, delay: 1ms}]
+"""
 
 
 def run(text: str, *options: str) -> Result:
@@ -85,6 +92,35 @@ def test_reservations_of_a_network_object_are_in_the_way() -> None:
     assert "refused, network.no-slot" in result.stdout
 
 
+def test_a_full_cycle_has_nothing_free() -> None:
+    small = NETWORK.replace("1ms", "60us")
+
+    result = run(small + "requests: [{name: x, node: a, payload: 60B, period: 60us}]")
+
+    assert "  every 60us: none" in result.stdout
+
+
+def test_a_refusal_names_the_nearest_request_if_there_is_one() -> None:
+    request = "requests: [{name: x, node: a, payload: 200B, period: 60us}]"
+
+    result = run(NETWORK.replace("1ms", "60us") + request)
+    hopeless = run(NETWORK.replace("1ms", "30us") + request)
+
+    assert "payload: longer than what a cycle holds besides its Sync" in result.stdout
+    assert "nearest that the cycle can express: 124 bytes every 60us" in result.stdout
+    assert "refused, network.inexpressible" in hopeless.stdout
+    assert "nearest" not in hopeless.stdout
+
+
+def test_the_output_in_the_document_is_that_of_the_example() -> None:
+    page = Path("docs/tdma.md").read_text(encoding="utf-8")
+    (command, shown) = re.search(r"```\n\$ k40s (.*?)\n(.*?)```", page, re.DOTALL).groups()
+
+    result = CliRunner().invoke(main, command.split())
+
+    assert shown.rstrip() == result.stdout.rstrip()
+
+
 def test_json_has_the_slots_and_what_is_refused() -> None:
     result = run(NETWORK + "requests: [{name: x, node: b, payload: 1501B, period: 2ms}]", "--json")
 
@@ -106,6 +142,8 @@ def test_the_jitter_of_the_member_is_kept_free() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
+        (OBJECT.split("  tdma", maxsplit=1)[0] + "  links: []", "a Network that can be used"),
+        (LINKS, "found one without, expected a network with the field tdma"),
         ("", "standard input: found 0 of them, expected one network"),
         (NETWORK + "---" + NETWORK, "standard input: found 2 of them, expected one network"),
         ("members: [{node: a, interface: e}]\ntdma: {}", "at $.tdma.cycle: found nothing"),
