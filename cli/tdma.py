@@ -9,7 +9,8 @@ from cli.exit_status import DOES_NOT_HOLD, HOLDS, one_line_errors
 from workbench.inputs.files import read_text, source_name
 from workbench.plan_slots import plan_file
 from workbench.plots.files import check_path, plot_slots
-from workbench.reports.slot_plan import format_report, report_json
+from workbench.reports.slot_plan import format_report
+from workbench.reports.slot_plan_json import report_json
 
 
 @click.group()

@@ -42,7 +42,7 @@ def by_first_fit(requests: Requests) -> int:
         occupancy = Occupancy(spans_of(CYCLE, windows), CYCLE.period)
         places: list[tuple[int, int]] = []
         for edge in occupancy.edges:
-            offset = whole_us_up(edge)
+            offset = int(whole_us_up(edge))
             if offset + form.block <= CYCLE.period:
                 taken = occupancy.blocked(offset, offset + form.block, form.every)
                 free = ((1 << form.every) - 1) & ~taken

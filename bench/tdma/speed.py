@@ -10,6 +10,7 @@ because other work on the machine is no part of the answer.
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from time import process_time_ns
 
@@ -77,10 +78,10 @@ def main() -> None:
             for _ in range(20):
                 request, shorter = one(chance, periods), part(chance)
                 found = find_grant(table, request)
-                times.append(milliseconds(lambda r=request, t=table: find_grant(t, r)))
-                parts.append(milliseconds(lambda r=shorter, t=table: find_grant(t, r)))
+                times.append(milliseconds(partial(find_grant, table, request)))
+                parts.append(milliseconds(partial(find_grant, table, shorter)))
                 if isinstance(found, SlotGrant):
-                    damages.append(milliseconds(lambda g=found, t=table: damage(t, g)))
+                    damages.append(milliseconds(partial(damage, table, found)))
         held &= row(kind, times)
         held &= row(f"{kind}, parts", parts)
         row(f"{kind}, damage", damages)

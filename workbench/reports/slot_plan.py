@@ -1,11 +1,11 @@
-"""A plan of slots as text and JSON, with a picture of the cycles."""
+"""A plan of slots as text, with a picture of the cycles."""
 
 from collections.abc import Iterator, Sequence
 from string import ascii_letters
 
 from k40s.reasons import Reason
 from k40s.tdma import utilization
-from k40s.tdma.expression import Expression, Inexpressible
+from k40s.tdma.expression import Inexpressible
 from k40s.tdma.model import Cycle, SlotRequest, Window
 from workbench.analysis.slot_plan import Holder, SlotReport, Step
 from workbench.table import as_share, as_time, format_table
@@ -85,7 +85,7 @@ def _slots(report: SlotReport) -> str:
         for letter, holder in zip(letters(report.holders), report.holders, strict=True)
         for window in holder.windows
     ]
-    head = ("", "sender", "node", "offset", "kept free", "phase", "bytes", "")
+    head = ("", "sender", "node", "offset", "kept free", "phasing", "bytes", "")
     return format_table(head, rows)
 
 
@@ -140,50 +140,3 @@ def _verdict(report: SlotReport) -> str:
     if not report.steps:
         return "no requests"
     return "everything fits" if not refused else f"{refused} of {len(report.steps)} do not fit"
-
-
-def report_json(report: SlotReport) -> dict[str, object]:
-    """The same as JSON; times in ns."""
-    cycle = report.table.cycle
-    return {
-        "network": report.name,
-        "cycle": cycle.period,
-        "fits": report.fits,
-        "utilization": str(utilization(report.table)),
-        "repeats_after_cycles": report.cycles,
-        "requests": [_step_json(step) for step in report.steps],
-        "slots": [
-            {
-                "sender": holder.name,
-                "node": holder.node,
-                "reserved": holder.reserved,
-                "windows": [
-                    {
-                        "offset": w.offset,
-                        "phasing": w.phase + 1,
-                        "every": w.every,
-                        "length": w.length,
-                        "payload": w.payload,
-                    }
-                    for w in holder.windows
-                ],
-            }
-            for holder in report.holders
-        ],
-        "free": [{"every": every, "payload": payload} for every, payload in report.free],
-    }
-
-
-def _step_json(step: Step) -> dict[str, object]:
-    form, refused = step.form, isinstance(step.outcome, Reason)
-    found: dict[str, object] = {
-        "name": step.asked.name,
-        "node": step.asked.member.node,
-        "fits": not refused,
-        "reason": str(step.outcome) if refused else None,
-    }
-    if isinstance(form, Expression):
-        return found | {"period": form.period}
-    near = form.nearest
-    nearest = near and {"period": near.period, "length": near.length, "payload": near.payload}
-    return found | {"because": form.because, "nearest": nearest}

@@ -88,7 +88,7 @@ def test_reservations_of_a_network_object_are_in_the_way() -> None:
 
     assert free.exit_code == 0
     assert result.exit_code == 1
-    assert "a  plant/drive  a     27us    960us      1/1    60     reserved" in result.stdout
+    assert "a  plant/drive  a     27us    960us      1/1      60     reserved" in result.stdout
     assert "refused, network.no-slot" in result.stdout
 
 
@@ -129,14 +129,33 @@ def test_json_has_the_slots_and_what_is_refused() -> None:
     assert report["slots"] == []
     (request,) = report["requests"]
     assert request["reason"] == "network.inexpressible"
-    assert request["nearest"] == {"period": 2_000_000, "length": None, "payload": 1_500}
+    assert request["nearest"] == {"period": "2ms", "payload": "1500B"}
+
+
+def test_json_names_the_longest_request_of_a_length_that_is_too_long() -> None:
+    result = run(NETWORK + "requests: [{name: x, node: a, length: 2ms, period: 2ms}]", "--json")
+
+    (request,) = json.loads(result.stdout)["requests"]
+    assert request["nearest"] == {"period": "2ms", "length": "738.24us"}
+
+
+def test_json_has_no_nearest_request_where_nothing_can_be_sent() -> None:
+    small = NETWORK.replace("1ms", "30us")
+
+    result = run(small + "requests: [{name: x, node: a, payload: 60B, period: 2ms}]", "--json")
+
+    report = json.loads(result.stdout)
+    assert report["requests"][0]["nearest"] is None
+    assert report["free"][0] == {"every": 1, "payload": None}
 
 
 def test_the_jitter_of_the_member_is_kept_free() -> None:
     result = run(NETWORK + "requests: [{name: x, node: b, payload: 60B, period: 2ms}]", "--json")
 
     (slot,) = json.loads(result.stdout)["slots"]
-    assert slot["windows"][0]["length"] == 7_840 + 20_000 + 5_000
+    (window,) = slot["windows"]
+    assert window["length"] == "32.84us"
+    assert (window["phase"], window["every"], window["payload"]) == (0, 2, "60B")
 
 
 @pytest.mark.parametrize(
