@@ -7,7 +7,7 @@ import pytest
 from daemons.scarmiglione.network.back_end import AppliedSlot, Refusal, Role
 from k40s.errors import KernelError, UnavailableError
 from k40s.reasons import Reason
-from tests.fakes.scarmiglione.back_end import FakePriorities
+from tests.fakes.scarmiglione.back_end import FakePriorities, Killed
 from tests.fakes.scarmiglione.world import (
     INTERFACE,
     NET,
@@ -429,3 +429,23 @@ def test_a_station_of_another_role_than_the_network_says_is_not_healthy(world: W
 
     assert world.daemon.health.health(NET) == "second-master"
     assert world.events_of(NODE) == ["NetworkUnhealthy"]
+
+
+def test_a_channel_that_was_never_answered_is_not_answered_once_another_program_uses_it() -> None:
+    world = World().open()
+    world.reserve(1, window(100))
+    world.show()
+    world.kernel.steps.left = 3  # the book is written, the kernel is not
+    with pytest.raises(Killed):
+        world.ask(1, window(100))
+    world.kernel.steps.left, world.kernel.failing_adds = 0, 100
+    world.restart()
+    world.kernel.failing_adds = 0
+    world.kernel.of(INTERFACE)[2] = foreign(2)
+    world.daemon.health.look()
+
+    answer = world.ask(1, window(100))
+
+    assert answer.reason is Reason.NETWORK_UNHEALTHY
+    assert world.kernel.of(INTERFACE) == {2: foreign(2)}
+    assert world.daemon.book.entries() == ()
