@@ -66,3 +66,8 @@ def test_the_longest_schedule_is_read_back_while_another_one_waits(
     facts: dict[str, object],
 ) -> None:
     assert facts["gates-longest"] is True
+
+
+def test_a_schedule_that_a_lost_link_stopped_is_installed_anew(facts: dict[str, object]) -> None:
+    assert facts["gates-link-lost"] == [0, 1]
+    assert facts["gates-link-back"] == ["None", True, 0]

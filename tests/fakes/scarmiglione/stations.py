@@ -137,11 +137,18 @@ class FakeGateDevice:
     history: list[Timetable] = field(default_factory=list)
     changeovers: list[Changeover] = field(default_factory=list)
     released: int = 0
+    carrier_changes: int = 2
 
     def facts(self) -> Facts | None:
         if not self.up:
             return None
-        return Facts(queues=self.queues, bit_rate=self.bit_rate, mtu=1500, received=7)
+        return Facts(
+            queues=self.queues,
+            bit_rate=self.bit_rate,
+            mtu=1500,
+            received=7,
+            carrier_changes=self.carrier_changes,
+        )
 
     def root(self) -> Qdisc | None:
         self._begin()
@@ -160,6 +167,10 @@ class FakeGateDevice:
             self._set(handle, mapping, table)
         finally:
             self._sleep_until(changeover.release_at)
+
+    def uninstall(self, *, handle: int) -> None:
+        assert self.root_qdisc.handle == handle
+        self.root_qdisc = Qdisc(kind="mq", handle=0)
 
     def release(self, *, handle: int, mapping: Mapping) -> None:
         del handle, mapping

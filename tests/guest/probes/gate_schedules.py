@@ -248,6 +248,20 @@ def probe_read_back() -> None:
     tell("tc", shown)
 
 
+def probe_lost_link() -> None:
+    """Down and up again: the kernel's timer has stopped, and the schedule is installed anew."""
+    back_end = opened("va")
+    assert not isinstance(back_end, Refusal), back_end
+    run("ip", "link", "set", "va", "down")
+    run("ip", "link", "set", "va", "up")
+    state = back_end.read()
+    tell("link-lost", [len(state.slots), len(state.problems)])
+    answer = back_end.apply(channel(1), SECOND[1])
+    state = back_end.read()
+    held = all(back_end.holds(state, channel(n), windows) for n, windows in SECOND.items())
+    tell("link-back", [str(answer), held, len(state.problems)])
+
+
 def probe_longest() -> None:
     """The longest schedule, twice: one runs, the other waits; both are read back."""
     device = LinuxGateDevice("va")
@@ -281,6 +295,7 @@ def main() -> None:
     tell("single-queue", single.detail if isinstance(single, Refusal) else "accepted")
     probe_packets()
     probe_read_back()
+    probe_lost_link()
     probe_longest()
 
 

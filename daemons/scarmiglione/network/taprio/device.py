@@ -14,6 +14,7 @@ from daemons.scarmiglione.network.taprio.messages import (
     Mapping,
     Qdisc,
     check_answer,
+    delete_request,
     dump_request,
     hold_request,
     noop_request,
@@ -77,12 +78,16 @@ finally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a device is: queues for sending, bit/s, MTU, packets received."""
+    """What a device is: queues for sending, bit/s, MTU, packets received.
+
+    ``carrier_changes`` counts how often its link went up or down.
+    """
 
     queues: int
     bit_rate: int
     mtu: int
     received: int
+    carrier_changes: int = 0
 
 
 class GateDevice(Protocol):
@@ -107,6 +112,10 @@ class GateDevice(Protocol):
 
         Classes but 0 are held meanwhile, and go on also where the kernel refuses.
         """
+        ...
+
+    def uninstall(self, *, handle: int) -> None:
+        """Remove it again; whatever waits on the device is dropped."""
         ...
 
     def release(self, *, handle: int, mapping: Mapping) -> None:
@@ -142,6 +151,7 @@ class LinuxGateDevice:
                 bit_rate=self._bit_rate(),
                 mtu=int(self._text("mtu")),
                 received=int(self._text("statistics/rx_packets")),
+                carrier_changes=int(self._text("carrier_changes")),
             )
         except FileNotFoundError:
             return None
@@ -156,11 +166,16 @@ class LinuxGateDevice:
         return parse_root(self._exchange(noop_request(), dump_request()), index)
 
     def install(self, *, handle: int, mapping: Mapping, table: Timetable) -> None:
-        """Set by rtnetlink, with a ``plug`` for each class."""
+        """Set by rtnetlink, with a ``plug`` for each class.
+
+        To make one restarts the device, which stops the schedule: so that is set once more.
+        """
         index = self._existing()
+        request = replace_request(index, handle=handle, mapping=mapping, timetable=table)
         self._exchange(
-            replace_request(index, handle=handle, mapping=mapping, timetable=table),
+            request,
             *_holds(index, handle, mapping),
+            request,
             *_releases(index, handle, mapping),
         )
 
@@ -182,6 +197,10 @@ class LinuxGateDevice:
         command = python(_LINK + _CHANGE, str(self._seconds), *map(str, times), *words)
         ahead = 2 * table.schedule.period + changeover.release_at - self._tai()
         self._answers(command, 2 * self._seconds + max(0, ahead) / NS_PER_S)
+
+    def uninstall(self, *, handle: int) -> None:
+        """Deleted by rtnetlink."""
+        self._exchange(delete_request(self._existing(), handle=handle))
 
     def release(self, *, handle: int, mapping: Mapping) -> None:
         """Asked of each class's ``plug``; one that is not there holds nothing."""

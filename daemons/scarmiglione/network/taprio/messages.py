@@ -14,7 +14,7 @@ from daemons.scarmiglione.network.taprio.gate_schedule import Entry, GateSchedul
 from k40s.errors import KernelError
 from k40s.units import Nanoseconds
 
-NEW_QDISC, GET_QDISC = 36, 38
+NEW_QDISC, DELETE_QDISC, GET_QDISC = 36, 37, 38
 NOOP, ERROR, DONE = 1, 2, 3
 ROOT = 0xFFFFFFFF
 PRIORITIES = 16
@@ -97,6 +97,11 @@ def replace_request(index: int, *, handle: int, mapping: Mapping, timetable: Tim
     )
     body = _TCMSG.pack(0, index, handle, ROOT, 0) + _attribute(_KIND, b"taprio\0") + options
     return _message(NEW_QDISC, _REQUEST | _ACK | _REPLACE | _CREATE, body)
+
+
+def delete_request(index: int, *, handle: int) -> bytes:
+    """Remove the root with this handle; the kernel's default takes its place."""
+    return _message(DELETE_QDISC, _REQUEST | _ACK, _TCMSG.pack(0, index, handle, ROOT, 0))
 
 
 def hold_request(index: int, *, handle: int, queue: int) -> bytes:

@@ -54,6 +54,7 @@ _LEAD = 200 * NS_PER_MS
 """How far ahead a schedule is set, so that the kernel has it before it begins."""
 _SMALLEST_FRAME = 60
 _ETHERNET = 14
+_STOPPED = "its gate schedule stands still until it is set again"
 _LOOKS = 100
 _LOOK_SECONDS = 0.05
 
@@ -82,6 +83,7 @@ class TaprioBackEnd:
         self._clocks = clocks
         self._wait = wait
         self._released = False
+        self._carrier_changes = facts.carrier_changes
         classes = min(facts.queues, LAST_PRIORITY + 1)
         self._bounds = Bounds(classes=classes, shortest=self._duration(_SMALLEST_FRAME))
         self._mapping = queue_mapping(facts.queues, classes)
@@ -120,6 +122,8 @@ class TaprioBackEnd:
             return replace(state, problems=(refusal.detail,))
         schedule = _newest(root)
         slots, problems = self._slots(schedule)
+        if schedule is not None and self._is_stopped(facts):
+            slots, problems = (), (*problems, f"{self._interface} lost its link: {_STOPPED}")
         shown = "default" if schedule is None else "active"
         return replace(state, attached=True, state=shown, slots=slots, problems=problems)
 
@@ -158,7 +162,10 @@ class TaprioBackEnd:
         plan = plan_schedule(wanted, cycle=self._cycle.period, bounds=self._bounds)
         if isinstance(plan, Refusal):
             return plan
-        if plan != former and (windows or former is not None):
+        if former is not None and self._is_stopped(facts):
+            self._device.uninstall(handle=HANDLE)
+            self._set(plan, None)
+        elif plan != former and (windows or former is not None):
             self._replace(plan, former)
         elif former is not None:
             self._await(plan)
@@ -172,6 +179,14 @@ class TaprioBackEnd:
                 self._device.release(handle=HANDLE, mapping=self._mapping)
             self._released = True
         return facts, root
+
+    def _is_stopped(self, facts: Facts | None) -> bool:
+        """Whether the link was lost: that stops the kernel's timer, and gates stay as they are.
+
+        A schedule that is set again would then be run through from where it stopped, so a new one
+        is installed.
+        """
+        return facts is None or facts.carrier_changes != self._carrier_changes
 
     def _slots(self, schedule: GateSchedule | None) -> tuple[tuple[AppliedSlot, ...], Problems]:
         """None for a schedule of another cycle: what it promised ended with that cycle."""
@@ -208,6 +223,8 @@ class TaprioBackEnd:
             begin = -(-earliest // plan.period) * plan.period
             self._device.install(handle=HANDLE, mapping=self._mapping, table=timetable(plan, begin))
             self._wait(max(0, begin - self._clocks.tai()) / NS_PER_S)
+            facts = self._device.facts()
+            self._carrier_changes = -1 if facts is None else facts.carrier_changes
         else:
             changeover = find_changeover(
                 former, plan, earliest=earliest, shortest=self._bounds.shortest

@@ -102,7 +102,12 @@ def test_taprio_is_taken_where_it_is_named_and_there_are_queues(tmp_path: Path) 
     for number in range(4):
         (net / f"queues/tx-{number}").mkdir(parents=True)
     (net / "statistics").mkdir()
-    for name, value in (("flags", "0x1003"), ("mtu", "1500"), ("statistics/rx_packets", "0")):
+    for name, value in (
+        ("flags", "0x1003"),
+        ("mtu", "1500"),
+        ("statistics/rx_packets", "0"),
+        ("carrier_changes", "2"),
+    ):
         (net / name).write_text(value, encoding="ascii")
 
     found = opened(BackEndName.TAPRIO, replace(Host(), sys=tmp_path), "eth9")

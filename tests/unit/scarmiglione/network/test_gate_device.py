@@ -117,6 +117,7 @@ def make_device(
         ("speed", speed),
         ("mtu", mtu),
         ("statistics/rx_packets", "5"),
+        ("carrier_changes", "3"),
     ):
         (net / name).write_text(f"{value}\n", encoding="ascii")
 
@@ -125,7 +126,7 @@ def test_a_devices_facts_are_read_from_sysfs(tmp_path: Path) -> None:
     make_device(tmp_path)
 
     assert LinuxGateDevice("eth9", sys=tmp_path).facts() == Facts(
-        queues=4, bit_rate=1_000_000_000, mtu=1500, received=5
+        queues=4, bit_rate=1_000_000_000, mtu=1500, received=5, carrier_changes=3
     )
 
 

@@ -391,6 +391,25 @@ def test_classes_that_a_killed_process_left_held_are_released_at_the_first_look(
     assert scene.device.released == 1
 
 
+def test_a_schedule_that_a_lost_link_stopped_holds_nothing_and_is_installed_anew() -> None:
+    scene = Scene()
+    scene.back_end.apply(channel(1), [window(100, 200)])
+    scene.back_end.apply(channel(2), [window(300, 400)])
+    scene.device.carrier_changes += 2
+
+    state = scene.back_end.read()
+    assert (state.attached, state.slots) == (True, ())
+    assert state.problems == (
+        "eth1 lost its link: its gate schedule stands still until it is set again",
+    )
+    assert scene.back_end.apply(channel(1), [window(100, 200)]) is None
+
+    state = scene.back_end.read()
+    assert state.problems == ()
+    assert scene.back_end.holds(state, channel(1), [window(100, 200)])
+    assert scene.back_end.holds(state, channel(2), [window(300, 400)])
+
+
 def test_the_handle_is_one_that_no_default_has() -> None:
     assert HANDLE & 0xFFFF == 0
     assert HANDLE
