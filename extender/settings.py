@@ -53,9 +53,9 @@ class ExtenderSettings:
     """Bound of the Binding."""
     scarmiglione_name: str = "scarmiglione"
     """Name that scarmiglione's certificate must carry."""
-    network_timeout: Nanoseconds = Nanoseconds(500 * _MS)
-    """Bound of reserving on all networks of a bind, repetitions after conflicts included."""
-    station_timeout: Nanoseconds = Nanoseconds(500 * _MS)
+    network_timeout: Nanoseconds = Nanoseconds(400 * _MS)
+    """When reserving on the networks of a bind is given up; a request then has 100 ms left."""
+    station_timeout: Nanoseconds = Nanoseconds(400 * _MS)
     """Bound of one call to scarmiglione."""
     network_lease: Nanoseconds = Nanoseconds(60 * NS_PER_S)
     """How long a network's reservation holds for a pod that does not get bound."""

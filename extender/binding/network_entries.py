@@ -33,7 +33,10 @@ _log = logging.getLogger(__name__)
 UNDO = Nanoseconds(400 * NS_PER_MS)
 """Bound of one step of the undo."""
 _PAUSE = Nanoseconds(4 * NS_PER_MS)
-_LONGEST_PAUSE = Nanoseconds(64 * NS_PER_MS)
+_LONGEST_PAUSE = Nanoseconds(128 * NS_PER_MS)
+_LEAST = Nanoseconds(100 * NS_PER_MS)
+"""Time limit of a request that begins just before the deadline. One that is cut short costs its
+connection and leaves unknown what became of it, so it makes an overload worse."""
 
 Pause = Callable[[Nanoseconds], object]
 """Waits so long, or shorter when the process ends."""
@@ -211,7 +214,7 @@ class NetworkEntries:
         return True
 
     def _left(self, deadline: int) -> Nanoseconds:
-        return Nanoseconds(max(deadline - self._clock(), NS_PER_MS))
+        return Nanoseconds(max(deadline - self._clock(), _LEAST))
 
     @contextmanager
     def _turn(self, network: str, deadline: int) -> Iterator[bool]:

@@ -24,7 +24,7 @@ from k40s.kube.gateway import KubeGateway
 from k40s.network.collection import PodFact, collect
 from k40s.network.model import NetworkState
 from k40s.strict_json import format_json
-from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+from k40s.units import NS_PER_S, Nanoseconds
 from localcluster.plane.control_plane import ControlPlane
 from tests.fakes.extender.network_checks import colliding_slots, overloaded_links
 from tests.fakes.extender.networks import FakeStations, make_stations, path, slot
@@ -41,6 +41,8 @@ from tests.fakes.registered_nodes import (
 ROOT = Path(__file__).parents[3]
 NODES = ("a", "b", "c", "d")
 BINDERS = 16
+PATIENCE = Nanoseconds(30 * NS_PER_S)
+"""Of one bind: much more than in production, so that no end depends on the machine's load."""
 RESOURCES = "/apis/k40s.io/v1alpha1/networks"
 _AGAIN = ("network.conflicts", "api.silent", "pod.changed")
 """Errors after which kube-scheduler's retry may succeed."""
@@ -210,8 +212,9 @@ class Crowd:
             networks=gateway,  # type: ignore[arg-type]  # the port's own adapter
             pods=gateway,  # type: ignore[arg-type]  # likewise
             stations=self.stations,
-            network_timeout=Nanoseconds(500 * NS_PER_MS),
-            patience=Nanoseconds(60 * NS_PER_S),
+            network_timeout=PATIENCE,
+            bind_timeout=PATIENCE,
+            patience=PATIENCE,
             name=name,
         )
         stations = make_stations("plant", lease=Nanoseconds(3600 * NS_PER_S))
@@ -220,7 +223,7 @@ class Crowd:
         return world
 
     def _gateway(self) -> KubeGateway:
-        return connect(kubeconfig=str(self.plane.kubeconfig))
+        return connect(kubeconfig=str(self.plane.kubeconfig), timeout=PATIENCE)
 
 
 def _asked(pod: Mapping[str, Any]) -> str:

@@ -509,6 +509,7 @@ class World:
     on_clock: Callable[[], int] | None = None
     cpu: FakeRubicante = None  # type: ignore[assignment]  # one of the node and the journal
     network_timeout: Nanoseconds = Nanoseconds(NS_PER_S)
+    bind_timeout: Nanoseconds = Nanoseconds(NS_PER_S)
     networks: FakeNetworks = None  # type: ignore[assignment]  # likewise
     stations: FakeStations = None  # type: ignore[assignment]  # likewise
     pods: "FakeBindings" = None  # type: ignore[assignment]  # likewise
@@ -565,7 +566,7 @@ class World:
                 workloads=self.workloads,
                 api=self.pods,
                 clock=clock,
-                timeout=Nanoseconds(NS_PER_S),
+                timeout=self.bind_timeout,
             ),
             reservations=NodeReservations(cpu=self.cpu, admissions=self.admissions),
             networks=NetworkReservations(
