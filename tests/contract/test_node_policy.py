@@ -15,6 +15,7 @@ from k40s.annotations import (
     NETWORK_STATE_KEY,
     NETWORK_STATE_SINCE_KEY,
     REAL_TIME_LABEL,
+    XENOMAI_LABEL,
 )
 from localcluster.images.binaries import Binaries
 from localcluster.plane.control_plane import ControlPlane
@@ -120,6 +121,7 @@ def ask(
         ("rubicante", {"labels": {REAL_TIME_LABEL: "false"}}),
         ("scarmiglione", {"annotations": {NETWORK_STATE_KEY: "{}"}}),
         ("scarmiglione", {"annotations": {NETWORK_STATE_SINCE_KEY: "2026-03-01T12:00:00Z"}}),
+        ("scarmiglione", {"labels": {XENOMAI_LABEL: "true"}}),
         ("", {"finalizers": ["example.org/theirs"]}),
     ],
 )
@@ -167,6 +169,11 @@ def test_our_processes_leave_a_nodes_spec(api: Api, account: str) -> None:
 )
 def test_nobody_says_how_long_another_daemon_is_there(api: Api, account: str, key: str) -> None:
     assert "only " in patch(api, account, {"annotations": {key: "2026-03-01T12:00:00Z"}})
+
+
+@pytest.mark.parametrize("account", ["", "malacoda", "rubicante"])
+def test_nobody_else_says_that_a_node_has_xenomai(api: Api, account: str) -> None:
+    assert "only scarmiglione" in patch(api, account, {"labels": {XENOMAI_LABEL: "true"}})
 
 
 def test_malacoda_writes_its_condition_and_its_keys_in_one_write(api: Api) -> None:
