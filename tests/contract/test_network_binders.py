@@ -1,7 +1,6 @@
 """Sixteen extenders that bind at once, against the real API server: no slot is given twice.
 
-Room is smaller than demand, on a TDMA network and on a best-effort one. ``bench.extender.
-network_binders`` does the same with a thousand pods.
+Room is smaller than demand, on a TDMA network and on a best-effort one.
 """
 
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from tests.fakes.registered_nodes import Api, prepare
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
-PODS = 150
+PODS = 1000
 
 
 @pytest.fixture
