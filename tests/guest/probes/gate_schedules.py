@@ -37,6 +37,8 @@ ETHER_TYPE = 0x88B5
 SO_TIMESTAMPNS = 35
 PAYLOAD = 200
 ATTEMPTS = 3
+LATEST = 20
+"""Periods by which a busy machine may be late with a change."""
 CYCLE = Cycle(period=Nanoseconds(PERIOD), bit_rate=NS_PER_S, mtu=1500, guard=Nanoseconds(10_000))
 Table = Mapping[int, Sequence[Window]]
 Arrival = tuple[int, int]
@@ -122,13 +124,16 @@ class Traffic:
                 self.sent += 1
 
     def _receive(self) -> None:
+        idle = 0
         while True:
             try:
                 data, extra, _flags, _address = self._link.recvmsg(2048, 256)
             except TimeoutError:
-                if self._stop.is_set():
+                idle += 1
+                if self._stop.is_set() and (len(self.arrivals) >= self.sent or idle > 10):
                     return
                 continue
+            idle = 0
             seconds, rest = struct.unpack("=qq", extra[0][2][:16])
             self.arrivals.append((seconds * NS_PER_S + rest + self._offset, data[14]))
 
@@ -163,17 +168,33 @@ def opened(interface: str) -> SlotBackEnd | Refusal:
     )
 
 
-def running_since() -> int:
+def running_since() -> tuple[int, int]:
+    """The base time of the schedule that runs, and its period."""
     root = LinuxGateDevice("va").root()
     assert root is not None
     assert root.taprio is not None
     assert root.taprio.running is not None
-    return root.taprio.running.base
+    table = root.taprio.running
+    return table.base, table.schedule.period
 
 
-def replace_live(back_end: SlotBackEnd) -> list[tuple[int, Table]]:
+def change(arrivals: Sequence[Arrival], former: Table, table: Table, since: tuple[int, int]) -> int:
+    """When the kernel changed over.
+
+    That is the base time, or whole periods later where it was told after that: the kernel does not
+    show which. The one that explains most packets is taken.
+    """
+    base, period = since
+
+    def unexplained(begin: int) -> int:
+        return sum(not is_inside(one, former if one[0] < begin else table) for one in arrivals)
+
+    return min((base + later * period for later in range(LATEST)), key=unexplained)
+
+
+def replace_live(back_end: SlotBackEnd) -> list[tuple[tuple[int, int], Table]]:
     """From the first table to the second in three steps: since when which table held."""
-    stages: list[tuple[int, Table]] = []
+    stages: list[tuple[tuple[int, int], Table]] = []
     answers = [back_end.remove(channel(3))]
     stages.append((running_since(), {1: FIRST[1], 2: FIRST[2]}))
     answers.append(back_end.apply(channel(2), SECOND[2]))
@@ -208,19 +229,22 @@ def measure(back_end: SlotBackEnd) -> bool:
     time.sleep(3)
     state = back_end.read()
     tell("first-holds", all(back_end.holds(state, channel(n), held) for n, held in FIRST.items()))
-    stages = [(0, FIRST), *replace_live(back_end)]
+    steps = replace_live(back_end)
     time.sleep(3)
     traffic.stop()
-    ends = [since for since, _table in stages[1:]] + [1 << 63]
-    arrivals = [
-        [one for one in traffic.arrivals if since <= one[0] < end]
-        for (since, _table), end in zip(stages, ends, strict=True)
-    ]
+    tables = [FIRST, *(table for _since, table in steps)]
+    arrivals: list[list[Arrival]] = []
+    rest = sorted(traffic.arrivals)
+    for index, (since, table) in enumerate(steps):
+        end = steps[index + 1][0][0] if index + 1 < len(steps) else 1 << 63
+        begin = change([one for one in rest if one[0] < end], tables[index], table, since)
+        arrivals.append([one for one in rest if one[0] < begin])
+        rest = [one for one in rest if one[0] >= begin]
+    arrivals.append(rest)
     tell("first", count(arrivals[0], FIRST))
     tell("second", count(arrivals[-1], SECOND))
     found = [
-        [len(some), outside(some, table)]
-        for some, (_since, table) in zip(arrivals, stages, strict=True)
+        [len(some), outside(some, table)] for some, table in zip(arrivals, tables, strict=True)
     ]
     tell("stages", found)
     tell("lost", traffic.sent - len(traffic.arrivals))
