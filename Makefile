@@ -15,6 +15,7 @@ PACKAGES := buildah ca-certificates catatonit conntrack containerd containernetw
 BENCHES := $(addprefix admission.,cpu_time acceptance mechanisms shared_groups soundness) \
            $(addprefix extender.,calls node_queries) \
            $(addprefix rubicante.,enforce burst fuzz footprint) kernel.isolation kernel.soundness \
+           $(addprefix tdma.,collisions acceptance speed) \
            malacoda.sampler malacoda.load malacoda.usage malacoda.harm malacoda.stress \
            extender.scheduler_throughput
 

@@ -13,6 +13,7 @@ _COMMANDS = {
     "certificates": ("cli.certificates", "Make and renew the certificates of k40s's processes."),
     "demo": ("cli.demo", "Bring up a local Kubernetes with k40s and show what it does."),
     "simulate": ("cli.simulate", "Run an admitted task set in exact simulation."),
+    "tdma": ("cli.tdma", "Plan the slots of a TDMA network."),
     "local": ("cli.local", "Run a real Kubernetes on this machine, without Docker."),
 }
 

@@ -7,10 +7,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from k40s.assurance.migration.candidates import Obstacle
 from k40s.errors import UnavailableError
+from k40s.network.collection import REMOVALS
 
-KINDS = ("nodes", "leases", "pods")
+KINDS = ("nodes", "leases", "pods", "networks")
 ANSWERS = ("taken", "refused", "failed")
 ENDS = ("evicted", "returned")
+WRITES = ("written", "conflict", "failed")
 
 
 @unique
@@ -85,3 +87,23 @@ class ControllerMetrics:
     def count_failure(self, _error: UnavailableError) -> None:
         """A request failed."""
         self.unavailable.inc()
+
+
+class CollectionMetrics:
+    """Metrics of the collection of networks' reservations."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        collected = Counter(
+            "k40s_controller_reservations_collected_total",
+            "Reservations of networks given back, by why.",
+            ["cause"],
+            registry=registry,
+        )
+        self.collected = {one: collected.labels(one.value) for one in REMOVALS}
+        writes = Counter(
+            "k40s_controller_network_writes_total",
+            "Writes of a Network's status.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.writes = {one: writes.labels(one) for one in WRITES}

@@ -10,8 +10,10 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from controller.cluster.fan_out import FanOut
 from controller.cluster.nodes import Heard, NodeLevel, NodeTable
 from controller.cluster.pods import PodTable, PodView
+from controller.collection.stage import CollectionStage
 from controller.extender_client import ExtenderClient
 from controller.metrics import ControllerMetrics
 from controller.migration.begin import Beginner
@@ -33,7 +35,7 @@ from k40s.kube.leader_election import LeaderElection, LeaseLock
 from k40s.kube.list_watch import WatchSource
 from k40s.kube.objects.managed_pods import ManagedPodRecord, managed_pod_record
 from k40s.kube.pod_control import PodControl
-from k40s.kube.records import LeaseRecord, NodeRecord
+from k40s.kube.records import LeaseRecord, NodeRecord, PodRecord
 from k40s.kube.sources import ApiSource
 from k40s.kube.transport import ApiTransport, ConflictError
 from k40s.node_agent.backoff import Backoff
@@ -66,6 +68,12 @@ class Gateway(EventWriter, Protocol):
 
     def leases(self, *, namespace: str) -> WatchSource[LeaseRecord]:
         """The daemons' Leases."""
+        ...
+
+    def get_pod(
+        self, namespace: str, name: str, *, timeout: Nanoseconds | None = None
+    ) -> PodRecord | None:
+        """The pod as it is at the API server, None when there is none."""
         ...
 
 
@@ -108,6 +116,17 @@ class Controller:
         )
         heard = Heard(clock=clock, wall=wall)
         nodes, pods = NodeTable(heard=heard, clock=clock), PodTable()
+        self._collection = CollectionStage(
+            api=gateway.api,
+            live=gateway,
+            heard=heard,
+            leadership=self.election,
+            registry=registry,
+            metrics=self._metrics,
+            stop=self._stop,
+            clock=clock,
+            wall=wall,
+        )
         self._informers = self._watch(gateway, settings.namespace, heard, nodes, pods)
         self._election_failures = self._backoff()
         self._events = MigrationEvents(
@@ -125,11 +144,12 @@ class Controller:
 
     def start(self) -> None:
         """Start informers, loops and probes."""
-        for informer in self._informers:
+        for informer in (*self._informers, self._collection.informer):
             informer.start()
         self._loops.start("election", Nanoseconds(self._lease // 5), self._elect)
         self._loops.start("look", LOOK_EVERY, self.look)
         self._loops.start("events", _SEND, self._events.send)
+        self._loops.start("collect", LOOK_EVERY, self.collect)
         self.probes.start()
 
     def look(self) -> None:
@@ -137,6 +157,11 @@ class Controller:
         if self._ready() is None:
             self._migrator.tick()
         self._looked = self._clock()
+
+    def collect(self) -> None:
+        """Look at the Networks once, as soon as all has been listed."""
+        if self._ready() is None:
+            self._collection.tick()
 
     def stop(self) -> None:
         """End the loops, give the Lease up, free the port."""
@@ -213,7 +238,7 @@ class Controller:
             Informer(
                 name="nodes",
                 source=gateway.nodes(),
-                handler=nodes,
+                handler=FanOut(nodes, self._collection.stations),
                 stop=self._stop,
                 on_error=count,
                 on_unreadable=unreadable["nodes"].inc,
@@ -229,7 +254,7 @@ class Controller:
             Informer(
                 name="pods",
                 source=ApiSource(gateway.api, "/api/v1/pods", "", managed_pod_record),
-                handler=pods,
+                handler=FanOut(pods, self._collection.pods),
                 stop=self._stop,
                 on_error=count,
                 on_unreadable=unreadable["pods"].inc,

@@ -58,6 +58,16 @@ def sleeping_pod(name: str, *, criticality: str) -> Manifest:
     )
 
 
+def slot_pod(name: str, *, network: str, payload: int, period: str) -> Manifest:
+    """A pod that needs a slot of a TDMA network, for one packet in each period."""
+    slot = {"payload": f"{payload}B", "period": period}
+    return _pod(
+        name,
+        annotations={"k40s.io/network": json.dumps([{"network": network, "slot": slot}])},
+        command=["sleep", "infinity"],
+    )
+
+
 def stress_pod(name: str, *, node: str, stressor: str, workers: int, seconds: int) -> Manifest:
     """A NO pod that runs stress-ng on a node for a bounded time."""
     command = ["stress-ng", f"--{stressor}", str(workers), "--timeout", f"{seconds}s"]

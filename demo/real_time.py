@@ -1,4 +1,4 @@
-"""Chapters (a), (b) and (e): budgets that the kernel holds, admission, and giving back."""
+"""Chapters (a), (b) and (f): budgets that the kernel holds, admission, and giving back."""
 
 from demo.observer import BudgetGroup, reasons_in, wait_until
 from demo.pods import OVERRUN, PERIODIC, PLATFORM, real_time_pod
@@ -113,8 +113,8 @@ def _check_refusal(stage: Stage) -> Check:
 
 
 def give_everything_back(stage: Stage) -> list[Check]:
-    """(e) Deleting the pods gives back every microsecond."""
-    stage.say("(e) All pods are deleted")
+    """(f) Deleting the pods gives back every microsecond."""
+    stage.say("(f) All pods are deleted")
     held = stage.observer.bandwidth()
     stage.observer.delete("control", "logger", "too-much")
     wait_until("no budget group is left", lambda: not stage.observer.groups(), seconds=180)

@@ -1,5 +1,6 @@
 """The chapters in order: later ones need the pods of earlier ones."""
 
+from demo.network import give_slots_of_a_network
 from demo.observer import WaitTimeoutError
 from demo.placement import follow_the_assurance, place_by_criticality
 from demo.real_time import (
@@ -15,6 +16,7 @@ CHAPTERS = (
     admit_what_fits_and_no_more,
     place_by_criticality,
     follow_the_assurance,
+    give_slots_of_a_network,
     give_everything_back,
 )
 

@@ -18,6 +18,7 @@ from k40s.http.server import serve
 from k40s.http.tls import TlsFiles
 from k40s.kube.connect import connect
 from k40s.node_api.client import RubicanteClient
+from k40s.node_api.network_client import ScarmiglioneClient
 from k40s.runtime.log import configure
 from k40s.runtime.settings import read_settings
 
@@ -46,15 +47,18 @@ def run(settings: ExtenderSettings) -> None:
 
 def start(settings: ExtenderSettings) -> Flask:
     """Start the probes and the extender, in the process that will serve the API returned."""
-    client = HttpClient(
-        tls=TlsFiles.in_directory(settings.client_tls_directory),
-        server_name=settings.rubicante_name,
-        timeout=settings.reserve_timeout,
+    tls = TlsFiles.in_directory(settings.client_tls_directory)
+    rubicante = HttpClient(
+        tls=tls, server_name=settings.rubicante_name, timeout=settings.reserve_timeout
+    )
+    scarmiglione = HttpClient(
+        tls=tls, server_name=settings.scarmiglione_name, timeout=settings.station_timeout
     )
     extender = Extender(
         settings,
         cluster=connect(kubeconfig=settings.kubeconfig, environment=os.environ),
-        cpu=RubicanteClient(client),
+        cpu=RubicanteClient(rubicante),
+        stations=ScarmiglioneClient(scarmiglione),
     )
     ProbeServer(
         host=settings.host,

@@ -8,8 +8,9 @@ from k40s.annotations import ASSURANCE_CLASS_LABEL, REAL_TIME_LABEL
 from k40s.reasons import Reason
 
 VERBS = ("filter", "prioritize", "bind", "dry-run")
-KINDS = ("nodes", "leases", "pods", "pod-makers")
+KINDS = ("nodes", "leases", "pods", "pod-makers", "networks")
 VERDICT_ORIGINS = ("exact", "rough", "remembered", "asked", "unanswered")
+NETWORK_VERDICT_ORIGINS = ("searched", "remembered", "unsearched")
 WITHDRAWN = (ASSURANCE_CLASS_LABEL, REAL_TIME_LABEL)
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
@@ -41,6 +42,20 @@ class ExtenderMetrics:
             "k40s_extender_judged_nodes_total",
             "Admission verdicts for real-time pods by origin; rough: by bandwidth alone.",
             ["how"],
+            registry=registry,
+        )
+        network_verdicts = Counter(
+            "k40s_extender_judged_stations_total",
+            "Verdicts on nodes for one network by origin; unsearched: for want of time.",
+            ["how"],
+            registry=registry,
+        )
+        self.network_verdicts = {
+            how: network_verdicts.labels(how) for how in NETWORK_VERDICT_ORIGINS
+        }
+        self.network_conflicts = Counter(
+            "k40s_extender_network_conflicts_total",
+            "Writes of network reservations that another writer was faster than.",
             registry=registry,
         )
         binds = Counter(

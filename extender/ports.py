@@ -1,10 +1,12 @@
-"""Ports of binding. Adapters: ``RubicanteClient`` and ``KubeGateway``."""
+"""Ports of binding. Adapters: ``RubicanteClient``, ``ScarmiglioneClient`` and ``KubeGateway``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from k40s.kube.records import PodRecord
+from k40s.kube.records import NetworkRecord, PodRecord
+from k40s.network.model import NetworkReservation
 from k40s.node_api.messages import AdmissionAnswer, ReservationRequest
+from k40s.node_api.network_messages import SlotsAnswer, SlotsRequest
 from k40s.units import Nanoseconds
 
 
@@ -21,6 +23,44 @@ class CpuReservations(Protocol):
 
         The pod keeps what it holds by another attempt or as a bound pod. Raises ``DaemonError``.
         """
+
+
+class Networks(Protocol):
+    """The Networks of the cluster, with what is reserved on them."""
+
+    def get_network(self, name: str, *, timeout: Nanoseconds | None = None) -> NetworkRecord | None:
+        """The Network, or None if it does not exist. Raises ``UnavailableError``."""
+
+    def update_network_reservations(
+        self,
+        name: str,
+        reservations: Sequence[NetworkReservation],
+        *,
+        version: str,
+        timeout: Nanoseconds | None = None,
+    ) -> NetworkRecord:
+        """Replaces the reservations of a Network that is still at this version.
+
+        Raises ``ConflictError`` (another version), ``NotFoundError`` or ``RefusedError`` if it
+        certainly did not happen, and another ``UnavailableError`` if it may have.
+        """
+
+
+class NetworkStations(Protocol):
+    """Nodes' slots on networks, at the endpoint that the node publishes."""
+
+    def apply(
+        self,
+        endpoint: str,
+        request: SlotsRequest,
+        *,
+        attempt: str,
+        timeout: Nanoseconds | None = None,
+    ) -> SlotsAnswer:
+        """Sets up all slots of a pod in a named attempt, idempotently. Raises ``DaemonError``."""
+
+    def withdraw(self, endpoint: str, uid: str, *, attempt: str, timeout: Nanoseconds) -> None:
+        """Withdraws an attempt, even if its request arrives later. Raises ``DaemonError``."""
 
 
 class PodBindings(Protocol):

@@ -6,15 +6,16 @@ from pathlib import Path
 from k40s.assurance.level import Thresholds
 from k40s.http.listening import EVERY_ADDRESS, Host
 from k40s.runtime.settings import DEFAULT_LEVEL, LogLevel, Port
-from k40s.units import NS_PER_MS, Nanoseconds
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 
 _MS = NS_PER_MS
 _MOST_THREADS = 256
+_LEAST_LEASE = 10 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtenderSettings:
-    """All durations together stay below the scheduler's ``httpTimeout`` of 2 s."""
+    """All durations together stay below the scheduler's ``httpTimeout`` of 4 s."""
 
     host: Host = EVERY_ADDRESS
     """Where API and probes listen: `::` is every address, of IPv4 and of IPv6."""
@@ -31,7 +32,7 @@ class ExtenderSettings:
     tls_directory: Path = Path("/etc/k40s/tls")
     """tls.crt, tls.key and ca.crt of the API."""
     client_tls_directory: Path = Path("/etc/k40s/client-tls")
-    """tls.crt, tls.key and ca.crt for calls to rubicante."""
+    """tls.crt, tls.key and ca.crt for calls to rubicante and scarmiglione."""
     scheduler_name: str = "k40s-scheduler"
     """Common name of the client that may call all of the API."""
     controller_name: str = "k40s-controller"
@@ -50,6 +51,14 @@ class ExtenderSettings:
     """Bound of one call to rubicante."""
     bind_timeout: Nanoseconds = Nanoseconds(800 * _MS)
     """Bound of the Binding."""
+    scarmiglione_name: str = "scarmiglione"
+    """Name that scarmiglione's certificate must carry."""
+    network_timeout: Nanoseconds = Nanoseconds(400 * _MS)
+    """When reserving on the networks of a bind is given up; a request then has 100 ms left."""
+    station_timeout: Nanoseconds = Nanoseconds(900 * _MS)
+    """Bound of one call to scarmiglione, which may wait 0.5 s for its own watch of Networks."""
+    network_lease: Nanoseconds = Nanoseconds(60 * NS_PER_S)
+    """How long a network's reservation holds for a pod that does not get bound."""
     log_level: LogLevel = DEFAULT_LEVEL
     """DEBUG, INFO, WARNING or ERROR."""
 
@@ -66,6 +75,13 @@ class ExtenderSettings:
             )
         if self.reserve_timeout <= 0 or self.bind_timeout <= 0:
             raise ValueError("K40S_RESERVE_TIMEOUT and K40S_BIND_TIMEOUT are above 0s")
+        if self.network_timeout <= 0 or self.station_timeout <= 0:
+            raise ValueError("K40S_NETWORK_TIMEOUT and K40S_STATION_TIMEOUT are above 0s")
+        if self.network_lease < _LEAST_LEASE:
+            raise ValueError(
+                f"K40S_NETWORK_LEASE: found {self.network_lease / NS_PER_S:g}s, "
+                "expected 10s or longer, because a bind that is still under way must not lose it"
+            )
 
     @property
     def thresholds(self) -> Thresholds:

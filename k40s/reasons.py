@@ -55,6 +55,25 @@ class Reason(StrEnum):
     CPU_STORE_FAILED = "cpu.store-failed"
     CPU_GRANT_DIFFERS = "cpu.grant-differs"
     CPU_KERNEL_FAILED = "cpu.kernel-failed"
+    NETWORK_UNKNOWN = "network.unknown"
+    NETWORK_INVALID = "network.invalid"
+    NETWORK_NOT_MEMBER = "network.not-member"
+    NETWORK_NO_DAEMON = "network.no-daemon"
+    NETWORK_STATE_STALE = "network.state-stale"
+    NETWORK_STATE_INVALID = "network.state-invalid"
+    NETWORK_NO_MECHANISM = "network.no-mechanism"
+    NETWORK_UNHEALTHY = "network.unhealthy"
+    NETWORK_NO_SLOT = "network.no-slot"
+    NETWORK_INEXPRESSIBLE = "network.inexpressible"
+    NETWORK_NO_CHANNEL = "network.no-channel"
+    NETWORK_PEER_UNPLACED = "network.peer-unplaced"
+    NETWORK_NO_PATH = "network.no-path"
+    NETWORK_DELAY = "network.delay"
+    NETWORK_CAPACITY = "network.capacity"
+    NETWORK_CONFLICTS = "network.conflicts"
+    NETWORK_STATION_SILENT = "network.station-silent"
+    NETWORK_STATION_REFUSED = "network.station-refused"
+    NETWORK_STATION_FAILED = "network.station-failed"
     POD_INVALID = "pod.invalid-annotation"
     POD_UNKNOWN = "pod.unknown"
     POD_ELSEWHERE = "pod.bound-elsewhere"
@@ -121,6 +140,37 @@ _TEXTS = {
     Reason.CPU_STORE_FAILED: "the node's CPU admission daemon cannot write down reservations",
     Reason.CPU_GRANT_DIFFERS: "the node granted something else than what the pod asks for",
     Reason.CPU_KERNEL_FAILED: "the node's kernel failed to set up the reservation",
+    Reason.NETWORK_UNKNOWN: "a network that the pod requires does not exist",
+    Reason.NETWORK_INVALID: (
+        "a network that the pod requires is declared wrongly; its conditions name the field"
+    ),
+    Reason.NETWORK_NOT_MEMBER: "the node is not a member of a network that the pod requires",
+    Reason.NETWORK_NO_DAEMON: (
+        "no network daemon has published the node's networks, or its Lease is missing"
+    ),
+    Reason.NETWORK_STATE_STALE: "the node's network daemon is silent",
+    Reason.NETWORK_STATE_INVALID: (
+        "the state published by the node's network daemon cannot be understood"
+    ),
+    Reason.NETWORK_NO_MECHANISM: (
+        "the node has no means to keep slots of a network that the pod requires"
+    ),
+    Reason.NETWORK_UNHEALTHY: (
+        "the node's station on a network that the pod requires is not healthy"
+    ),
+    Reason.NETWORK_NO_SLOT: "no place in the network's cycle is free for the pod's slot",
+    Reason.NETWORK_INEXPRESSIBLE: (
+        "the network's cycle cannot express the slot that the pod requires"
+    ),
+    Reason.NETWORK_NO_CHANNEL: "the node's station has no free channel for another slot",
+    Reason.NETWORK_PEER_UNPLACED: "a peer that the pod requires does not run on any node yet",
+    Reason.NETWORK_NO_PATH: "the network has no path from the node to a peer that the pod requires",
+    Reason.NETWORK_DELAY: "the delay from the node to a peer is longer than the pod allows",
+    Reason.NETWORK_CAPACITY: "no path to a peer has the bandwidth left that the pod requires",
+    Reason.NETWORK_CONFLICTS: "too many others reserved on the network at the same time",
+    Reason.NETWORK_STATION_SILENT: "the node's network daemon does not answer",
+    Reason.NETWORK_STATION_REFUSED: "the node's network daemon refused the pod's slots",
+    Reason.NETWORK_STATION_FAILED: "the node's station failed to set up the pod's slots",
     Reason.POD_INVALID: "the pod's k40s annotations are invalid",
     Reason.POD_UNKNOWN: "the pod does not exist",
     Reason.POD_ELSEWHERE: "the pod is bound to another node",

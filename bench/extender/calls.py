@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from bench.extender.world import random_states
 from extender.__main__ import tune_collector
 from k40s.annotations import CpuState, format_cpu_state, parse_cpu_state
+from tests.fakes.extender.networks import make_stations, make_tdma, slot
 from tests.fakes.extender.world import (
     World,
     make_args,
@@ -28,6 +29,7 @@ from tests.fakes.extender.world import (
 REPEATS = 20
 REAL_TIME_NODES = 500
 LEVELS = range(5, 21)
+STATIONS, SLOTS, JITTERS = 500, 60, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     tune_collector()
-    rows = [*call_rows(500), *call_rows(5000), *real_time_rows(), bind_row()]
+    rows = [
+        *call_rows(500),
+        *call_rows(5000),
+        *real_time_rows(),
+        *network_rows(),
+        bind_row(),
+    ]
     best = dict.fromkeys((row.what for row in rows), float("inf"))
     for _ in range(options.rounds):
         for row in rows:
@@ -136,6 +144,47 @@ def real_time_rows() -> list[Row]:
         Row(what=f"{label}: filter, none new", goal_ms=None, run=call(world.verbs.filter, body)),
         Row(
             what=f"{label}: prioritize, none new",
+            goal_ms=None,
+            run=call(world.verbs.prioritize, body),
+        ),
+    ]
+
+
+def network_rows() -> list[Row]:
+    """A pod with a slot over the members of a network with 60 slots in place, ten jitters."""
+    names = [f"node-{number:04d}" for number in range(STATIONS)]
+    world = World()
+    world.add(*(make_node(name, level=18, stations=make_stations()) for name in names))
+    jitters = {name: number % JITTERS for number, name in enumerate(names)}
+    world.declare(make_tdma(nodes=names, jitters=jitters))
+    for number in range(SLOTS):
+        pod = make_pod(f"held-{number}", networks=[slot(payload="200B", period="4ms")])
+        world.filter(pod, names[:1])
+        if error := world.bind(pod, names[0]):
+            raise SystemExit(error)
+    body = make_args(make_pod("new", networks=[slot(payload="200B", period="8ms")]), names)
+
+    def touch() -> None:
+        """Another version of the Network."""
+        world.networks.write("plant", world.networks.reservations())
+        world.watch_networks()
+
+    label = f"{STATIONS} members, {SLOTS} slots held"
+    return [
+        Row(
+            what=f"{label}: filter, Network new, {JITTERS} jitters",
+            goal_ms=None,
+            run=call(world.verbs.filter, body),
+            repeats=1,
+            before=touch,
+        ),
+        Row(
+            what=f"{label}: filter, Network known",
+            goal_ms=10,
+            run=call(world.verbs.filter, body),
+        ),
+        Row(
+            what=f"{label}: prioritize, Network known",
             goal_ms=None,
             run=call(world.verbs.prioritize, body),
         ),

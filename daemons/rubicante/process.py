@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from flask import Flask
 
-from daemons.rubicante.book.store_handover import open_store
 from daemons.rubicante.daemon import Daemon
 from daemons.rubicante.kernel.sched_attr import LinuxAttributes
 from daemons.rubicante.kernel.system import LinuxSystem
@@ -18,6 +17,7 @@ from daemons.rubicante.mechanisms.deadline.offer import DeadlineAccess
 from daemons.rubicante.settings import Settings
 from k40s.http.probes import ProbeServer
 from k40s.kube.connect import connect
+from k40s.node_agent.store_handover import open_store
 
 
 class Process:

@@ -44,9 +44,7 @@ def find_end(args: BindingArgs, pod: ObservedPod | None) -> BindResult | None:
         return refusal(Reason.POD_UNKNOWN)
     if not pod.node:
         return None
-    workload = pod.contract.workload
-    needs_grant = workload is None or workload.is_real_time
-    if pod.node == args.node and (pod.granted or not needs_grant):
+    if pod.node == args.node and pod.has_grants:
         return BOUND
     return refusal(Reason.POD_ELSEWHERE)
 

@@ -17,19 +17,22 @@ from k40s.annotations import (
     ASSURANCE_KEY,
     CPU_STATE_KEY,
     HIGHEST_STATE,
+    NETWORK_STATE_KEY,
     NO_MECHANISM,
     PLATFORM_FACTOR_KEY,
     PLATFORM_LABEL,
     REAL_TIME_LABEL,
     CpuState,
+    NetworkNodeState,
     NodeAssurance,
     parse_cpu_state,
+    parse_network_state,
     parse_node_assurance,
     parse_platform_factor,
 )
 from k40s.errors import InvalidAnnotationError
 from k40s.kube.records import NodeRecord
-from k40s.node_agent.leases import malacoda_lease, rubicante_lease
+from k40s.node_agent.leases import malacoda_lease, rubicante_lease, scarmiglione_lease
 from k40s.reasons import Reason
 from k40s.units import NS_PER_S, Nanoseconds
 
@@ -64,6 +67,13 @@ class NodeEntry:
     platform: tuple[str, Fraction | None]
     assurance: Published[NodeAssurance]
     cpu: Published[CpuState]
+    stations: Published[NetworkNodeState]
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Why annotations could not be read."""
+        published = (self.assurance, self.cpu, self.stations)
+        return tuple(one.fault for one in published if one.fault)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +101,11 @@ def read_entry(record: NodeRecord, former: NodeEntry | None) -> NodeEntry:
         cpu=_read(
             record.annotations.get(CPU_STATE_KEY), former.cpu if former else None, parse_cpu_state
         ),
+        stations=_read(
+            record.annotations.get(NETWORK_STATE_KEY),
+            former.stations if former else None,
+            parse_network_state,
+        ),
     )
 
 
@@ -99,6 +114,7 @@ def view_entry(entry: NodeEntry, *, now: int, expiry: Expiry) -> tuple[NodeView,
     expiries: list[int] = []
     assurance = _assurance_refusal(entry, now=now, expiry=expiry, expiries=expiries)
     refusal = _cpu_refusal(entry, now=now, expiry=expiry, expiries=expiries)
+    silent = _station_refusal(entry, now=now, expiry=expiry, expiries=expiries)
     usable = None if assurance else entry.assurance.value
     cpu = None if refusal else entry.cpu.value
     view = NodeView(
@@ -111,6 +127,8 @@ def view_entry(entry: NodeEntry, *, now: int, expiry: Expiry) -> tuple[NodeView,
         cpu=cpu,
         cpu_refusal=refusal,
         holders=_holders(cpu),
+        stations=None if silent else entry.stations.value,
+        station_refusal=silent,
     )
     return view, min(expiries, default=None)
 
@@ -204,3 +222,18 @@ def _no_state(entry: NodeEntry) -> Reason:
     if entry.cpu.fault:
         return Reason.CPU_STATE_INVALID
     return Reason.CPU_STATE_UNKNOWN if entry.real_time else Reason.CPU_NO_REAL_TIME
+
+
+def _station_refusal(
+    entry: NodeEntry, *, now: int, expiry: Expiry, expiries: list[int]
+) -> Reason | None:
+    state = entry.stations.value
+    if state is None:
+        return Reason.NETWORK_STATE_INVALID if entry.stations.fault else Reason.NETWORK_NO_DAEMON
+    until = expiry(scarmiglione_lease(entry.name), state.lease)
+    if until is None:
+        return Reason.NETWORK_NO_DAEMON
+    if until <= now:
+        return Reason.NETWORK_STATE_STALE
+    expiries.append(until)
+    return None

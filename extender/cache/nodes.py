@@ -25,11 +25,15 @@ from k40s.units import Clock, WallClock
 
 _log = logging.getLogger(__name__)
 
-_STALE = (
-    Reason.ASSURANCE_STALE,
-    Reason.ASSURANCE_NO_LEASE,
-    Reason.CPU_STATE_STALE,
-    Reason.CPU_NO_LEASE,
+_STALE = frozenset[Reason | None](
+    {
+        Reason.ASSURANCE_STALE,
+        Reason.ASSURANCE_NO_LEASE,
+        Reason.CPU_STATE_STALE,
+        Reason.CPU_NO_LEASE,
+        Reason.NETWORK_STATE_STALE,
+        Reason.NETWORK_NO_DAEMON,
+    }
 )
 
 
@@ -73,7 +77,7 @@ class NodeCache:
                 due.add(heapq.heappop(self._expiries)[1])
             for name in due:
                 self._refresh(name, now)
-            if self._changed or self._loads.changed:
+            if self._changed or self._loads.changed or self._snapshot.version != self._version:
                 self._snapshot = self._copy()
             return self._snapshot
 
@@ -82,6 +86,12 @@ class NodeCache:
         with self._lock:
             self._lock.wait_for(lambda: self._version != seen.version, timeout)
             return self.snapshot()
+
+    def touch(self) -> None:
+        """Wakes those that wait for a newer snapshot: something beside the nodes has changed."""
+        with self._lock:
+            self._version += 1
+            self._lock.notify_all()
 
     def stale_labels(self) -> tuple[StaleLabel, ...]:
         """Labels of nodes whose daemon is stale, as far as the watches have reported."""
@@ -179,17 +189,19 @@ class NodeCache:
         entry = read_entry(record, former)
         if entry == former:
             return
-        for published in (entry.assurance, entry.cpu):
-            if published.fault and (former is None or published.fault not in _faults(former)):
-                extra = {"node": record.name, "cause": published.fault}
-                _log.warning("node annotation refused", extra=extra)
+        for cause in set(entry.faults).difference(former.faults if former else ()):
+            _log.warning("node annotation refused", extra={"node": record.name, "cause": cause})
         self._entries[record.name] = entry
         self._refresh(record.name, now)
 
     def _refresh_if_stale(self, node: str) -> None:
         """A renewal changes a view only if the daemon was stale."""
         view = self._views.get(node)
-        if view is not None and (view.assurance in _STALE or view.cpu_refusal in _STALE):
+        if view is None:
+            return
+        has_stations = self._entries[node].stations.value is not None
+        silent = view.station_refusal if has_stations else None
+        if not _STALE.isdisjoint((view.assurance, view.cpu_refusal, silent)):
             self._refresh(node, self._clock())
 
     def _refresh(self, name: str, now: int) -> None:
@@ -230,7 +242,7 @@ class NodeCache:
                 refused=former.refused,
                 scores=former.scores,
                 loads=loads,
-                version=former.version,
+                version=self._version,
             )
         self._changed = False
         return Snapshot(
@@ -241,7 +253,3 @@ class NodeCache:
             loads=loads,
             version=self._version,
         )
-
-
-def _faults(entry: NodeEntry) -> tuple[str, str]:
-    return entry.assurance.fault, entry.cpu.fault

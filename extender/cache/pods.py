@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from extender.cache.feed import Feed
 from extender.cache.workloads import ObservedPod, WorkloadCache
-from k40s.annotations import ALLOCATION_KEY
+from k40s.annotations import ALLOCATION_KEY, NETWORK_GRANT_KEY
 from k40s.criticality import Criticality
 from k40s.kube.records import PodRecord
 
@@ -18,10 +18,10 @@ _READ = frozenset({"labels", "annotations", "node", "containers", "sidecars", "i
 class PodTable:
     """Fed by an informer; any thread may read.
 
-    Keeps pods that have not ended: bound ones with a criticality other than NO, real-time tasks or
-    invalid annotations, and unbound ones as long as their task annotations have fewer than
-    ``characters`` characters in total. Users may leave any number of pods unbound; bind asks the
-    API server for one that is not kept.
+    Keeps pods that have not ended: bound ones with a criticality other than NO, real-time tasks,
+    requirements of networks or invalid annotations, and unbound ones as long as the annotations
+    that state them have fewer than ``characters`` characters in total. Users may leave any number
+    of pods unbound; bind asks the API server for one that is not kept.
 
     An unreadable pod keeps its last known workload, without a version.
     """
@@ -118,9 +118,12 @@ def observe_pod(record: PodRecord, workloads: WorkloadCache) -> ObservedPod:
         contract=workloads.read_pod(record, held=bool(record.node)),
         node=record.node,
         granted=ALLOCATION_KEY in record.annotations,
+        network_granted=NETWORK_GRANT_KEY in record.annotations,
     )
 
 
 def _needs_admission(pod: ObservedPod) -> bool:
     workload = pod.contract.workload
-    return workload is None or workload.criticality is not Criticality.NO
+    if workload is None or pod.contract.requirements:
+        return True
+    return workload.criticality is not Criticality.NO

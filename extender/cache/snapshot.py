@@ -1,14 +1,14 @@
 """The immutable node state that filter, prioritize and bind read. ``cache.nodes`` replaces it.
 
-What a Node publishes is ``k40s.annotations.cpu_state`` and ``k40s.annotations.node_assurance``; a
-field of it is at once visible as ``NodeView.cpu``. ``NodeView`` has what ``cache.node_entry``
-derives from it.
+What a Node publishes is ``k40s.annotations.cpu_state``, ``k40s.annotations.node_assurance`` and
+``k40s.annotations.network_state``; a field of it is at once visible, as in ``NodeView.cpu``.
+``NodeView`` has what ``cache.node_entry`` derives from it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from k40s.annotations import CpuState
+from k40s.annotations import CpuState, NetworkNodeState
 from k40s.criticality import Criticality
 from k40s.reasons import Reason
 
@@ -20,6 +20,7 @@ class NodeView:
     ``assurance`` is the reason why its assurance is not usable, or None; ``level`` is then its
     level, 0..20. ``reduced`` is by how much a hazard has lowered it, ``hazards`` are the metrics
     that had an alarm then. ``cpu`` is its CPU state, or None; ``cpu_refusal`` is then the reason.
+    ``stations`` is the state of its stations on networks, or None; ``station_refusal`` likewise.
 
     CPU states are compared by identity: ``cpu`` is the same object until the node publishes
     another state.
@@ -35,6 +36,8 @@ class NodeView:
     cpu_refusal: Reason | None
     holders: frozenset[str] | None
     """Published UIDs of unbound pods that may hold reservations in ``cpu``; None: any pod may."""
+    stations: NetworkNodeState | None = None
+    station_refusal: Reason | None = Reason.NETWORK_NO_DAEMON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class Snapshot:
 
     For LOW and HI, ``refused`` has the nodes whose assurance is too low and ``scores`` the
     assurance scores of the others. ``loads`` has the millicores requested on each node (nodes
-    without pods may be absent). ``version`` counts changes of nodes.
+    without pods may be absent). ``version`` counts changes of nodes and of Networks.
     """
 
     nodes: Mapping[str, NodeView]

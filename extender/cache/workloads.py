@@ -7,15 +7,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from k40s.annotations import CRITICALITY_KEY, ENFORCEMENT_KEY, TASKS_KEY, read_workload
+from k40s.annotations import (
+    CRITICALITY_KEY,
+    ENFORCEMENT_KEY,
+    NETWORK_KEY,
+    TASKS_KEY,
+    parse_network_requirements,
+    read_workload,
+)
+from k40s.annotations.network import MAX_NETWORK_TEXT
 from k40s.annotations.workload import MAX_TASKS_TEXT
 from k40s.cpu.workload import Workload
 from k40s.errors import InvalidAnnotationError
+from k40s.network.model import Requirement
 from k40s.reasons import Reason
 from k40s.strict_json import MAX_TEXT
 
 _Names = tuple[str, ...]
-Signature = tuple[str | None, str | None, str | None, str | None, tuple[_Names, ...]]
+Signature = tuple[str | None, str | None, str | None, str | None, tuple[_Names, ...], str | None]
 """All texts that define a workload: equal signatures mean equal workloads."""
 
 _MAX_TEXT = 400
@@ -24,16 +33,25 @@ _MAX_TEXT = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """What a pod declares: a workload, or None and the constant text that refuses it everywhere."""
+    """What a pod declares: a workload, or None and the constant text that refuses it everywhere.
+
+    ``requirements`` are what it needs of networks.
+    """
 
     signature: Signature
     workload: Workload | None
+    requirements: tuple[Requirement, ...] = ()
     fault: str = ""
 
     @property
     def has_tasks(self) -> bool:
         """Whether the pod declares real-time tasks, valid or not."""
         return self.signature[2] is not None
+
+    @property
+    def has_requirements(self) -> bool:
+        """Whether the pod declares what it needs of networks, valid or not."""
+        return self.signature[5] is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +67,24 @@ class ObservedPod:
     """Empty while it is unbound."""
     granted: bool = False
     """Whether it has an allocation."""
+    network_granted: bool = False
+    """Whether it has a grant of networks."""
 
     @property
     def length(self) -> int:
-        """Characters of the task annotation, the part whose size a user controls."""
-        return len(self.contract.signature[2] or "")
+        """Characters of its tasks and requirements, the parts whose size a user controls."""
+        signature = self.contract.signature
+        return len(signature[2] or "") + len(signature[5] or "")
+
+    @property
+    def has_grants(self) -> bool:
+        """Whether it has all the grants that its contract asks for."""
+        contract = self.contract
+        if contract.workload is None:
+            return self.granted
+        return (self.granted or not contract.workload.is_real_time) and (
+            self.network_granted or not contract.requirements
+        )
 
 
 class PodTexts(Protocol):
@@ -107,6 +138,9 @@ class WorkloadCache:
         tasks = annotations.get(TASKS_KEY)
         if tasks is not None:  # what exceeds the limit is dropped
             tasks = tasks[: (MAX_TEXT if held else MAX_TASKS_TEXT) + 1]
+        networks = annotations.get(NETWORK_KEY)
+        if networks is not None:
+            networks = networks[: MAX_NETWORK_TEXT + 1]
         return self._read(
             (
                 labels.get(CRITICALITY_KEY),
@@ -114,6 +148,7 @@ class WorkloadCache:
                 tasks,
                 annotations.get(ENFORCEMENT_KEY),
                 (containers, sidecars, init_containers) if tasks is not None else (),
+                networks,
             ),
             held=held,
         )
@@ -157,7 +192,7 @@ class WorkloadCache:
 
 
 def _read(signature: Signature, *, held: bool) -> Contract:
-    label, annotation, tasks, enforcement, names = signature
+    label, annotation, tasks, enforcement, names, networks = signature
     containers, sidecars, init_containers = names or ((), (), ())
     annotations = {CRITICALITY_KEY: annotation, TASKS_KEY: tasks, ENFORCEMENT_KEY: enforcement}
     try:
@@ -169,7 +204,8 @@ def _read(signature: Signature, *, held: bool) -> Contract:
             init_containers=init_containers,
             held=held,
         )
+        requirements = () if networks is None else parse_network_requirements(networks)
     except InvalidAnnotationError as error:
         fault = f"{Reason.POD_INVALID.value}: {error}"
         return Contract(signature=signature, workload=None, fault=fault[:_MAX_TEXT])
-    return Contract(signature=signature, workload=workload)
+    return Contract(signature=signature, workload=workload, requirements=requirements)

@@ -30,6 +30,8 @@ class Misplacement(StrEnum):
 
     NOT_ADMITTED = "not-admitted"
     """It has real-time tasks, and no allocation."""
+    NOT_RESERVED = "not-reserved"
+    """It requires networks, and has no grant of them."""
     ASSURANCE = "assurance"
     """Its node's assurance is too low for it at present."""
     INVALID = "invalid-annotation"
@@ -84,6 +86,8 @@ def find_misplacements(snapshot: Snapshot, pod: ObservedPod) -> Iterator[Misplac
         yield Misplacement.INVALID
     if pod.contract.has_tasks and not pod.granted:
         yield Misplacement.NOT_ADMITTED
+    if pod.contract.has_requirements and not pod.network_granted:
+        yield Misplacement.NOT_RESERVED
     if workload is None or workload.criticality is Criticality.NO:
         return
     if pod.node not in snapshot.scores.get(workload.criticality, ()):

@@ -2,8 +2,9 @@
 
 HI spreads toward the highest assurance; LOW prefers the least assurance that suffices; NO packs
 onto the most used general nodes and avoids real-time nodes. A real-time workload also prefers the
-node whose least loaded core has the most utilization left (the paper's rule). Among equal scores
-the scheduler's own plugins decide.
+node whose least loaded core has the most utilization left (the paper's rule). A workload that
+requires networks also prefers the node that takes the least of them. Among equal scores the
+scheduler's own plugins decide.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,4 +58,20 @@ def score_nodes(
     return [
         score_remaining(base[name], remaining[name]) if name in base and name in remaining else 0
         for name in names
+    ]
+
+
+def score_damage(
+    names: Sequence[str], scores: Sequence[int], damages: Mapping[str, float]
+) -> list[int]:
+    """The mean of each score and of 10·(least damage)/(damage of this node) to later requests.
+
+    ``scores`` are in the order of ``names``. A node that is missing in ``damages`` gets 0.
+    """
+    least = min(damages.values(), default=0.0)
+    return [
+        score_remaining(score, least / damages[name] if damages[name] > least else 1.0)
+        if name in damages
+        else 0
+        for name, score in zip(names, scores, strict=True)
     ]

@@ -3,27 +3,34 @@
 The Binding is conditional on the pod version whose contract was reserved, so that what is admitted,
 granted and declared is the same. After a certain failure the steps are undone in reverse. If it is
 unknown whether the Binding was created, nothing is undone: a bound pod must not lose its
-reservation, and an unbound one loses it when the reservation's lease expires. If it is unknown
-whether the node has reserved, the attempt is withdrawn, whichever request the node sees first.
+reservations, and an unbound one loses them when their leases expire. If it is unknown whether the
+node has reserved, the attempt is withdrawn, whichever request the node sees first.
 """
 
 import logging
 from contextlib import ExitStack
 
 from extender.binding.api_server import ConditionalBindings
+from extender.binding.network_reservation import NetworkReservations
 from extender.binding.outcome import BindResult, Outcome, fault, find_end, refusal
 from extender.binding.reservation import NodeReservations
 from extender.cache.nodes import NodeCache
-from extender.cache.workloads import WorkloadCache
+from extender.cache.pod_places import PodPlaces
+from extender.cache.snapshot import Snapshot
+from extender.cache.workloads import ObservedPod, WorkloadCache
 from extender.metrics import ExtenderMetrics
 from extender.placement.candidates import split_by_assurance
 from extender.protocol import BindingArgs, encode, parse_binding_args
-from k40s.annotations import ALLOCATION_KEY
+from k40s.annotations import ALLOCATION_KEY, NETWORK_GRANT_KEY
+from k40s.cpu.workload import Workload
 from k40s.errors import InvalidInputError, UnavailableError
 from k40s.kube.transport import RefusedError
 from k40s.reasons import Reason
 
 _log = logging.getLogger(__name__)
+
+_LOGGED = {ALLOCATION_KEY: "allocation", NETWORK_GRANT_KEY: "networks"}
+"""Annotations of grants, and their fields in the log."""
 
 
 class Bind:
@@ -63,8 +70,12 @@ class Binder:
         workloads: WorkloadCache,
         bindings: ConditionalBindings,
         reservations: NodeReservations,
+        networks: NetworkReservations,
+        places: PodPlaces,
     ) -> None:
         self._cache = cache
+        self._networks = networks
+        self._places = places
         self._workloads = workloads
         self._bindings = bindings
         self._reservations = reservations
@@ -77,6 +88,7 @@ class Binder:
             result = fault(args, error)
         if result.outcome is Outcome.BOUND:
             self._cache.assume(args.uid, args.node)
+            self._places.assume(args.uid, f"{args.namespace}/{args.name}", args.node)
             self._workloads.remove(args.uid)
         else:
             _log.info("bind refused", extra=args.facts | {"cause": result.error})
@@ -96,14 +108,10 @@ class Binder:
         unfit = split_by_assurance(snapshot, [args.node], workload.criticality).refused
         if unfit:
             return refusal(unfit[args.node])
-        annotations: dict[str, str] = {}
         with ExitStack() as undo:
-            if workload.is_real_time:
-                view = snapshot.nodes.get(args.node)
-                reserved = self._reservations.reserve(args, view, pod, workload, undo)
-                if isinstance(reserved, BindResult):
-                    return reserved
-                annotations[ALLOCATION_KEY] = reserved
+            annotations = self._reserve(args, snapshot, pod, workload, undo)
+            if isinstance(annotations, BindResult):
+                return annotations
             try:
                 result = self._bindings.create(args, pod, annotations)
             except RefusedError:
@@ -114,8 +122,32 @@ class Binder:
             if result.outcome is Outcome.BOUND:
                 undo.pop_all()
         if result.outcome is Outcome.BOUND and annotations:
-            _log.info("pod bound", extra=args.facts | {"allocation": reserved})
+            granted = {_LOGGED[key]: text for key, text in annotations.items()}
+            _log.info("pod bound", extra=args.facts | granted)
         return result
+
+    def _reserve(
+        self,
+        args: BindingArgs,
+        snapshot: Snapshot,
+        pod: ObservedPod,
+        workload: Workload,
+        undo: ExitStack,
+    ) -> dict[str, str] | BindResult:
+        """Reserves all that the pod needs; returns what it is granted, as annotations."""
+        view = snapshot.nodes.get(args.node)
+        annotations: dict[str, str] = {}
+        if workload.is_real_time:
+            allocation = self._reservations.reserve(args, view, pod, workload, undo)
+            if isinstance(allocation, BindResult):
+                return allocation
+            annotations[ALLOCATION_KEY] = allocation
+        if pod.contract.requirements:
+            grants = self._networks.reserve(args, view, pod, undo)
+            if isinstance(grants, BindResult):
+                return grants
+            annotations[NETWORK_GRANT_KEY] = grants
+        return annotations
 
 
 def format_binding_result(error: str = "") -> bytes:

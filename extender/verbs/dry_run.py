@@ -10,6 +10,8 @@ are the same for everybody.
 from extender.cache.nodes import NodeCache
 from extender.cache.workloads import WorkloadCache
 from extender.placement.candidates import refuse_all, split_by_assurance, split_by_cpu
+from extender.placement.network_admission import NetworkAdmission
+from extender.placement.networks import split_by_networks
 from extender.placement.real_time import RealTimeAdmission
 from extender.protocol import ParseArgs
 from extender.verbs.filter_result import (
@@ -33,11 +35,13 @@ class DryRun:
         cache: NodeCache,
         workloads: WorkloadCache,
         admission: RealTimeAdmission,
+        networks: NetworkAdmission,
     ) -> None:
         self._parse = parse
         self._cache = cache
         self._workloads = workloads
         self._admission = admission
+        self._networks = networks
 
     def __call__(self, body: bytes) -> bytes:
         """Answers ``ExtenderFilterResult``. Raises ``InvalidInputError`` for an invalid body."""
@@ -54,6 +58,9 @@ class DryRun:
             about = PodRef(uid=pod.uid, namespace=pod.namespace, name=pod.name)
             verdicts = self._admission.verdicts(snapshot, split.fit, about, contract, workload)
             split = split_by_cpu(split, verdicts)
+        if contract.requirements:
+            found = self._networks.verdicts(snapshot, split.fit, pod.uid, contract.requirements)
+            split = split_by_networks(split, found)
         return format_split(args, split, snapshot)
 
     def fault(self, text: str) -> bytes:

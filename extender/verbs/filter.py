@@ -13,6 +13,8 @@ from extender.cache.snapshot import Snapshot
 from extender.cache.workloads import Contract, ObservedPod, WorkloadCache
 from extender.metrics import ExtenderMetrics
 from extender.placement.candidates import Split, refuse_all, split_by_assurance, split_by_cpu
+from extender.placement.network_admission import NetworkAdmission
+from extender.placement.networks import split_by_networks
 from extender.placement.real_time import RealTimeAdmission
 from extender.protocol import ExtenderArgs, ParseArgs, PodFacts
 from extender.verbs.filter_result import (
@@ -41,6 +43,7 @@ _TRANSIENT = (
     Reason.CPU_DAEMON_CUT_OFF,
     Reason.CPU_STORE_FAILED,
     Reason.CPU_KERNEL_FAILED,
+    Reason.API_SILENT,
 )
 """Refusals that end without an event, so that the scheduler has to retry by itself."""
 
@@ -57,6 +60,7 @@ class Filter:
         cache: NodeCache,
         workloads: WorkloadCache,
         admission: RealTimeAdmission,
+        networks: NetworkAdmission,
         catch_up: CatchUp,
         metrics: ExtenderMetrics,
     ) -> None:
@@ -64,6 +68,7 @@ class Filter:
         self._cache = cache
         self._workloads = workloads
         self._admission = admission
+        self._networks = networks
         self._catch_up = catch_up
         self._metrics = metrics
 
@@ -118,6 +123,11 @@ class Filter:
             pod = PodRef(uid=args.pod.uid, namespace=args.pod.namespace, name=args.pod.name)
             verdicts = self._admission.verdicts(snapshot, split.fit, pod, contract, workload)
             split = split_by_cpu(split, verdicts)
+        if contract.requirements:
+            found = self._networks.verdicts(
+                snapshot, split.fit, args.pod.uid, contract.requirements
+            )
+            split = split_by_networks(split, found)
         if split.fit:
             return split
         newer = self._catch_up.newer(args.pod.uid, snapshot)

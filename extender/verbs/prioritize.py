@@ -8,8 +8,9 @@ from extender.cache.nodes import NodeCache
 from extender.cache.snapshot import Snapshot
 from extender.cache.workloads import Contract, WorkloadCache
 from extender.placement.candidates import split_by_assurance
+from extender.placement.network_admission import NetworkAdmission
 from extender.placement.real_time import RealTimeAdmission
-from extender.placement.score import score_nodes
+from extender.placement.score import score_damage, score_nodes
 from extender.protocol import ExtenderArgs, ParseArgs, encode
 from k40s.cpu.workload import Workload
 from k40s.node_api.messages import PodRef
@@ -27,11 +28,13 @@ class Prioritize:
         cache: NodeCache,
         workloads: WorkloadCache,
         admission: RealTimeAdmission,
+        networks: NetworkAdmission,
     ) -> None:
         self._parse = parse
         self._cache = cache
         self._workloads = workloads
         self._admission = admission
+        self._networks = networks
         self._priorities = PriorityWriter()
 
     def __call__(self, body: bytes) -> bytes:
@@ -48,6 +51,8 @@ class Prioritize:
         scores = score_nodes(
             snapshot, args.names, criticality=workload.criticality, remaining=remaining
         )
+        if contract.requirements:
+            scores = score_damage(args.names, scores, self._damages(args, contract, snapshot))
         return self._priorities.format(args.names, scores)
 
     def fault(self, text: str) -> None:
@@ -62,6 +67,15 @@ class Prioritize:
         return {
             name: verdict.remaining for name, verdict in verdicts.items() if verdict.reason is None
         }
+
+    def _damages(
+        self, args: ExtenderArgs, contract: Contract, snapshot: Snapshot
+    ) -> Mapping[str, float]:
+        """What the pod would take of its networks, by node that has it."""
+        verdicts = self._networks.verdicts(
+            snapshot, args.names, args.pod.uid, contract.requirements
+        )
+        return {name: found.damage for name, found in verdicts.items() if found.reason is None}
 
 
 class PriorityWriter:

@@ -10,6 +10,11 @@ from typing import TypeVar
 
 from k40s.errors import UnreadableError
 from k40s.kube.objects import write
+from k40s.kube.objects.networks import (
+    NETWORKS,
+    network_record,
+    reservations_patch,
+)
 from k40s.kube.objects.pod_templates import POD_OWNERS, pod_owner_record
 from k40s.kube.objects.read import (
     JsonObject,
@@ -20,6 +25,7 @@ from k40s.kube.objects.read import (
 )
 from k40s.kube.records import (
     LeaseRecord,
+    NetworkRecord,
     NodeCondition,
     NodeRecord,
     ObjectRef,
@@ -34,6 +40,8 @@ from k40s.kube.transport import (
     ApiTransport,
     NotFoundError,
 )
+from k40s.network.model import NetworkReservation
+from k40s.network.objects import NetworkReader
 from k40s.units import Nanoseconds, WallClock
 
 _NOTHING: Mapping[str, str | None] = {}
@@ -79,6 +87,34 @@ class KubeGateway:
         root = "/apis" if "/" in api_version else "/api"
         record = partial(pod_owner_record, kind, api_version)
         return ApiSource(self._api, f"{root}/{api_version}/{plural}", "", record)
+
+    def networks(self) -> ApiSource[NetworkRecord]:
+        """List and watch Networks; one that is declared wrongly has a fault."""
+        record = partial(network_record, parse=NetworkReader().read)
+        return ApiSource(self._api, NETWORKS, "", record)
+
+    def get_network(self, name: str, *, timeout: Nanoseconds | None = None) -> NetworkRecord | None:
+        """The Network, or None when there is none; one that is declared wrongly has a fault."""
+        try:
+            answer = self._api.request("GET", f"{NETWORKS}/{name}", timeout=timeout)
+        except NotFoundError:
+            return None
+        return _network(answer)
+
+    def update_network_reservations(
+        self,
+        name: str,
+        reservations: Sequence[NetworkReservation],
+        *,
+        version: str,
+        timeout: Nanoseconds | None = None,
+    ) -> NetworkRecord:
+        """Replace the reservations of a Network that is still at this version.
+
+        Raises ``ConflictError`` when it is not, ``NotFoundError`` when it is gone.
+        """
+        body = reservations_patch(reservations, version=version)
+        return self._patch_network(name, body, timeout=timeout)
 
     def get_node(self, name: str) -> NodeRecord | None:
         """The node's metadata, or None when there is none. May raise ``UnreadableError``."""
@@ -215,6 +251,13 @@ class KubeGateway:
         except NotFoundError:
             self._api.request("POST", leases, write.new_lease(namespace, name, renewal))
 
+    def _patch_network(
+        self, name: str, body: JsonObject, *, timeout: Nanoseconds | None = None
+    ) -> NetworkRecord:
+        path = f"{NETWORKS}/{name}/status"
+        answer = self._api.request("PATCH", path, body, content_type=MERGE_PATCH, timeout=timeout)
+        return _network(answer)
+
     def delete_lease(self, namespace: str, name: str) -> None:
         """Remove the Lease; one that does not exist is no error."""
         try:
@@ -246,6 +289,13 @@ def _read(record: Callable[[JsonObject], R], answer: JsonObject) -> R:
         if fault.field not in _UNUSED_FIELDS:
             raise UnreadableError(f"{found.key}: {fault.text}")
     return found
+
+
+def _network(answer: JsonObject) -> NetworkRecord:
+    try:
+        return network_record(answer)
+    except NamelessError as error:
+        raise UnreadableError(f"unexpected object from the API server: {error}") from error
 
 
 def _node(name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from k40s.network.model import NetworkState
 from k40s.units import Nanoseconds
 
 
@@ -183,3 +184,21 @@ class PodOwnerRecord:
     def key(self) -> str:
         """The key of an informer's ``delete``."""
         return self.about.uid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkRecord:
+    """A Network.
+
+    One that cannot be used has a ``fault`` in its ``state``, and is listed in ``faults`` as well.
+    """
+
+    name: str
+    uid: str
+    state: NetworkState
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key of an informer's ``delete``."""
+        return self.name

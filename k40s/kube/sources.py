@@ -12,7 +12,7 @@ from k40s.http.client import AnswerTooLongError
 from k40s.kube.list_watch import Change, GoneError, Keyed, Listing, Unreadable, WatchEvent
 from k40s.kube.objects.read import JsonObject, NamelessError, version
 from k40s.kube.records import Fault
-from k40s.kube.transport import JSON, ApiTransport
+from k40s.kube.transport import JSON, ApiTransport, NotFoundError
 from k40s.units import NS_PER_S, Nanoseconds
 
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -76,6 +76,8 @@ class ApiSource(Generic[R]):
                     raise
                 size = max(1, size // _SHRINK)
                 continue
+            except NotFoundError as error:  # a kind whose custom resource is not installed yet
+                raise UnavailableError(str(error)) from error
             items, position, at = _page(path, answer)
             for item in items:
                 record, fault = self._read(item)

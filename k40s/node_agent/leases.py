@@ -9,3 +9,8 @@ def malacoda_lease(node: str) -> str:
 def rubicante_lease(node: str) -> str:
     """The Lease of the node's CPU admission daemon."""
     return f"rubicante-{node}"
+
+
+def scarmiglione_lease(node: str) -> str:
+    """The Lease of the node's network daemon."""
+    return f"scarmiglione-{node}"

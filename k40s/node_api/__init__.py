@@ -1,1 +1,1 @@
-"""The node's HTTP API between extender and rubicante: messages and allocations."""
+"""The nodes' HTTP APIs between extender and daemons: messages, clients and allocations."""

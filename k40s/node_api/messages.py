@@ -12,7 +12,6 @@ from k40s.annotations.reservation_rows import HIGHEST_CORE
 from k40s.annotations.workload import read_tasks, task_json
 from k40s.cpu.model import ANY_CORE, Mechanism, Reservation
 from k40s.cpu.workload import Workload
-from k40s.errors import InvalidInputError
 from k40s.node_api.allocation import (
     core_name,
     format_allocation,
@@ -22,10 +21,24 @@ from k40s.node_api.allocation import (
     require_distinct,
     server_json,
 )
+from k40s.node_api.bodies import (
+    MAX_BODY,
+    NAMESPACE,
+    POD_NAME,
+    UID,
+    PodRef,
+    pod_json,
+    read_body,
+    read_pod,
+    read_reason,
+)
 from k40s.reasons import Reason
-from k40s.strict_json import Json, format_json, read_json
+from k40s.strict_json import Json, format_json
 
 __all__ = [
+    "MAX_BODY",
+    "NAMESPACE",
+    "POD_NAME",
     "AdmissionAnswer",
     "PodRef",
     "ReservationRequest",
@@ -37,28 +50,14 @@ __all__ = [
     "parse_reservation_request",
 ]
 
-MAX_BODY = 128 * 1024
-"""Longest request or answer, in bytes."""
 MAX_GENERATION = 10**18 - 1
 
 MAX_DETAIL = 2000
 MAX_CPUS = 1024
 """Of a node; what its cores use, one by one or together, is no more."""
 MAX_GRANTED = 64
-_UID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
-NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-POD_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _DETAIL = re.compile(rf"(?s:.{{0,{MAX_DETAIL}}})")
 _CORE = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodRef:
-    """A pod, by all of its names."""
-
-    uid: str
-    namespace: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +91,7 @@ class AdmissionAnswer:
 def format_reservation_request(request: ReservationRequest) -> bytes:
     """Write the body of ``PUT /v1/reservations/{pod_uid}`` and ``POST /v1/admission``."""
     written: dict[str, object] = {
-        "pod": {
-            "uid": request.pod.uid,
-            "namespace": request.pod.namespace,
-            "name": request.pod.name,
-        },
+        "pod": pod_json(request.pod),
         "criticality": request.workload.criticality.name,
         "tasks": [task_json(task) for task in request.workload.tasks],
     }
@@ -115,10 +110,10 @@ def parse_reservation_request(
     ``held`` reads what was granted before, which may have more tasks than a new pod.
     Raises ``InvalidInputError``.
     """
-    field = _read_body(body, "request body", at_most).fields(
+    field = read_body(body, "request body", at_most).fields(
         ("pod", "criticality", "tasks"), ("enforcement", "generation")
     )
-    pod = _read_pod(field["pod"], pod_uid)
+    pod = read_pod(field["pod"], pod_uid)
     criticality = read_real_time_criticality(field["criticality"])
     tasks = read_tasks(field["tasks"], criticality=criticality, held=held)
     return ReservationRequest(
@@ -152,12 +147,12 @@ def format_admission_answer(answer: AdmissionAnswer) -> bytes:
 
 def parse_admission_answer(body: bytes) -> AdmissionAnswer:
     """Read such an answer. Raises ``InvalidInputError``."""
-    whole = _read_body(body, "answer body", MAX_BODY)
+    whole = read_body(body, "answer body")
     field = whole.fields(
         ("schedulable", "reason", "detail", "utilization", "granted", "generation")
     )
     schedulable = field["schedulable"].boolean()
-    reason = _read_reason(field["reason"])
+    reason = read_reason(field["reason"])
     if schedulable != (reason is None):
         raise field["reason"].invalid("null exactly when the pod is schedulable")
     places = field["granted"].items(at_most=MAX_GRANTED)
@@ -171,41 +166,6 @@ def parse_admission_answer(body: bytes) -> AdmissionAnswer:
         granted=granted,
         generation=field["generation"].integer(0, MAX_GENERATION),
     )
-
-
-def _read_body(body: bytes, source: str, at_most: int) -> Json:
-    size = len(body)
-    if size > at_most:
-        raise InvalidInputError(
-            source=source, path="$", found=size, expected=f"at most {at_most} bytes"
-        )
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        raise InvalidInputError(
-            source=source, path="$", found=body[:40], expected="JSON in UTF-8"
-        ) from None
-    return read_json(text, source=source, error=InvalidInputError, at_most=at_most)
-
-
-def _read_pod(place: Json, pod_uid: str | None) -> PodRef:
-    field = place.fields(("uid", "namespace", "name"))
-    uid = field["uid"].text(_UID, "a pod's uid")
-    if pod_uid is not None and uid != pod_uid:
-        raise field["uid"].invalid(f"the uid in the request's path, {pod_uid!r:.80}")
-    return PodRef(
-        uid=uid,
-        namespace=field["namespace"].text(NAMESPACE, "a namespace's name"),
-        name=field["name"].text(POD_NAME, "a pod's name"),
-    )
-
-
-def _read_reason(place: Json) -> Reason | None:
-    if place.value is None:
-        return None
-    if isinstance(place.value, str) and place.value in _REASONS:
-        return _REASONS[place.value]
-    raise place.invalid("null or a known reason code")
 
 
 def _read_utilization(place: Json) -> dict[int, Fraction]:
@@ -238,9 +198,6 @@ def _read_granted(place: Json) -> Reservation:
     field = place.fields(("pod_uid", "criticality", "server"))
     return read_server(
         field["server"],
-        pod_uid=field["pod_uid"].text(_UID, "a pod's uid"),
+        pod_uid=field["pod_uid"].text(UID, "a pod's uid"),
         criticality=read_real_time_criticality(field["criticality"]),
     )
-
-
-_REASONS = {reason.value: reason for reason in Reason}

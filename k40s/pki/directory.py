@@ -54,6 +54,7 @@ def identities(namespace: str) -> dict[str, Identity]:
         "k40s-scheduler-tls": Identity(common_name="k40s-scheduler"),
         "k40s-controller-client-tls": Identity(common_name="k40s-controller"),
         "k40s-rubicante-tls": _server("rubicante", namespace),
+        "k40s-scarmiglione-tls": _server("scarmiglione", namespace),
     }
 
 

@@ -25,14 +25,16 @@ _FIELDS = """
     admission_test allowed_clients bind_timeout cgroup_path cgroup_root client_tls_directory
     controller_name core_capacity cpu_cgroup_path cpus cpuset_cgroup_path culprit dry_run
     extender_name extender_port extender_service extender_timeout filter_patience gamma_alarm
-    gamma_longest_quiet gamma_quiet gamma_timeout group_prefix groups hardware_assurance hi_reserve
-    high_threshold host identity kubeconfig leader_lease lease lease_namespace listen_host
-    load_balance_off log_level low_threshold mechanisms migration_hold_off migration_interval
-    migration_owner_cooldown migration_pod_cooldown migration_rest migration_retry
-    migration_surge_timeout migrations_per_hour namespace node_name overruns_path packing pod_ip
-    pod_uid port probe_port proc_path profile_path reservation_lease reserve_timeout rt_capacity
-    rubicante_name sampling_period scheduler_debug_path scheduler_name settling_time store sys_path
-    threads tick tls_directory unified_cgroup_path
+    gamma_longest_quiet gamma_quiet gamma_timeout group_prefix groups hardware_assurance
+    hi_reserve high_threshold host identity kubeconfig leader_lease lease lease_namespace
+    listen_host load_balance_off log_level low_threshold mechanisms migration_hold_off
+    migration_interval migration_owner_cooldown migration_pod_cooldown migration_rest
+    migration_retry migration_surge_timeout migrations_per_hour namespace network_back_end
+    network_lease network_timeout node_name overruns_path packing pod_ip pod_uid port probe_port
+    proc_path profile_path reservation_lease reserve_timeout rt_capacity rubicante_name
+    sampling_period scarmiglione_name scheduler_debug_path scheduler_name settling_time
+    station_timeout store sys_path tdma_last_slot tdmacfg_path threads tick tls_directory
+    unified_cgroup_path
 """
 NAMES = frozenset(PREFIX + field.upper() for field in _FIELDS.split())
 """The environment variables of all processes. Processes share an environment, and the daemons of a

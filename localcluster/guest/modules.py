@@ -1,6 +1,7 @@
 """The kernel modules of a guest: the few that a node needs, uncompressed."""
 
 import lzma
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,6 +64,35 @@ def install_modules(kernel: GuestKernel, root: Path) -> None:
     for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
         shutil.copy(kernel.modules / name, target)
     run(depmod, timeout=_DEPMOD_TIMEOUT)
+
+
+def module_files(kernel: GuestKernel, names: Sequence[str]) -> list[tuple[str, bytes]]:
+    """File names and contents, uncompressed, of these modules and those they need, in load order.
+
+    For a guest without kmod: what a module needs is read from the module itself. A name without a
+    file is built into the kernel.
+    """
+    files = {module_name(path.name): path for path in kernel.modules.rglob("*.ko*")}
+    order: dict[str, bytes] = {}
+
+    def add(name: str) -> None:
+        path = files.get(name.replace("-", "_"))
+        if path is None or path.name.removesuffix(_COMPRESSED) in order:
+            return
+        content = _content(path)
+        for needed in needs(content):
+            add(needed)
+        order[path.name.removesuffix(_COMPRESSED)] = content
+
+    for name in names:
+        add(name)
+    return list(order.items())
+
+
+def needs(module: bytes) -> tuple[str, ...]:
+    """The modules that a kernel module names in its section ``.modinfo``."""
+    found = re.search(rb"(?:^|\0)depends=([^\0]*)\0", module)
+    return tuple(filter(None, found[1].decode("ascii").split(","))) if found else ()
 
 
 def read_dependencies(modules: Path) -> dict[str, tuple[str, ...]]:

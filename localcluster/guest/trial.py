@@ -12,6 +12,7 @@ from typing import Any
 from localcluster.errors import LocalClusterError
 from localcluster.guest.cpio import CpioWriter
 from localcluster.guest.kernels import GuestKernel
+from localcluster.guest.modules import module_files
 from localcluster.guest.qemu import Emulation, command
 from localcluster.host.commands import run
 from localcluster.host.files import locked
@@ -19,7 +20,8 @@ from localcluster.images.cluster_images import digest
 from localcluster.images.debian import BARE_PACKAGES, bootstrap, recipe
 from localcluster.progress import Progress
 
-_PACKAGES = (*BARE_PACKAGES, "mount", "busybox")
+_PACKAGES = (*BARE_PACKAGES, "mount", "busybox", "iproute2")
+_MODULES = "modules"
 _MEMORY = 640
 _CODE = "k40s"
 _CONSOLE_LINES = 40
@@ -34,6 +36,7 @@ mount -t tmpfs tmp /tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t debugfs debugfs /sys/kernel/debug
 stty -F /dev/ttyS1 raw
+{modules}
 cd /{code}
 {programs}
 busybox poweroff -f
@@ -68,6 +71,7 @@ def run_trial(
     programs: Sequence[Program],
     *,
     sources: Mapping[str, Path],
+    modules: Sequence[str] = (),
     cache: Path,
     boot_seconds: int,
     progress: Progress,
@@ -75,7 +79,8 @@ def run_trial(
     """Boot ``kernel``, run the programs one after the other, and wait for the power-off.
 
     ``sources`` maps names in the guest's source tree to files or directories, of which Python
-    files are taken; it is what the programs import from. The guest is ended when it takes more
+    files are taken; it is what the programs import from. ``modules`` of the kernel are loaded
+    first, with those that they need. The guest is ended when it takes more
     than ``boot_seconds`` and the programs' own limits. Raises ``LocalClusterError`` with the end
     of the console when it did not come to its end, or a program failed.
     """
@@ -84,7 +89,7 @@ def run_trial(
         initrd, results = Path(scratch) / "initrd", Path(scratch) / "results"
         with initrd.open("wb") as file:
             file.write(base.read_bytes())
-            _write_own(CpioWriter(file), programs, sources)
+            _write_own(CpioWriter(file), programs, sources, module_files(kernel, modules))
         emulation = Emulation(kernel=kernel.image, initrd=initrd, memory=_MEMORY, results=results)
         limit = boot_seconds + sum(program.seconds for program in programs)
         console = run(command(emulation), timeout=limit)
@@ -140,7 +145,10 @@ def ensure_base(cache: Path, progress: Progress) -> Path:
 
 
 def _write_own(
-    writer: CpioWriter, programs: Sequence[Program], sources: Mapping[str, Path]
+    writer: CpioWriter,
+    programs: Sequence[Program],
+    sources: Mapping[str, Path],
+    modules: Sequence[tuple[str, bytes]],
 ) -> None:
     for name in ("proc", "sys", "dev", "tmp", "run"):
         writer.add_directory(name)
@@ -151,7 +159,11 @@ def _write_own(
         else:
             writer.add_file(f"{_CODE}/{name}", path.read_bytes())
     lines = "".join(_PROGRAM.format(seconds=one.seconds, program=one.path) for one in programs)
-    writer.add_file("init", _INIT.format(code=_CODE, programs=lines).encode(), mode=0o755)
+    for name, content in modules:
+        writer.add_file(f"{_MODULES}/{name}", content)
+    loads = "\n".join(f"busybox insmod /{_MODULES}/{name}" for name, _ in modules)
+    script = _INIT.format(code=_CODE, programs=lines, modules=loads)
+    writer.add_file("init", script.encode(), mode=0o755)
     writer.close()
 
 

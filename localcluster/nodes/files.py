@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from k40s.annotations import PLATFORM_LABEL
+from k40s.annotations import PLATFORM_LABEL, TDMA_LABEL
 from localcluster.addresses import AddressPlan
 from localcluster.components import cni, containerd, kube_proxy, kubelet
 from localcluster.credentials.certificates import KeyPair
@@ -90,7 +90,7 @@ class NodeFiles:
 
     def kubelet_command(self, binary: Path) -> list[str]:
         """Kubelet's command line as the node sees its files; it registers the node's labels."""
-        labels = {PLATFORM_LABEL: self.settings.platform}
+        labels = {PLATFORM_LABEL: self.settings.platform, TDMA_LABEL: "true"}
         if self.settings.real_time:
             labels[REAL_TIME_NODE_LABEL] = "true"
         return kubelet.command(

@@ -113,6 +113,8 @@ class Node:
                 # A level recovers at once and always as fast: the cluster is there to be stressed.
                 "K40S_GAMMA_QUIET": "10s",
                 "K40S_GAMMA_LONGEST_QUIET": "10s",
+                # No RTnet here: slots are granted and written down, and nothing enforces them.
+                "K40S_NETWORK_BACK_END": "none",
             }
         )
 

@@ -12,7 +12,10 @@ from k40s.annotations import (
     ASSURANCE_REDUCED_CONDITION,
     ASSURANCE_SINCE_KEY,
     CPU_STATE_SINCE_KEY,
+    NETWORK_STATE_KEY,
+    NETWORK_STATE_SINCE_KEY,
     REAL_TIME_LABEL,
+    XENOMAI_LABEL,
 )
 from localcluster.images.binaries import Binaries
 from localcluster.plane.control_plane import ControlPlane
@@ -113,6 +116,9 @@ def ask(
         ("malacoda", {"annotations": {ASSURANCE_SINCE_KEY: "2026-03-01T12:00:00Z"}}),
         ("rubicante", {"annotations": {CPU_STATE_SINCE_KEY: "2026-03-01T12:00:00Z"}}),
         ("rubicante", {"labels": {REAL_TIME_LABEL: "false"}}),
+        ("scarmiglione", {"annotations": {NETWORK_STATE_KEY: "{}"}}),
+        ("scarmiglione", {"annotations": {NETWORK_STATE_SINCE_KEY: "2026-03-01T12:00:00Z"}}),
+        ("scarmiglione", {"labels": {XENOMAI_LABEL: "true"}}),
         ("", {"finalizers": ["example.org/theirs"]}),
     ],
 )
@@ -120,7 +126,7 @@ def test_each_writes_what_is_its_own(api: Api, account: str, metadata: dict[str,
     assert patch(api, account, metadata) == ""
 
 
-@pytest.mark.parametrize("account", ["k40s-extender", "malacoda", "rubicante"])
+@pytest.mark.parametrize("account", ["k40s-extender", "malacoda", "rubicante", "scarmiglione"])
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -139,7 +145,7 @@ def test_our_processes_touch_nothing_else_of_a_node(
     assert "may only remove" in said or "may write only keys" in said
 
 
-@pytest.mark.parametrize("account", ["k40s-extender", "malacoda", "rubicante"])
+@pytest.mark.parametrize("account", ["k40s-extender", "malacoda", "rubicante", "scarmiglione"])
 def test_our_processes_leave_a_nodes_spec(api: Api, account: str) -> None:
     said = patch(api, account, {}, spec={"unschedulable": True})
 
@@ -153,10 +159,18 @@ def test_our_processes_leave_a_nodes_spec(api: Api, account: str) -> None:
         ("rubicante", ASSURANCE_SINCE_KEY),
         ("", CPU_STATE_SINCE_KEY),
         ("malacoda", CPU_STATE_SINCE_KEY),
+        ("", NETWORK_STATE_SINCE_KEY),
+        ("rubicante", NETWORK_STATE_KEY),
+        ("scarmiglione", CPU_STATE_SINCE_KEY),
     ],
 )
 def test_nobody_says_how_long_another_daemon_is_there(api: Api, account: str, key: str) -> None:
     assert "only " in patch(api, account, {"annotations": {key: "2026-03-01T12:00:00Z"}})
+
+
+@pytest.mark.parametrize("account", ["", "malacoda", "rubicante"])
+def test_nobody_else_says_that_a_node_has_xenomai(api: Api, account: str) -> None:
+    assert "only scarmiglione" in patch(api, account, {"labels": {XENOMAI_LABEL: "true"}})
 
 
 def test_malacoda_writes_its_condition_and_its_keys_in_one_write(api: Api) -> None:

@@ -68,6 +68,13 @@ def test_a_pod_that_asks_for_enforcement_alone_goes_to_no_other_scheduler(api: A
     assert "needs schedulerName: k40s-scheduler" in attempt(api, spec)
 
 
+def test_a_pod_that_requires_a_network_goes_to_no_other_scheduler(api: Api) -> None:
+    needs = {"k40s.io/network": '[{"network": "lan", "peer": "n1", "delay": "5ms"}]'}
+    spec = make_spec("needy", scheduler="default-scheduler", annotations=needs)
+
+    assert "needs schedulerName: k40s-scheduler" in attempt(api, spec)
+
+
 def test_a_pod_that_asks_for_enforcement_does_not_choose_its_node(api: Api) -> None:
     spec = make_spec("wish", scheduler=SCHEDULER, annotations=WISH)
     spec["spec"]["nodeName"] = "n1"
@@ -93,8 +100,9 @@ def test_other_annotations_of_a_bound_pod_may_change(api: Api) -> None:
     assert change(api, "example.org/note", "x") == ""
 
 
-def test_nobody_but_the_extender_says_what_was_granted(api: Api) -> None:
-    assert "only the k40s extender writes them" in change(api, "status.k40s.io/cpu", "{}")
+@pytest.mark.parametrize("key", ["status.k40s.io/cpu", "status.k40s.io/network"])
+def test_nobody_but_the_extender_says_what_was_granted(api: Api, key: str) -> None:
+    assert "only the k40s extender writes them" in change(api, key, "{}")
 
 
 @pytest.mark.parametrize("part", ["labels", "annotations"])

@@ -14,6 +14,7 @@ from localcluster.progress import Progress
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 SOURCES = ("k40s", "daemons", "tests/guest")
+MODULES = ("veth", "sch_taprio", "sch_plug")
 BOOT_SECONDS = 300
 PROBE_SECONDS = 300
 
@@ -48,6 +49,7 @@ def report(kernel: GuestKernel, progress: Progress) -> TrialReport:
                     for probe in probes
                 ],
                 sources={name: PROJECT / name for name in SOURCES},
+                modules=MODULES,
                 cache=cache_root(os.environ),
                 boot_seconds=BOOT_SECONDS,
                 progress=progress,

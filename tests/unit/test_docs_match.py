@@ -8,7 +8,15 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from controller.metrics import ANSWERS, ENDS, KINDS, ControllerMetrics, Method
+from controller.metrics import (
+    ANSWERS,
+    ENDS,
+    KINDS,
+    WRITES,
+    CollectionMetrics,
+    ControllerMetrics,
+    Method,
+)
 from controller.metrics import EventReason as MigrationReason
 from daemons.malacoda.actuator.mode import CulpritMode
 from daemons.malacoda.actuator.protocol import Result, Verb
@@ -30,11 +38,18 @@ from daemons.rubicante.metrics import (
     ReconciliationMetrics,
 )
 from daemons.rubicante.monitoring.audit import Difference
+from daemons.scarmiglione.cluster.events import EventReason as SlotEventReason
+from daemons.scarmiglione.metrics import CAUSES, DRIFTS, SlotMetrics, StationMetrics
+from daemons.scarmiglione.monitoring.health import Health
+from daemons.scarmiglione.slots.entry import Phase
 from k40s import annotations
 from k40s.annotations import (
     CRITICALITY_KEY,
     TASKS_KEY,
     parse_cpu_state,
+    parse_network_grants,
+    parse_network_requirements,
+    parse_network_state,
     parse_node_assurance,
     parse_pod_metric,
     read_workload,
@@ -45,6 +60,7 @@ from k40s.assurance.migration.candidates import Obstacle
 from k40s.assurance.profile import parse_profile
 from k40s.assurance.response.harm import Gauge
 from k40s.assurance.suspects.verdict import Verdict
+from k40s.network.collection import REMOVALS
 from k40s.node_api.messages import parse_allocation
 from k40s.reasons import Reason
 
@@ -80,8 +96,10 @@ def test_every_key_is_listed() -> None:
 
 def test_the_examples_of_values_can_be_read() -> None:
     page = text("annotations.md")
-    allocation, assurance, state = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
-    pod, _gate, metric = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    blocks = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    allocation, assurance, state, grants, stations = blocks
+    pod, _gate, metric, networked = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    needs = networked.split("|\n", 1)[1].split("spec:")[0]
     tasks = pod.split("|\n", 1)[1].split("spec:")[0]
 
     assert parse_allocation(allocation, pod_uid="u")[0].tasks[0].name == "control"
@@ -90,6 +108,8 @@ def test_the_examples_of_values_can_be_read() -> None:
     read = read_workload(labels={}, annotations={CRITICALITY_KEY: "HI", TASKS_KEY: tasks})
     assert read.tasks[0].priority == 10
     assert parse_pod_metric(metric.split("'")[1]).samples == 3
+    assert len(parse_network_requirements(needs)) == len(parse_network_grants(grants)) == 2
+    assert parse_network_state(stations).networks["plant"].channels == 61
     profile = re.findall(r"```json\n(.*?)```", text("assurance.md"), re.DOTALL)[1]
     assert parse_profile(profile, source="assurance.md").name == "edge-6.18"
 
@@ -146,9 +166,33 @@ def test_rubicantes_metrics_are_listed_with_their_labels() -> None:
     )
 
 
+def test_scarmigliones_metrics_are_listed_with_their_labels() -> None:
+    registry = CollectorRegistry()
+    SlotMetrics(registry)
+    StationMetrics(registry, health=Health)
+    exported = {
+        family.name + ("_total" if family.type == "counter" else ""): family.type
+        for family in registry.collect()
+    }
+    listed = {
+        match[1]: row[1]
+        for row in rows("metrics.md")
+        if (match := re.match(r"`(k40s_scarmiglione_\w+)", row[0]))
+    }
+    section = text("metrics.md").partition("## scarmiglione")[2].partition("\n## ")[0]
+
+    assert listed == exported
+    values = (*DRIFTS, *CAUSES, *Phase, *SlotEventReason)
+    assert [value for value in values if f"`{value}`" not in section] == []
+    assert re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)[1:] == list(Health)
+    warned = set(SlotEventReason) - {SlotEventReason.APPLIED}
+    assert [one for one in warned if f"event `{one}`" not in text("operations.md")] == []
+
+
 def test_the_controllers_metrics_are_listed_with_their_labels() -> None:
     registry = CollectorRegistry()
     ControllerMetrics(registry)
+    CollectionMetrics(registry)
     exported = {
         family.name + ("_total" if family.type == "counter" else ""): family.type
         for family in registry.collect()
@@ -161,7 +205,7 @@ def test_the_controllers_metrics_are_listed_with_their_labels() -> None:
     section = text("metrics.md").partition("## controller")[2]
 
     assert listed == exported
-    values = (*Obstacle, *Method, *MigrationReason, *ANSWERS, *ENDS, *KINDS)
+    values = (*Obstacle, *Method, *MigrationReason, *ANSWERS, *ENDS, *KINDS, *WRITES, *REMOVALS)
     assert [value for value in values if f"`{value}`" not in section] == []
     assert all(f"`{reason}`" in text("operations.md") for reason in MigrationReason)
 
@@ -271,7 +315,7 @@ def test_pictures_of_layers_are_the_contracts() -> None:
         )
     }
 
-    assert len(drawn) == 8
+    assert len(drawn) == 9
     assert drawn == {name: contracts[name] for name in drawn}
 
 

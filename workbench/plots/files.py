@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from k40s.errors import K40sError
+from workbench.analysis.slot_plan import SlotReport
 from workbench.plots.curves import SupplyPicture
 from workbench.plots.measurements import BoxPicture, TracePicture
 from workbench.simulation.run import SimulationReport
@@ -44,6 +45,17 @@ def plot_gantt(report: SimulationReport, path: Path, *, window: int | None) -> N
     except ModuleNotFoundError as error:
         raise _explained(error) from error
     draw(report, path, window=window)
+
+
+def plot_slots(report: SlotReport, path: Path) -> None:
+    """Draw the cycles of a TDMA network. Raises ``PlotError`` and ``OSError``."""
+    check_path(path)
+    try:
+        # the same
+        from workbench.plots.draw_slots import draw  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise _explained(error) from error
+    draw(report, path)
 
 
 def plot_boxes(picture: BoxPicture, path: Path) -> None:

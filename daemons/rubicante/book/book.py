@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from daemons.rubicante.book.entry import Entry, Phase, format_entries, parse_entries
-from daemons.rubicante.book.leases import Leases
 from k40s.cpu.model import CpuNode, Reservation
 from k40s.cpu.outcome import Admission, Admit, Rejection
 from k40s.cpu.workload import resolve
 from k40s.errors import UnavailableError
+from k40s.node_agent.reservation_leases import Leases
 from k40s.node_api.messages import ReservationRequest
 from k40s.reasons import Reason
 from k40s.units import Clock, Nanoseconds

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 
 from daemons.rubicante.book.book import Book
-from daemons.rubicante.book.store_handover import open_store
 from daemons.rubicante.cluster.pod_events import PodEvents
 from daemons.rubicante.give_back.leftovers import Leftovers
 from daemons.rubicante.give_back.node import GiveBack
@@ -26,6 +25,7 @@ from k40s.errors import K40sError, UnavailableError
 from k40s.http.probes import ProbeServer
 from k40s.kube.connect import connect
 from k40s.node_agent.leases import rubicante_lease
+from k40s.node_agent.store_handover import open_store
 from k40s.units import NS_PER_S, MonotonicClock
 
 if TYPE_CHECKING:

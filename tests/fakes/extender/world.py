@@ -10,14 +10,19 @@ from fractions import Fraction
 from prometheus_client import CollectorRegistry
 
 from extender.binding.api_server import ConditionalBindings
+from extender.binding.network_entries import NetworkEntries
+from extender.binding.network_reservation import NetworkReservations
 from extender.binding.reservation import NodeReservations
 from extender.cache.catch_up import CatchUp
+from extender.cache.networks import NetworkTable
 from extender.cache.nodes import NodeCache
+from extender.cache.pod_places import PodPlaces
 from extender.cache.pods import PodTable
 from extender.cache.workloads import WorkloadCache
 from extender.metrics import ExtenderMetrics
 from extender.monitoring.unadmitted import UnadmittedPods
 from extender.placement.admission_cache import AdmissionCache
+from extender.placement.network_admission import NetworkAdmission
 from extender.placement.node_queries import NodeQueries
 from extender.placement.real_time import RealTimeAdmission
 from extender.protocol import parse_extender_args, parse_repeated_args
@@ -31,12 +36,16 @@ from k40s.annotations import (
     ASSURANCE_KEY,
     CPU_STATE_KEY,
     CRITICALITY_KEY,
+    NETWORK_KEY,
+    NETWORK_STATE_KEY,
     PLATFORM_LABEL,
     REAL_TIME_LABEL,
     TASKS_KEY,
     CpuState,
+    NetworkNodeState,
     NodeAssurance,
     format_cpu_state,
+    format_network_state,
     format_node_assurance,
 )
 from k40s.assurance.level import Thresholds
@@ -46,10 +55,12 @@ from k40s.cpu.outcome import ADMISSION_TEST, Admission, Admit, Rejection
 from k40s.cpu.workload import Workload, resolve
 from k40s.kube.records import LeaseRecord, NodeRecord, ObjectRef, PodRecord
 from k40s.kube.transport import ConflictError, NotFoundError
+from k40s.network.model import Network
 from k40s.node_api.client import DaemonError
 from k40s.node_api.messages import AdmissionAnswer, ReservationRequest
 from k40s.reasons import Reason
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+from tests.fakes.extender.networks import FakeNetworks, FakeStations
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = Nanoseconds(30 * NS_PER_S)
@@ -78,16 +89,19 @@ def make_pod(
     uid: str | None = None,
     criticality: str | None = None,
     tasks: object = None,
+    networks: object = None,
     labels: Mapping[str, str] | None = None,
     containers: Sequence[str] = ("main",),
     resource_version: str = "1",
 ) -> dict[str, object]:
-    """A core/v1 Pod as kube-scheduler sends it; ``tasks`` is text, or a value for JSON."""
+    """A core/v1 Pod as kube-scheduler sends it; tasks and networks are text, or values for JSON."""
     annotations = {}
     if criticality is not None:
         annotations[CRITICALITY_KEY] = criticality
     if tasks is not None:
         annotations[TASKS_KEY] = tasks if isinstance(tasks, str) else json.dumps(tasks)
+    if networks is not None:
+        annotations[NETWORK_KEY] = networks if isinstance(networks, str) else json.dumps(networks)
     return {
         "metadata": {
             "name": name,
@@ -166,6 +180,7 @@ def make_node(
     reduced: int = 0,
     hazards: tuple[str, ...] = (),
     cpu: CpuState | str | None = None,
+    stations: NetworkNodeState | str | None = None,
     real_time: bool | None = None,
     classed: bool = False,
     platform: str = PLATFORM,
@@ -177,6 +192,9 @@ def make_node(
         annotations[ASSURANCE_KEY] = format_node_assurance(assurance)
     if cpu is not None:
         annotations[CPU_STATE_KEY] = cpu if isinstance(cpu, str) else format_cpu_state(cpu)
+    if stations is not None:
+        text = stations if isinstance(stations, str) else format_network_state(stations)
+        annotations[NETWORK_STATE_KEY] = text
     if real_time is None:
         real_time = cpu is not None
     return NodeRecord(
@@ -372,11 +390,12 @@ class FakeBindings:
     """The API server's pods and bindings.
 
     A pod that is in ``by_name`` is bound on the API server's own conditions: at that version of it,
-    and once. ``on_bind`` is what happens just before a Binding arrives.
+    and once. ``on_bind`` is what happens just before a Binding arrives, ``on_bound`` just after.
     """
 
     def __init__(self, journal: list[str] | None = None) -> None:
         self.on_bind: Callable[[], object] = lambda: None
+        self.on_bound: Callable[[], object] = lambda: None
         self.versions: list[str] = []
         self.events: dict[tuple[str, str], str] = {}
         self.event_fault: Exception | None = None
@@ -424,6 +443,7 @@ class FakeBindings:
                 resource_version=f"{resource_version}0",
             )
         self.bound[uid] = (node, dict(annotations))
+        self.on_bound()
 
     def create_event(
         self,
@@ -488,11 +508,17 @@ class World:
     admissions: AdmissionCache = field(default_factory=lambda: AdmissionCache(tests=built_in))
     on_clock: Callable[[], int] | None = None
     cpu: FakeRubicante = None  # type: ignore[assignment]  # one of the node and the journal
+    network_timeout: Nanoseconds = Nanoseconds(NS_PER_S)
+    bind_timeout: Nanoseconds = Nanoseconds(NS_PER_S)
+    networks: FakeNetworks = None  # type: ignore[assignment]  # likewise
+    stations: FakeStations = None  # type: ignore[assignment]  # likewise
+    pods: "FakeBindings" = None  # type: ignore[assignment]  # likewise
+    name: str = "attempt"
 
     def __post_init__(self) -> None:
         clock = self.on_clock or self.clock.monotonic
         self.cpu = self.cpu or FakeRubicante(self.node, self.journal)
-        self.pods = FakeBindings(self.journal)
+        self.pods = self.pods or FakeBindings(self.journal)
         self.workloads = WorkloadCache()
         self.registry = CollectorRegistry()
         self.metrics = ExtenderMetrics(self.registry)
@@ -505,6 +531,33 @@ class World:
             counted=self.metrics.misplaced,
             clock=clock,
         )
+        self.networks = self.networks or FakeNetworks(self.journal)
+        self.stations = self.stations or FakeStations(self.journal)
+        self.network_table = NetworkTable(on_change=self.cache.touch)
+        self.places = PodPlaces(on_gone=self.network_table.pod_gone, on_placed=self.cache.touch)
+        network_admission, uncounted_networks = (
+            NetworkAdmission(
+                networks=self.network_table,
+                places=self.places,
+                counters=counters,
+                clock=clock,
+                patience=self.patience,
+            )
+            for counters in (self.metrics.network_verdicts, None)
+        )
+        self.pauses: list[Nanoseconds] = []
+        entries = NetworkEntries(
+            table=self.network_table,
+            admission=network_admission,
+            networks=self.networks,
+            clock=clock,
+            wall=self.clock.wall,
+            lease=Nanoseconds(60 * NS_PER_S),
+            pause=self._pause,
+            jitter=lambda: 0.5,
+            conflicts=self.metrics.network_conflicts,
+        )
+        attempts = iter(range(1, 1_000_000))
         binder = Binder(
             cache=self.cache,
             workloads=self.workloads,
@@ -513,9 +566,19 @@ class World:
                 workloads=self.workloads,
                 api=self.pods,
                 clock=clock,
-                timeout=Nanoseconds(NS_PER_S),
+                timeout=self.bind_timeout,
             ),
             reservations=NodeReservations(cpu=self.cpu, admissions=self.admissions),
+            networks=NetworkReservations(
+                table=self.network_table,
+                entries=entries,
+                stations=self.stations,
+                clock=clock,
+                timeout=self.network_timeout,
+                station_timeout=Nanoseconds(NS_PER_S),
+                name_attempt=lambda: f"{self.name}-{next(attempts)}",
+            ),
+            places=self.places,
         )
         queries = NodeQueries(nodes=self.cpu, clock=clock, calls=4)
         admission, uncounted = (
@@ -535,11 +598,16 @@ class World:
                 cache=self.cache,
                 workloads=self.workloads,
                 admission=admission,
+                networks=network_admission,
                 catch_up=CatchUp(cache=self.cache, clock=clock, timeout=self.catch_up_timeout),
                 metrics=self.metrics,
             ),
             prioritize=Prioritize(
-                parse=parse, cache=self.cache, workloads=self.workloads, admission=admission
+                parse=parse,
+                cache=self.cache,
+                workloads=self.workloads,
+                admission=admission,
+                networks=network_admission,
             ),
             bind=Bind(binder=binder, metrics=self.metrics),
             dry_run=DryRun(
@@ -547,8 +615,27 @@ class World:
                 cache=self.cache,
                 workloads=self.workloads,
                 admission=uncounted,
+                networks=uncounted_networks,
             ),
         )
+
+    def _pause(self, pause: Nanoseconds) -> None:
+        self.pauses.append(pause)
+        self.clock.advance(pause / NS_PER_S)
+
+    def declare(self, *networks: Network) -> None:
+        """The API server and the watch have these Networks."""
+        for network in networks:
+            self.network_table.feed.upsert(self.networks.declare(network))
+
+    def watch_networks(self) -> None:
+        """The watch reports all Networks as they are at the API server."""
+        for record in self.networks.records():
+            self.network_table.feed.upsert(record)
+
+    def watch_pod(self, record: PodRecord) -> None:
+        """The watch reports a pod, to all caches."""
+        self.cache.pods.and_then(self.watched_pods.feed).and_then(self.places.feed).upsert(record)
 
     def add(self, *records: NodeRecord, alive: bool = True) -> None:
         for record in records:
@@ -558,7 +645,7 @@ class World:
 
     def beat(self, node: str, *daemons: str) -> None:
         """Renew the Leases of a node's daemons."""
-        for daemon in daemons or ("malacoda", "rubicante"):
+        for daemon in daemons or ("malacoda", "rubicante", "scarmiglione"):
             self.cache.leases.upsert(
                 LeaseRecord(
                     name=f"{daemon}-{node}",

@@ -26,6 +26,7 @@ from tests.fakes.kube.api_server import Answer, FakeApiServer, serving
 from tests.unit.conftest import NamedFiles
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/k40s-system/leases"
+NETWORKS = "/apis/k40s.io/v1alpha1/networks"
 HOST: Host = parse_host("127.0.0.1")
 
 
@@ -99,6 +100,37 @@ def test_it_gets_ready_leads_and_gives_its_lease_up(api: FakeApiServer, files: N
     assert not controller.election.leading
     last = [one for one in api.received if one.method == "PATCH"][-1]  # informers go on reading
     assert last.body["spec"]["holderIdentity"] == ""
+
+
+def test_a_leader_collects_what_a_pod_that_is_gone_held(
+    api: FakeApiServer, files: NamedFiles
+) -> None:
+    held = {"pod": {"uid": "u1", "namespace": "default", "name": "pump"}, "node": "edge-1"}
+    plant = {
+        "metadata": {"name": "plant", "resourceVersion": "7", "generation": 1},
+        "spec": {"members": [{"node": "edge-1", "interface": "rteth0"}]},
+        "status": {"reservations": [held]},
+    }
+    for version in range(1, 50):
+        api.answer("GET", NETWORKS, listing(plant))
+        api.answer("GET", f"{LEASES}/k40s-controller", Answer(200, lease("me", str(version))))
+        api.answer("PATCH", f"{LEASES}/k40s-controller", Answer(200, lease("me", str(version + 1))))
+    api.answer("PATCH", f"{NETWORKS}/plant/status", Answer(200, plant))
+    controller = make(api, files)
+
+    controller.start()
+    try:
+        eventually(lambda: [one for one in api.received if one.path.endswith("/plant/status")])
+    finally:
+        controller.stop()
+
+    asked = [one.path for one in api.received if one.path.endswith("/pods/pump")]
+    (written,) = [one for one in api.received if one.path.endswith("/plant/status")]
+    assert asked == ["/api/v1/namespaces/default/pods/pump"]
+    assert written.body["metadata"] == {"resourceVersion": "7"}
+    assert written.body["status"]["reservations"] == []
+    valid = next(one for one in written.body["status"]["conditions"] if one["type"] == "Valid")
+    assert valid["status"] == "False"
 
 
 @pytest.mark.parametrize(

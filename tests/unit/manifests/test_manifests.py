@@ -36,7 +36,7 @@ BASE = MANIFESTS / "base"
 EXAMPLES = MANIFESTS / "examples"
 WORKLOADS = [
     *("k40s-extender", "k40s-scheduler", "k40s-controller"),
-    *("malacoda", "rubicante", "k40s-give-back"),
+    *("malacoda", "rubicante", "scarmiglione", "k40s-give-back"),
 ]
 
 
@@ -91,6 +91,7 @@ def test_there_is_no_secret_in_the_manifests() -> None:
 def test_everything_is_in_our_namespace() -> None:
     cluster_wide = {
         "Namespace",
+        "CustomResourceDefinition",
         "ClusterRole",
         "ClusterRoleBinding",
         "ValidatingAdmissionPolicy",
@@ -134,6 +135,7 @@ def test_what_the_policies_know_a_process_by_is_given_to_it_alone_and_one_thing_
         for name, rule in rules()
         if rule["apiGroups"] == ["k40s.io"]
         for resource in rule["resources"]
+        if resource not in ("networks", "networks/status")  # these are served
         for verb in rule["verbs"]
     }
     checked = {
@@ -152,6 +154,7 @@ def test_what_the_policies_know_a_process_by_is_given_to_it_alone_and_one_thing_
         ("cpu-state", "withdraw"): "k40s-give-back",
         ("node-labels", "withdraw"): "k40s-extender",
         ("migrations", "record"): "k40s-controller",
+        ("network-state", "publish"): "k40s-scarmiglione",
     }
     nobodys = {("everything", verb) for verb in ("grant", "publish", "record", "withdraw")}
     assert checked == {*given, *nobodys}
@@ -164,9 +167,26 @@ def test_events_are_written_by_extender_and_daemons_and_read_by_nobody() -> None
         ("k40s-extender", ["create"]),
         ("k40s-malacoda", ["create"]),
         ("k40s-rubicante", ["create"]),
+        ("k40s-scarmiglione", ["create"]),
         ("k40s-controller", ["create"]),
         ("k40s-give-back", ["create"]),
     ]
+
+
+def test_two_write_the_status_of_networks_and_nobody_their_spec() -> None:
+    found = {
+        (name, resource, verb)
+        for name, rule in rules()
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if resource.startswith("networks") and verb not in ("get", "list", "watch")
+    }
+
+    assert found == {
+        (name, "networks/status", verb)
+        for name in ("k40s-extender", "k40s-controller")
+        for verb in ("update", "patch")
+    }
 
 
 def test_only_the_extender_binds() -> None:
@@ -221,9 +241,12 @@ def test_no_pod_of_the_scheduler_slips_past_the_extender() -> None:
 def test_the_extender_finishes_a_bind_before_the_scheduler_gives_up() -> None:
     settings = ExtenderSettings()
 
-    assert scheduler_config()["extenders"][0]["httpTimeout"] == "2s"
+    assert scheduler_config()["extenders"][0]["httpTimeout"] == "4s"
     look = settings.bind_timeout // 2  # at a pod that neither filter nor the watch has seen
-    assert look + settings.reserve_timeout + settings.bind_timeout < 2_000_000_000
+    last = 200_000_000  # a read and a write that begin just before the deadline
+    networks = settings.network_timeout + last + settings.station_timeout
+    whole = look + settings.reserve_timeout + networks + settings.bind_timeout
+    assert whole < 4_000_000_000
 
 
 def test_the_controller_calls_by_a_name_that_the_extender_knows_and_takes_its_own_lock() -> None:
@@ -280,6 +303,9 @@ def test_only_rubicante_and_what_undoes_its_work_are_root_and_see_other_processe
     if name in ("rubicante", "k40s-give-back"):
         assert (pod["securityContext"]["runAsUser"], pod["hostPID"]) == (0, True)
         assert set(added) == {"SYS_NICE", "DAC_OVERRIDE"}
+    elif name == "scarmiglione":  # root's directory, and nothing else of root
+        assert pod["securityContext"]["runAsUser"] == 0
+        assert (pod.get("hostPID", False), added) == (False, [])
     else:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert (pod.get("hostPID", False), added) == (False, [])
@@ -388,7 +414,7 @@ def test_volumes_and_mounts_fit(name: str) -> None:
     assert mounts == {volume["name"] for volume in pod["volumes"]}
 
 
-@pytest.mark.parametrize("name", ["malacoda", "rubicante", "k40s-give-back"])
+@pytest.mark.parametrize("name", ["malacoda", "rubicante", "scarmiglione", "k40s-give-back"])
 def test_daemons_run_whatever_happens_to_the_node(name: str) -> None:
     pod = pod_of(name)
 
@@ -448,7 +474,7 @@ def test_every_policy_denies_and_fails_closed() -> None:
 
     assert set(policies) == {
         *("k40s-nodes", "k40s-pods", "k40s-bindings", "k40s-conditions", "k40s-leases"),
-        *("k40s-give-back", "k40s-migration"),
+        *("k40s-give-back", "k40s-migration", "k40s-networks"),
     }
     assert bound == {name: ["Deny"] for name in policies}
     assert {policy["spec"]["failurePolicy"] for policy in policies.values()} == {"Fail"}
@@ -597,3 +623,42 @@ def test_components_add_to_rubicante_what_they_say(tmp_path: Path) -> None:
     assert environment["K40S_SCHEDULER_DEBUG_PATH"] == f"{mount['mountPath']}/sched"
     added = container["securityContext"]["capabilities"]["add"]
     assert added == ["SYS_NICE", "DAC_OVERRIDE", "SYS_ADMIN"]
+
+
+@pytest.mark.skipif(kubectl() is None, reason="kubectl has not been built yet")
+@pytest.mark.parametrize("component", ["rtnet", "taprio"])
+def test_each_back_end_of_networks_gets_what_it_needs_and_no_more(
+    component: str, tmp_path: Path
+) -> None:
+    places = {
+        name: os.path.relpath(MANIFESTS / name, tmp_path)
+        for name in ("base", f"components/{component}")
+    }
+    resources, components = [places["base"]], [places[f"components/{component}"]]
+    kustomization = {"resources": resources, "components": components}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+
+    result = subprocess.run(
+        [str(kubectl()), "kustomize", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+
+    (pod,) = (
+        item["spec"]["template"]["spec"]
+        for item in yaml.safe_load_all(result.stdout)
+        if item["kind"] == "DaemonSet" and item["metadata"]["name"] == "scarmiglione"
+    )
+    context = pod["containers"][0]["securityContext"]
+    environment = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+    if component == "rtnet":
+        assert context == {"privileged": True, "readOnlyRootFilesystem": True}
+        assert "/dev/rtnet" in [one["mountPath"] for one in pod["containers"][0]["volumeMounts"]]
+        assert not pod.get("hostNetwork", False)
+    else:
+        assert context["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
+        assert not context["privileged"]
+        assert pod["hostNetwork"]
+        assert environment["K40S_NETWORK_BACK_END"] == "taprio"

@@ -16,6 +16,7 @@ from controller.settings import ControllerSettings
 from daemons.malacoda.actuator.settings import ActuatorSettings
 from daemons.malacoda.settings import Settings as MalacodaSettings
 from daemons.rubicante.settings import Settings as RubicanteSettings
+from daemons.scarmiglione.settings import Settings as ScarmiglioneSettings
 from extender.scheduler_config import fill
 from extender.settings import ExtenderSettings
 from k40s.pki.directory import identities
@@ -124,7 +125,7 @@ def test_every_policy_is_bound(place: Path, change: str) -> None:
         one["spec"]["policyName"] for one in of_kind(objects, "ValidatingAdmissionPolicyBinding")
     }
     assert bound == names(objects, "ValidatingAdmissionPolicy")
-    assert len(bound) == 7
+    assert len(bound) == 8
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -266,11 +267,13 @@ def test_every_process_works_in_the_namespace_that_it_is_in(place: Path, change:
         if "rubicante" in name:
             env["K40S_CPUS"] = "1"  # from the node's own file
             found["rubicante"] = read_settings(RubicanteSettings, env).lease_namespace
+        if "scarmiglione" in name:
+            found["scarmiglione"] = read_settings(ScarmiglioneSettings, env).lease_namespace
         if "give-back" in name:
             env |= {"K40S_CPUS": "1", "K40S_POD_IP": "10.0.0.1"}  # it serves nobody
             found["give-back"] = read_settings(RubicanteSettings, env).lease_namespace
 
-    processes = ("extender", "controller", "malacoda", "rubicante", "give-back")
+    processes = ("extender", "controller", "malacoda", "rubicante", "scarmiglione", "give-back")
     assert found == dict.fromkeys(processes, "plant-x")
 
 

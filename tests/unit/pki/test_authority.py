@@ -36,6 +36,7 @@ SECRETS = [
     "k40s-scheduler-tls",
     "k40s-controller-client-tls",
     "k40s-rubicante-tls",
+    "k40s-scarmiglione-tls",
 ]
 
 
@@ -349,7 +350,7 @@ def test_the_command_issues_reports_and_renews(run: Run, tmp_path: Path) -> None
 
     assert (missing, issued, complete, idle, forced) == (1, 0, 0, 0, 0)
     assert f"kubectl apply -k {output}" in said
-    assert table.count("valid") == 6
+    assert table.count("valid") == 7
     assert nothing == "Nothing is due.\n"
     assert renewed.count("written") == len(SECRETS)
 
@@ -368,7 +369,7 @@ def test_the_command_keeps_secrets_in_the_namespace_that_they_are_in(
     }
     assert found == {"plant-a"}
     assert code == 0
-    assert status.count("valid") == 6
+    assert status.count("valid") == 7
 
 
 def test_the_command_asks_for_the_namespace_where_secrets_are_of_several(

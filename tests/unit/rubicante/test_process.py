@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from daemons.rubicante.book.store_handover import open_store
 from k40s.errors import UnavailableError
+from k40s.node_agent.store_handover import open_store
 from k40s.runtime.store import Store, StoreInUseError
 from tests.fakes.extender.process import ROOT, issue_certificates
 from tests.fakes.rubicante.api_server import NODE
@@ -31,7 +31,9 @@ def test_a_daemon_waits_for_the_one_before_it_and_says_so(
     store = open_store(tmp_path / "book", wait=wait, clock=lambda: sum(waits))
 
     assert len(waits) == 3
-    assert [record.message for record in caplog.records] == ["waiting for another rubicante to end"]
+    assert [record.message for record in caplog.records] == [
+        "waiting for the former process to end"
+    ]
     store.close()
 
 

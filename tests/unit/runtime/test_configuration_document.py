@@ -24,6 +24,7 @@ SETTINGS = [
     "daemons/malacoda",
     "daemons/malacoda/actuator",
     "daemons/rubicante",
+    "daemons/scarmiglione",
 ]
 
 

@@ -16,6 +16,7 @@ from k40s.kube.heartbeats import Heartbeats
 from k40s.kube.objects.read import lease_record, node_record, pod_record
 from k40s.kube.transport import ApiTransport
 from k40s.units import NS_PER_S, Nanoseconds
+from tests.fakes.extender.networks import FakeStations
 from tests.fakes.extender.world import (
     LEASE,
     START,
@@ -71,6 +72,7 @@ def test_a_restarted_extender_is_ready_whatever_objects_there_are(api: FakeApiSe
             ExtenderSettings(),
             cluster=KubeGateway(transport),
             cpu=FakeRubicante(make_cpu_node()),
+            stations=FakeStations(),
         )
         extender.start()
         try:

@@ -3,7 +3,8 @@
 import json
 
 from extender.cache.workloads import Contract, ObservedPod, WorkloadCache
-from k40s.annotations import CRITICALITY_KEY, TASKS_KEY
+from k40s.annotations import CRITICALITY_KEY, NETWORK_KEY, TASKS_KEY
+from k40s.annotations.network import MAX_NETWORK_TEXT
 from k40s.annotations.workload import MAX_TASKS_TEXT
 
 
@@ -58,3 +59,15 @@ def test_what_is_put_again_or_removed_counts_once() -> None:
     found = workloads.get("u")
     assert found is not None
     assert found.contract is two
+
+
+def test_requirements_of_networks_that_are_too_long_are_refused_and_not_kept() -> None:
+    needs = json.dumps([{"network": "lan", "peer": "a", "delay": "1ms"}]) + " " * 200_000
+
+    contract = WorkloadCache().read(
+        labels={}, annotations={NETWORK_KEY: needs}, containers=("main",)
+    )
+
+    assert contract.workload is None
+    assert f"expected at most {MAX_NETWORK_TEXT} characters" in contract.fault
+    assert seen("u", contract).length == MAX_NETWORK_TEXT + 1

@@ -2,7 +2,13 @@
 
 import pytest
 
-from k40s.annotations import ALLOCATION_KEY, CRITICALITY_KEY, TASKS_KEY
+from k40s.annotations import (
+    ALLOCATION_KEY,
+    CRITICALITY_KEY,
+    NETWORK_GRANT_KEY,
+    NETWORK_KEY,
+    TASKS_KEY,
+)
 from k40s.errors import UnavailableError
 from k40s.kube.transport import NotFoundError, RefusedError
 from k40s.reasons import NOT_ADMITTED
@@ -167,4 +173,18 @@ def test_pods_below_the_assurance_they_need_and_unreadable_ones_are_counted(worl
 
     assert counted(world, "assurance") == 1
     assert counted(world, "invalid-annotation") == 1
+    assert world.pods.events == {}
+
+
+@pytest.mark.parametrize(("granted", "count"), [({}, 1), ({NETWORK_GRANT_KEY: "[]"}, 0)])
+@pytest.mark.parametrize("needs", ['[{"network":"lan","peer":"a","delay":"1ms"}]', "?"])
+def test_a_pod_that_requires_networks_and_has_no_grant_is_counted(
+    world: World, granted: dict[str, str], needs: str, count: int
+) -> None:
+    place(world, annotations={NETWORK_KEY: needs, **granted})
+
+    look_for(world, 2)
+
+    assert counted(world, "not-reserved") == count
+    assert counted(world, "not-admitted") == 0
     assert world.pods.events == {}

@@ -15,7 +15,7 @@ _RETRY_SECONDS = 0.25
 
 
 def open_store(path: Path, *, wait: Callable[[float], object], clock: MonotonicClock) -> Store:
-    """Open the store; while another rubicante has it, log that and wait.
+    """Open the store; while another process has it, log that and wait.
 
     Raises ``UnavailableError`` when the file cannot be used, or the other one does not end.
     """
@@ -28,6 +28,6 @@ def open_store(path: Path, *, wait: Callable[[float], object], clock: MonotonicC
             if clock() >= end:
                 raise
             if not said:
-                log.warning("waiting for another rubicante to end", extra={"cause": str(error)})
+                log.warning("waiting for the former process to end", extra={"cause": str(error)})
                 said = True
         wait(_RETRY_SECONDS)

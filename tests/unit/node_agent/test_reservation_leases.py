@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from daemons.rubicante.book.entry import Phase
-from daemons.rubicante.book.leases import Leases
 from k40s.kube.records import PodRecord
+from k40s.node_agent.reservation_leases import Leases
 from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.rubicante.api_server import NODE, FakeApiServer
 from tests.fakes.rubicante.books import Clock

@@ -1,0 +1,1 @@
+"""What scarmiglione reads from and writes to the API server: Networks, pods, node state, events."""

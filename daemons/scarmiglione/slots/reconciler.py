@@ -1,0 +1,219 @@
+"""Reconciles the book with the Networks' statuses, the node's pods and the stations' kernels.
+
+Level-triggered: each look compares everything, so it does not matter what was missed before it, nor
+at which step a former process was killed.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from daemons.scarmiglione.metrics import SlotMetrics
+from daemons.scarmiglione.network.back_end import StationState
+from daemons.scarmiglione.slots.adoption import told_channels
+from daemons.scarmiglione.slots.allocation import Rejection, choose_channels
+from daemons.scarmiglione.slots.book import Book
+from daemons.scarmiglione.slots.entry import Entry, Phase
+from daemons.scarmiglione.slots.findings import Findings
+from daemons.scarmiglione.slots.installer import Installer
+from daemons.scarmiglione.slots.judgement import (
+    Fate,
+    Judgement,
+    Reservations,
+    judge,
+    requested,
+)
+from daemons.scarmiglione.slots.presence import Presence, find_slot
+from daemons.scarmiglione.slots.reports import SlotReports
+from daemons.scarmiglione.station.networks import DeclaredNetworks
+from daemons.scarmiglione.station.stations import StationKey, Stations
+from k40s.errors import KernelError
+from k40s.kube.records import PodRecord
+from k40s.node_api.bodies import PodRef
+
+log = logging.getLogger(__name__)
+
+
+class PodView(Protocol):
+    """The pods of this node, by the watch; implemented by ``NodePods``."""
+
+    def records(self) -> Sequence[PodRecord]:
+        """All pods that are bound here."""
+        ...
+
+    def fate(self, uid: str, *, bound: bool) -> Fate:
+        """What became of a pod; ``bound``: it was here once."""
+        ...
+
+
+class Reconciler:
+    """``tick`` does nothing until Networks and pods are known; then the first one opens."""
+
+    def __init__(
+        self,
+        *,
+        book: Book,
+        networks: DeclaredNetworks,
+        stations: Stations,
+        pods: PodView,
+        installer: Installer,
+        reports: SlotReports,
+        metrics: SlotMetrics,
+        synchronized: Sequence[threading.Event],
+    ) -> None:
+        self._book = book
+        self._networks = networks
+        self._stations = stations
+        self._pods = pods
+        self._installer = installer
+        self._reports = reports
+        self._metrics = metrics
+        self._synchronized = synchronized
+        self._open = threading.Event()
+        self.findings = Findings()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the book was reconciled since the start."""
+        return self._open.is_set()
+
+    def tick(self) -> None:
+        """Release, adopt, repair; raises ``UnavailableError`` when the store cannot be written."""
+        if not all(event.is_set() for event in self._synchronized):
+            return
+        with self._book.lock:
+            reserved = self._networks.reservations()
+            self._stations.refresh(self._book.stations())
+            self._settle(reserved)
+            states = self._read_stations()
+            self._adopt(reserved, states)
+            self._match(states)
+            for phase in Phase:
+                number = sum(entry.phase is phase for entry in self._book.entries())
+                self._metrics.pods.labels(phase=phase.value).set(number)
+        if not self.is_open:
+            self._open.set()
+            log.info("reconciled", extra={"pods": len(self._book.entries())})
+
+    def _settle(self, reserved: Mapping[str, Reservations]) -> None:
+        """Release what no status holds, and what belonged to pods that are over."""
+        for entry in self._book.entries():
+            if entry.phase is Phase.RELEASING:
+                continue
+            if self._pods.fate(entry.pod.uid, bound=entry.bound) is Fate.OVER:
+                self._withdraw(entry, "pod-over")
+                continue
+            held = reserved.get(entry.pod.uid, {})
+            found = judge(entry, networks=self._networks, stations=self._stations, held=held)
+            if found is Judgement.CONFIRMED:
+                self._book.confirm(entry)
+            elif found is Judgement.MISSING and entry.confirmed:
+                self._withdraw(entry, "unreserved")
+            elif self._book.has_expired(entry):
+                self._withdraw(entry, "unconfirmed")
+
+    def _withdraw(self, entry: Entry, cause: str) -> None:
+        self._book.start_release(entry.pod.uid)
+        self._metrics.withdrawn.labels(cause=cause).inc()
+        log.info("slots withdrawn", extra={"pod": entry.pod.uid, "cause": cause})
+        if cause != "pod-over":
+            self._reports.withdrawn(entry, cause)
+
+    def _read_stations(self) -> dict[StationKey, StationState]:
+        """What each kernel holds, and the slots there that are nobody's."""
+        states: dict[StationKey, StationState] = {}
+        self.findings.begin(station.key for station in self._stations.all())
+        for station in self._stations.all():
+            finding = self.findings.of(station.key)
+            try:
+                states[station.key] = state = station.back_end.read()
+            except KernelError as error:
+                self._metrics.failures.inc()
+                finding.error = str(error)
+                continue
+            limits, ours = station.back_end.limits, self._book.taken(station.key)
+            finding.state = state
+            finding.foreign = tuple(
+                sorted(n for n in state.taken - ours if limits.first <= n <= limits.last)
+            )
+        return states
+
+    def _adopt(
+        self, reserved: Mapping[str, Reservations], states: Mapping[StationKey, StationState]
+    ) -> None:
+        """Enter reservations of pods that run here and that the book does not know."""
+        for record in self._pods.records():
+            held = reserved.get(record.uid)
+            if held is None or record.ended or self._book.find(record.uid) is not None:
+                continue
+            wanted = [(slot, self._stations.on(slot.network)) for slot in requested(held)]
+            here = [(slot, one) for slot, one in wanted if one is not None and one.key in states]
+            if len(here) != len(wanted):
+                continue
+            chosen = choose_channels(
+                here,
+                states=states,
+                taken={one.key: self._book.taken(one.key) for _, one in here},
+                told=told_channels(record, [slot for slot, _ in here]),
+            )
+            if isinstance(chosen, Rejection):
+                self._reports.failed(_ref(record), chosen)
+                continue
+            log.info("slots adopted", extra={"pod": record.uid})
+            self._book.begin(
+                Entry(
+                    pod=_ref(record),
+                    attempt="",
+                    phase=Phase.APPLYING,
+                    slots=chosen,
+                    confirmed=True,
+                    bound=True,
+                )
+            )
+            for slot in chosen:
+                self.findings.of(slot.station).adopt(slot.channel.numbers)
+
+    def _match(self, states: Mapping[StationKey, StationState]) -> None:
+        """Make each kernel hold what the book says, pod by pod."""
+        for entry in self._book.entries():
+            if entry.phase is Phase.RELEASING:
+                self._installer.release(entry.pod.uid)
+            elif all(slot.station in states for slot in entry.slots):
+                try:
+                    self._complete(entry, states)
+                except KernelError as error:
+                    self._metrics.failures.inc()
+                    self._note(entry, str(error))
+
+    def _complete(self, entry: Entry, states: Mapping[StationKey, StationState]) -> None:
+        present: list[Presence] = []
+        for slot in entry.slots:
+            station = self._stations.find(slot.station)
+            if station is None:
+                return
+            present.append(find_slot(station.back_end, states[slot.station], slot).presence)
+        if all(one is Presence.WHOLE for one in present):
+            self._book.put(entry.in_phase(Phase.APPLIED))
+            return
+        if entry.phase is Phase.APPLIED:
+            for slot, one in zip(entry.slots, present, strict=True):
+                self.findings.of(slot.station).note_drift(entry.pod.uid, one)
+        elif Presence.ALTERED in present:
+            # Its numbers were free when they were chosen, so another program has taken them. The
+            # pod gets others: at once if it is bound here, else when its bind is repeated.
+            self._withdraw(entry, "given-up")
+            return
+        refusal = self._installer.repair(entry)
+        if refusal is not None:
+            self._note(entry, f"{refusal.hazard}: {refusal.detail}")
+
+    def _note(self, entry: Entry, text: str) -> None:
+        log.warning("slots not applied", extra={"pod": entry.pod.uid, "cause": text})
+        for slot in entry.slots:
+            self.findings.of(slot.station).unrepaired += 1
+        self._reports.unrepaired(entry, text)
+
+
+def _ref(record: PodRecord) -> PodRef:
+    return PodRef(uid=record.uid, namespace=record.namespace, name=record.name)
