@@ -53,7 +53,9 @@ _PAUSE = Nanoseconds(2 * NS_PER_S)
 """After the API server was unavailable."""
 _JOIN_SECONDS = 5.0
 _SILENT = Nanoseconds(60 * NS_PER_S)
-"""Without a look the process is restarted: longer than any time limit of a back end."""
+_CALIBRATIONS = 800
+"""Cycles. Without a look, or a pod put right in it, for so long the process is restarted: longer
+than any time limit of a back end, also when a request has taken one just before."""
 
 
 class Gateway(NodeWriter, EventWriter, Protocol):
@@ -89,6 +91,7 @@ class Daemon:
         self._loops = Loops(stop=self.stop, on_error=slot_metrics.errors.inc)
         self._clock = clock
         self._looked = clock()
+        self._unwritten = False
 
         self.book = Book(store=store, lease=settings.reservation_lease, clock=clock)
         self.networks = DeclaredNetworks(node=settings.node_name, changed=self._wake)
@@ -125,6 +128,7 @@ class Daemon:
             reports=self.events,
             metrics=slot_metrics,
             synchronized=(self.network_informer.synchronized, self.pod_informer.synchronized),
+            progress=self._note_progress,
         )
         self.health = HealthMonitor(
             book=self.book,
@@ -199,10 +203,12 @@ class Daemon:
         """Reconcile, and judge the stations by what was found."""
         try:
             self.reconciler.tick()
+            self._unwritten = False
         except UnavailableError as error:
+            self._unwritten = True
             log.warning("slots not reconciled", extra={"cause": str(error)})
         self.health.look()
-        self._looked = self._clock()
+        self._note_progress()
 
     def halt(self) -> None:
         """End the loops; slots stay as they are, and no station is detached."""
@@ -213,7 +219,10 @@ class Daemon:
     def healthy(self) -> str | None:
         """Why the process should be restarted, if it should."""
         late = self._clock() - self._looked
-        return f"no look at the stations for {late // NS_PER_S} s" if late > _SILENT else None
+        networks = [one.network.tdma for one in self.networks.memberships()]
+        cycles = [tdma.cycle.period for tdma in networks if tdma is not None]
+        patience = _SILENT + _CALIBRATIONS * max(cycles, default=0)
+        return f"no look at the stations for {late // NS_PER_S} s" if late > patience else None
 
     def ready(self) -> str | None:
         """Why the node takes no slots yet, if it does not."""
@@ -222,7 +231,12 @@ class Daemon:
     def _trouble(self) -> str | None:
         if not self.health.is_open:
             return "the Networks, the node's pods or its stations are not known yet"
+        if self._unwritten:  # and so not looked at: what is known of the stations is of before
+            return "the book of slots cannot be written"
         return self.healthy()
+
+    def _note_progress(self) -> None:
+        self._looked = self._clock()
 
     def _wake(self) -> None:
         self.loop.wake()

@@ -22,7 +22,7 @@ HEALTHY = conditions.HEALTHY
 MOST_CHANNELS = 65_535
 
 _VERSION = 1
-_MOST_NETWORKS = 16
+MOST_NETWORKS = 16
 _ENDPOINT = re.compile(
     r"https://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}", re.ASCII
 )
@@ -92,8 +92,8 @@ class NetworkNodeState:
             raise ValueError("a lease lasts 1 s to 3600 s")
         if self.observed.utcoffset() != timedelta(0):
             raise ValueError("the time observed is in UTC")
-        if len(self.networks) > _MOST_NETWORKS or not all(map(NAME.fullmatch, self.networks)):
-            raise ValueError(f"a node is on at most {_MOST_NETWORKS} networks, by their names")
+        if len(self.networks) > MOST_NETWORKS or not all(map(NAME.fullmatch, self.networks)):
+            raise ValueError(f"a node is on at most {MOST_NETWORKS} networks, by their names")
 
 
 def parse_network_state(text: str) -> NetworkNodeState:
@@ -144,8 +144,8 @@ def format_network_state(value: NetworkNodeState) -> str:
 
 def _read_networks(place: Json) -> Mapping[str, StationState]:
     members = place.members()
-    if len(members) > _MOST_NETWORKS:
-        raise place.invalid(f"at most {_MOST_NETWORKS} networks")
+    if len(members) > MOST_NETWORKS:
+        raise place.invalid(f"at most {MOST_NETWORKS} networks")
     for name, member in members.items():
         if NAME.fullmatch(name) is None:
             raise member.invalid("under a Network's name", found="another name")

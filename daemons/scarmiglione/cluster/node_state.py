@@ -11,6 +11,7 @@ from daemons.scarmiglione.slots.findings import Finding, Findings
 from daemons.scarmiglione.station.stations import Station, Stations, kernel_role
 from k40s.annotations import NETWORK_STATE_KEY, XENOMAI_LABEL
 from k40s.annotations.network_state import (
+    MOST_NETWORKS,
     BackEnd,
     NetworkNodeState,
     StationState,
@@ -91,7 +92,7 @@ class NetworkReport:
         return self._trouble()
 
     def state(self) -> NetworkNodeState:
-        """The state now."""
+        """The state now: of the first networks by name, where the node is on too many."""
         with self._book.lock:
             networks = {
                 station.key.network: StationState(
@@ -101,7 +102,7 @@ class NetworkReport:
                     health=self._health(station.key.network),
                     channels=self._free(station),
                 )
-                for station in self._stations.declared()
+                for station in self._stations.declared()[:MOST_NETWORKS]
             }
         return NetworkNodeState(
             endpoint=self._endpoint,
@@ -113,7 +114,9 @@ class NetworkReport:
     def document(self) -> str:
         """The JSON of ``GET /v1/state``."""
         with self._book.lock:
-            stations, entries = self._stations.all(), self._book.entries()
+            # One that is left over from a former interface, then the one that the Network names.
+            stations = sorted(self._stations.all(), key=lambda one: one.role is not None)
+            entries = self._book.entries()
             networks = {one.key.network: self._station_json(one) for one in stations}
         return format_json(
             {
@@ -126,17 +129,18 @@ class NetworkReport:
 
     def _format(self, state: NetworkNodeState) -> str:
         """Without the last networks, by name, where all of them are too long for the annotation."""
-        names = sorted(state.networks)
-        for kept in range(len(names), -1, -1):
-            part = {name: state.networks[name] for name in names[:kept]}
+        with self._book.lock:
+            names = [station.key.network for station in self._stations.declared()]
+        for kept in range(len(state.networks), -1, -1):
+            part = {name: state.networks[name] for name in sorted(state.networks)[:kept]}
             try:
                 text = format_network_state(replace(state, networks=part))
             except ValueError:
                 continue
-            omitted = len(names) - kept
-            if omitted != self._omitted and omitted:
-                log.error("networks not published", extra={"networks": names[kept:]})
-            self._omitted = omitted
+            omitted = [name for name in names if name not in part]
+            if omitted and len(omitted) != self._omitted:
+                log.error("networks not published", extra={"networks": omitted})
+            self._omitted = len(omitted)
             return text
         raise ValueError("the state of no network at all is too long")
 

@@ -14,6 +14,7 @@ from daemons.scarmiglione.network.back_end import BackEndName, Refusal, SlotBack
 from daemons.scarmiglione.network.child import Run, run_child
 from daemons.scarmiglione.network.clocks import LINUX, Clocks
 from daemons.scarmiglione.network.dry_run import DryRunBackEnd
+from daemons.scarmiglione.network.preconditions import DEFAULT_SLOTS
 from daemons.scarmiglione.network.rtnet.ioctl import IoctlCommands, linux_ioctl
 from daemons.scarmiglione.network.rtnet.proc_rtnet import READ_SECONDS, RtnetFiles, read_files
 from daemons.scarmiglione.network.rtnet.proc_text import (
@@ -25,6 +26,7 @@ from daemons.scarmiglione.network.rtnet.station import RtnetBackEnd, SlotCommand
 from daemons.scarmiglione.network.rtnet.tdmacfg import Tdmacfg, time_limit
 from daemons.scarmiglione.network.taprio.device import LinuxGateDevice
 from daemons.scarmiglione.network.taprio.station import TaprioBackEnd
+from k40s.errors import KernelError
 from k40s.reasons import Reason
 from k40s.tdma.model import Cycle
 
@@ -90,7 +92,8 @@ def open_back_end(
 ) -> SlotBackEnd | Refusal:
     """The named back end for an interface; None is RTnet's, by its command where that is there.
 
-    Raises ``KernelError`` as ``discover``.
+    Raises ``KernelError`` as ``discover``, and where the interface has slots of pods but the node
+    has nothing to remove them with: they must not be taken for gone.
     """
     if name is BackEndName.NONE:
         return DryRunBackEnd(
@@ -99,7 +102,12 @@ def open_back_end(
     if name is BackEndName.TAPRIO:
         return _taprio(interface, cycle, host, wait)
     found = discover(host)
-    if (absence := _rtnet_absence(name, interface, found, host)) is not None:
+    if (absence := _rtnet_absence(interface, found, host)) is not None:
+        return _absent(absence)
+    files = RtnetFiles(proc=host.proc, sys=host.sys, clocks=host.clocks, run=host.run)
+    if (absence := _tool_absence(name, found, host)) is not None:
+        if any(slot.number not in DEFAULT_SLOTS for slot in files.read(interface).slots):
+            raise KernelError(f"{interface} has slots that cannot be removed: {absence}")
         return _absent(absence)
     seconds = time_limit(cycle.period) if host.seconds is None else host.seconds
     commands: SlotCommands
@@ -116,21 +124,23 @@ def open_back_end(
         interface=interface,
         cycle=cycle,
         last=host.last_channel,
-        files=RtnetFiles(proc=host.proc, sys=host.sys, clocks=host.clocks, run=host.run),
+        files=files,
         commands=commands,
         wait=wait,
     )
 
 
-def _rtnet_absence(
-    name: BackEndName | None, interface: str, found: Found, host: Host
-) -> str | None:
+def _rtnet_absence(interface: str, found: Found, host: Host) -> str | None:
     if not found.rtnet:
         return f"the node has no {host.proc}/rtnet"
     if not found.tdma:
         return "RTnet has no TDMA: its module is not loaded"
     if interface not in found.rtnet_interfaces:
         return f"RTnet has no interface {interface}"
+    return None
+
+
+def _tool_absence(name: BackEndName | None, found: Found, host: Host) -> str | None:
     if name is BackEndName.TDMACFG and not found.tdmacfg:
         return f"{host.tdmacfg} is not there"
     if not found.rtnet_device:

@@ -6,13 +6,12 @@ at which step a former process was killed.
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from daemons.scarmiglione.metrics import SlotMetrics
-from daemons.scarmiglione.network.back_end import StationState
-from daemons.scarmiglione.slots.adoption import told_channels
-from daemons.scarmiglione.slots.allocation import Rejection, choose_channels
+from daemons.scarmiglione.network.back_end import Refusal, StationState
+from daemons.scarmiglione.slots.adoption import Adoption
 from daemons.scarmiglione.slots.book import Book
 from daemons.scarmiglione.slots.entry import Entry, Phase
 from daemons.scarmiglione.slots.findings import Findings
@@ -22,7 +21,6 @@ from daemons.scarmiglione.slots.judgement import (
     Judgement,
     Reservations,
     judge,
-    requested,
 )
 from daemons.scarmiglione.slots.presence import Presence, find_slot
 from daemons.scarmiglione.slots.reports import SlotReports
@@ -30,9 +28,13 @@ from daemons.scarmiglione.station.networks import DeclaredNetworks
 from daemons.scarmiglione.station.stations import StationKey, Stations
 from k40s.errors import KernelError
 from k40s.kube.records import PodRecord
-from k40s.node_api.bodies import PodRef
+from k40s.reasons import Reason
 
 log = logging.getLogger(__name__)
+
+Progress = Callable[[], None]
+_OF_A_STATION = frozenset({Reason.NETWORK_UNHEALTHY, Reason.NETWORK_NO_MECHANISM})
+"""Refusals that every further pod on the station would get as well, some after a wait for Sync."""
 
 
 class PodView(Protocol):
@@ -61,15 +63,19 @@ class Reconciler:
         reports: SlotReports,
         metrics: SlotMetrics,
         synchronized: Sequence[threading.Event],
+        progress: Progress = lambda: None,
     ) -> None:
+        """``progress`` is called between two pods whose slots the kernel may have to be given."""
         self._book = book
         self._networks = networks
         self._stations = stations
         self._pods = pods
         self._installer = installer
+        self._adoption = Adoption(book=book, stations=stations, reports=reports)
         self._reports = reports
         self._metrics = metrics
         self._synchronized = synchronized
+        self._progress = progress
         self._open = threading.Event()
         self.findings = Findings()
 
@@ -87,7 +93,10 @@ class Reconciler:
             self._stations.refresh(self._book.stations())
             self._settle(reserved)
             states = self._read_stations()
-            self._adopt(reserved, states)
+            for entry in self._adoption.adopt(self._pods.records(), reserved, states):
+                log.info("slots adopted", extra={"pod": entry.pod.uid})
+                for slot in entry.slots:
+                    self.findings.of(slot.station).adopt(slot.channel.numbers)
             self._match(states)
             for phase in Phase:
                 number = sum(entry.phase is phase for entry in self._book.entries())
@@ -110,7 +119,7 @@ class Reconciler:
                 self._book.confirm(entry)
             elif found is Judgement.MISSING and entry.confirmed:
                 self._withdraw(entry, "unreserved")
-            elif self._book.has_expired(entry):
+            elif self._book.has_expired(entry) and not (found is Judgement.UNKNOWN and entry.bound):
                 self._withdraw(entry, "unconfirmed")
 
     def _withdraw(self, entry: Entry, cause: str) -> None:
@@ -139,54 +148,27 @@ class Reconciler:
             )
         return states
 
-    def _adopt(
-        self, reserved: Mapping[str, Reservations], states: Mapping[StationKey, StationState]
-    ) -> None:
-        """Enter reservations of pods that run here and that the book does not know."""
-        for record in self._pods.records():
-            held = reserved.get(record.uid)
-            if held is None or record.ended or self._book.find(record.uid) is not None:
-                continue
-            wanted = [(slot, self._stations.on(slot.network)) for slot in requested(held)]
-            here = [(slot, one) for slot, one in wanted if one is not None and one.key in states]
-            if len(here) != len(wanted):
-                continue
-            chosen = choose_channels(
-                here,
-                states=states,
-                taken={one.key: self._book.taken(one.key) for _, one in here},
-                told=told_channels(record, [slot for slot, _ in here]),
-            )
-            if isinstance(chosen, Rejection):
-                self._reports.failed(_ref(record), chosen)
-                continue
-            log.info("slots adopted", extra={"pod": record.uid})
-            self._book.begin(
-                Entry(
-                    pod=_ref(record),
-                    attempt="",
-                    phase=Phase.APPLYING,
-                    slots=chosen,
-                    confirmed=True,
-                    bound=True,
-                )
-            )
-            for slot in chosen:
-                self.findings.of(slot.station).adopt(slot.channel.numbers)
-
     def _match(self, states: Mapping[StationKey, StationState]) -> None:
         """Make each kernel hold what the book says, pod by pod."""
+        closed: dict[StationKey, Refusal] = {}
         for entry in self._book.entries():
+            self._progress()
             if entry.phase is Phase.RELEASING:
                 self._installer.release(entry.pod.uid)
             elif all(slot.station in states for slot in entry.slots):
                 try:
-                    self._complete(entry, states)
+                    self._complete(entry, states, closed)
                 except KernelError as error:
                     self._metrics.failures.inc()
                     self._note(entry, str(error))
 
-    def _complete(self, entry: Entry, states: Mapping[StationKey, StationState]) -> None:
+    def _complete(
+        self,
+        entry: Entry,
+        states: Mapping[StationKey, StationState],
+        closed: dict[StationKey, Refusal],
+    ) -> None:
+        """``closed`` are stations that have refused all pods in this look."""
         present: list[Presence] = []
         for slot in entry.slots:
             station = self._stations.find(slot.station)
@@ -204,8 +186,16 @@ class Reconciler:
             # pod gets others: at once if it is bound here, else when its bind is repeated.
             self._withdraw(entry, "given-up")
             return
-        refusal = self._installer.repair(entry)
+        lacking = {
+            slot.station
+            for slot, one in zip(entry.slots, present, strict=True)
+            if one is not Presence.WHOLE
+        }
+        refusal = next((closed[key] for key in lacking if key in closed), None)
+        refusal = refusal or self._installer.repair(entry)
         if refusal is not None:
+            if len(lacking) == 1 and refusal.reason in _OF_A_STATION:
+                closed |= dict.fromkeys(lacking, refusal)
             self._note(entry, f"{refusal.hazard}: {refusal.detail}")
 
     def _note(self, entry: Entry, text: str) -> None:
@@ -213,7 +203,3 @@ class Reconciler:
         for slot in entry.slots:
             self.findings.of(slot.station).unrepaired += 1
         self._reports.unrepaired(entry, text)
-
-
-def _ref(record: PodRecord) -> PodRef:
-    return PodRef(uid=record.uid, namespace=record.namespace, name=record.name)

@@ -1,13 +1,17 @@
 """Slots are set up at once, confirmed by a status, repaired, and taken back."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from daemons.scarmiglione.network.back_end import AppliedSlot, Refusal, Role
+from daemons.scarmiglione.network.back_end import AppliedSlot, Channel, Refusal, Role
 from k40s.errors import KernelError, UnavailableError
+from k40s.network.model import Member, NetworkState
 from k40s.reasons import Reason
-from tests.fakes.scarmiglione.back_end import FakePriorities, Killed
+from k40s.tdma.model import SlotGrant, Window
+from tests.fakes.scarmiglione.back_end import FakeBackEnd, FakePriorities, Killed
 from tests.fakes.scarmiglione.world import (
     INTERFACE,
     NET,
@@ -16,6 +20,7 @@ from tests.fakes.scarmiglione.world import (
     ask,
     grant,
     network,
+    reservation,
     uid,
     window,
 )
@@ -449,3 +454,129 @@ def test_a_channel_that_was_never_answered_is_not_answered_once_another_program_
     assert answer.reason is Reason.NETWORK_UNHEALTHY
     assert world.kernel.of(INTERFACE) == {2: foreign(2)}
     assert world.daemon.book.entries() == ()
+
+
+def test_a_running_pod_keeps_its_slots_while_its_network_cannot_be_read(world: World) -> None:
+    world.ask(1, window(100))
+    state = world.networks[NET]
+    world.networks[NET] = NetworkState(network=state.network, fault="status: found 5")
+    world.bind(1)
+
+    world.tick(100)
+
+    assert world.numbers == [2]
+    assert world.daemon.book.entries()[0].bound
+
+
+def test_an_interface_that_is_renamed_takes_the_slots_along(world: World) -> None:
+    world.give(1, window(100))
+    world.bind(1)
+    world.tick()
+    state = world.networks[NET]
+    members = tuple(Member(node=one.node, interface="eth9") for one in state.network.members)
+    world.networks[NET] = replace(state, network=replace(state.network, members=members))
+    world.show()
+    world.kernel.broken = True
+    world.tick()
+    document = json.loads(world.daemon.report.document())
+    assert document["networks"][NET]["interface"] == "eth9"
+    world.kernel.broken = False
+
+    world.tick()
+    world.tick()
+
+    assert world.numbers == []
+    assert sorted(world.kernel.of("eth9")) == [2]
+
+
+def test_a_node_that_is_no_member_any_more_gives_its_slots_back(world: World) -> None:
+    world.give(1, window(100))
+    world.bind(1)
+    world.tick()
+    state = world.networks[NET]
+    world.networks[NET] = replace(state, network=network("edge-2"))
+    world.show()
+
+    world.tick()
+    world.tick()
+
+    assert world.numbers == []
+    assert world.daemon.book.entries() == ()
+    assert world.daemon.healthy() is None
+
+
+def test_joint_slots_do_not_take_the_channel_that_another_pod_was_told(world: World) -> None:
+    world.reserve(1, window(100), window(200))
+    world.reserve(2, window(300))
+    world.bind(1, annotations=grant(6, window(100), window(200)))
+    world.bind(2, annotations=grant(2, window(300)))
+    world.store.texts.clear()
+    world.kernel.of(INTERFACE).clear()
+
+    world.restart()
+
+    held = {entry.pod.uid: entry.slots[0].channel.number for entry in world.daemon.book.entries()}
+    assert held == {uid(1): 6, uid(2): 2}
+
+
+def test_a_reservation_that_no_request_could_hold_is_not_taken_over(world: World) -> None:
+    state, many = world.networks[NET], SlotGrant(windows=(window(100, every=1 << 21),))
+    world.networks[NET] = replace(
+        state, reservations=(replace(reservation(1), slots=(many,)),), resource_version="9"
+    )
+    world.bind(1)
+
+    world.tick()
+    world.restart()
+
+    assert world.daemon.book.entries() == ()
+    assert "SlotsFailed" in world.events_of(uid(1))
+
+
+class CountingBackEnd(FakeBackEnd):
+    """Counts what it is asked to apply."""
+
+    asked = 0
+
+    def apply(self, channel: Channel, windows: Sequence[Window]) -> Refusal | None:
+        CountingBackEnd.asked += 1
+        return super().apply(channel, windows)
+
+
+def test_a_station_that_takes_no_slots_is_asked_once_in_a_look() -> None:
+    world = World(back_end=CountingBackEnd).open()
+    for number in range(1, 9):
+        world.give(number, window(20 + 50 * number))
+    world.kernel.attached = False
+    CountingBackEnd.asked = 0
+
+    world.tick()
+
+    assert CountingBackEnd.asked == 1
+    assert world.daemon.health.health(NET) == "absent"
+    assert all("SlotsIncomplete" in world.events_of(uid(number)) for number in range(1, 9))
+    world.kernel.attached = True
+    world.tick()
+    assert len(world.numbers) == 8
+
+
+def test_each_pod_that_is_put_right_counts_as_progress() -> None:
+    world = World()
+
+    class Slow(FakeBackEnd):
+        def apply(self, channel: Channel, windows: Sequence[Window]) -> Refusal | None:
+            assert world.daemon.healthy() is None
+            world.seconds += 40
+            return super().apply(channel, windows)
+
+    world.back_end = Slow
+    world.start()
+    world.open()
+    for number in range(1, 9):
+        world.give(number, window(20 + 50 * number))
+        world.tick(0)
+    world.kernel.of(INTERFACE).clear()
+
+    world.tick()
+
+    assert len(world.numbers) == 8

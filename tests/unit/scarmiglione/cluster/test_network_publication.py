@@ -8,6 +8,7 @@ from k40s.annotations import NETWORK_STATE_KEY, XENOMAI_LABEL
 from k40s.annotations.network_state import BackEnd, Role, parse_network_state
 from k40s.errors import UnavailableError
 from k40s.network.model import NetworkState
+from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.scarmiglione.world import NET, World, network, window
 
 
@@ -87,6 +88,69 @@ def test_networks_that_do_not_fit_into_the_annotation_are_left_out(
     assert len(text) <= 1024
     assert 3 < len(parse_network_state(text).networks) < 14
     assert [r.message for r in caplog.records].count("networks not published") == 1
+
+
+def test_a_node_on_more_networks_than_can_be_published_publishes_the_first(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    for number in range(18):
+        one = network(name=f"n{number:02}")
+        members = tuple(replace(m, interface=f"e{number}") for m in one.members)
+        world.networks[one.name] = NetworkState(network=replace(one, members=members))
+    world.open()
+
+    publish(world)
+
+    text = world.server.node.annotations[NETWORK_STATE_KEY]
+    assert min(parse_network_state(text).networks) == "n00"
+    assert [r.message for r in caplog.records].count("networks not published") == 1
+    assert world.server.beats == 1
+
+
+def test_a_node_on_no_network_publishes_that_and_renews_its_lease() -> None:
+    world = World()
+    world.networks.clear()
+    world.open()
+
+    publish(world)
+
+    state = parse_network_state(world.server.node.annotations[NETWORK_STATE_KEY])
+    assert state.networks == {}
+    assert world.server.beats == 1
+    assert world.daemon.ready() is None
+
+
+def test_a_station_whose_book_cannot_be_written_renews_nothing() -> None:
+    world = World().open()
+    world.give(1, window(100))
+    world.unreserve(1)
+    world.show()
+    world.store.broken = True
+
+    world.tick()
+    publish(world)
+
+    assert world.server.beats == 0
+    assert world.daemon.healthy() is None
+    assert world.daemon.ready() == "the book of slots cannot be written"
+    world.store.broken = False
+    world.tick()
+    publish(world)
+    assert world.server.beats == 1
+
+
+def test_on_a_slow_network_a_look_may_take_as_long_as_a_calibration() -> None:
+    world = World()
+    slow = network()
+    assert slow.tdma is not None
+    cycle = replace(slow.tdma.cycle, period=Nanoseconds(NS_PER_S))
+    world.declare(replace(slow, tdma=replace(slow.tdma, cycle=cycle)))
+    world.open()
+
+    world.seconds += 400
+
+    assert world.daemon.healthy() is None
 
 
 def test_a_daemon_without_looks_is_restarted_and_renews_nothing() -> None:

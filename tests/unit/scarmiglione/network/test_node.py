@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import pytest
+
 from daemons.scarmiglione.network.back_end import BackEndName, Channel, ChannelKind
 from daemons.scarmiglione.network.discovery import Host
 from daemons.scarmiglione.network.node import NodeBackEnds
+from k40s.errors import KernelError
 from k40s.reasons import Reason
 from k40s.tdma.model import Cycle, Window
 from k40s.units import NS_PER_MS, NS_PER_US, Nanoseconds
@@ -68,3 +71,25 @@ def test_it_serves_as_soon_as_the_node_has_what_it_needs(tmp_path: Path) -> None
     assert back_end.limits.channels == 14
     assert back_end.holds(state, CHANNEL, WINDOWS)
     assert back_end.remove(CHANNEL) is None
+
+
+def test_slots_that_cannot_be_removed_for_want_of_the_command_are_not_taken_for_gone(
+    tmp_path: Path,
+) -> None:
+    time = FakeTime()
+    rtnet = attached(tmp_path, role="master", cycle=CYCLE.period)
+    host = Host(
+        proc=rtnet.proc,
+        sys=rtnet.sys,
+        device=CHARACTER_DEVICE,
+        tdmacfg=install_tdmacfg(rtnet),
+        clocks=time.clocks,
+    )
+    make = NodeBackEnds(host=host, name=BackEndName.TDMACFG, wait=time.wait)
+    assert make(interface="rteth0", cycle=CYCLE).apply(CHANNEL, WINDOWS) is None
+    host.tdmacfg.unlink()
+
+    back_end = make(interface="rteth0", cycle=CYCLE)
+
+    with pytest.raises(KernelError, match="tdmacfg is not there"):
+        back_end.read()
