@@ -181,7 +181,8 @@ class SlotRequests:
         if isinstance(chosen, Rejection):
             return chosen
         entry = self._book.begin(
-            Entry(pod=request.pod, attempt=attempt, phase=Phase.APPLYING, slots=chosen)
+            Entry(pod=request.pod, attempt=attempt, phase=Phase.APPLYING, slots=chosen),
+            at=self._networks.version,
         )
         refusal = self._installer.install(entry)
         if refusal is not None:

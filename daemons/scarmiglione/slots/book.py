@@ -36,6 +36,7 @@ class Book:
         self._store = store
         self._entries = parse_entries(store.entries())
         self._leases = Leases(length=lease, clock=clock)
+        self._begun_at: dict[str, int] = {}
         for uid, entry in self._entries.items():
             self._leases.grant(uid, entry.attempt)
 
@@ -58,10 +59,14 @@ class Book:
                 self._entries[uid] = entry
             return entry
 
-    def begin(self, entry: Entry) -> Entry:
-        """Insert an entry, whose lease begins for its attempt."""
+    def begin(self, entry: Entry, *, at: int = -1) -> Entry:
+        """Insert an entry, whose lease begins for its attempt.
+
+        ``at`` is the version of the Networks that its request was judged by.
+        """
         with self.lock:
             self.put(entry)
+            self._begun_at[entry.pod.uid] = at
             self._leases.grant(entry.pod.uid, entry.attempt)
             return entry
 
@@ -94,6 +99,12 @@ class Book:
                 self._store.write(format_entries({uid: None}))
                 del self._entries[uid]
                 self._leases.drop(uid)
+                self._begun_at.pop(uid, None)
+
+    def began_at(self, uid: str, version: int) -> bool:
+        """Whether an entry of this process began at this version of the Networks."""
+        with self.lock:
+            return self._begun_at.get(uid) == version
 
     def withdraw(self, uid: str, attempt: str) -> bool:
         """Withdraw an attempt; True if no other attempt waits for the slots."""

@@ -119,8 +119,17 @@ class Reconciler:
                 self._book.confirm(entry)
             elif found is Judgement.MISSING and entry.confirmed:
                 self._withdraw(entry, "unreserved")
-            elif self._book.has_expired(entry) and not (found is Judgement.UNKNOWN and entry.bound):
+            elif self._book.has_expired(entry) and not (entry.bound and self._awaits(entry, found)):
                 self._withdraw(entry, "unconfirmed")
+
+    def _awaits(self, entry: Entry, found: Judgement) -> bool:
+        """Whether the watch has yet to say who holds a pod's slots.
+
+        Its reservation was written before it was asked for. So the watch shows some change later,
+        if it had not shown that one; a connection that has broken silently shows none.
+        """
+        seen = self._networks.version
+        return found is Judgement.UNKNOWN or self._book.began_at(entry.pod.uid, seen)
 
     def _withdraw(self, entry: Entry, cause: str) -> None:
         self._book.start_release(entry.pod.uid)

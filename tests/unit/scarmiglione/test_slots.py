@@ -20,6 +20,7 @@ from tests.fakes.scarmiglione.world import (
     ask,
     grant,
     network,
+    pod,
     reservation,
     uid,
     window,
@@ -580,3 +581,30 @@ def test_each_pod_that_is_put_right_counts_as_progress() -> None:
     world.tick()
 
     assert len(world.numbers) == 8
+
+
+def test_a_running_pod_keeps_its_slots_while_the_watch_of_networks_is_silent(world: World) -> None:
+    world.ask(1, window(100))
+    world.daemon.pods.upsert(pod(1))
+    world.tick(80)
+    assert world.numbers == [2]
+
+    world.reserve(1, window(100))
+    world.daemon.networks.put(world.networks[NET])
+    world.tick()
+    world.tick(80)
+
+    assert world.numbers == [2]
+
+
+def test_a_running_pod_whose_slots_no_status_holds_loses_them_once_that_was_seen(
+    world: World,
+) -> None:
+    world.ask(1, window(100))
+    world.daemon.pods.upsert(pod(1))
+    world.tick(80)
+    world.daemon.networks.put(world.networks[NET])
+
+    world.tick()
+
+    assert world.numbers == []
