@@ -5,6 +5,7 @@ changes the difference to the monotonic clock as well, by at most a tenth of the
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from k40s.units import NS_PER_MS, Clock, Nanoseconds
 
@@ -14,6 +15,15 @@ _SLEW = 10
 
 Stepped = Callable[[Nanoseconds], None]
 """Called with the size of a step; negative is backward."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """``doubt``: how long both readings took; a busy node may hold up the thread between them."""
+
+    monotonic: int
+    wall: int
+    doubt: int
 
 
 class ClockSteps:
@@ -29,10 +39,12 @@ class ClockSteps:
         """Compare both clocks with the last look."""
         before, now = self._last, self._read()
         self._last = now
-        elapsed = now[0] - before[0]
-        step = (now[1] - before[1]) - elapsed
-        if abs(step) > _TOLERANCE + elapsed // _SLEW:
+        elapsed = now.monotonic - before.monotonic
+        step = (now.wall - before.wall) - elapsed
+        doubt = now.doubt + before.doubt
+        if abs(step) > _TOLERANCE + doubt + elapsed // _SLEW:
             self._stepped(Nanoseconds(step))
 
-    def _read(self) -> tuple[int, int]:
-        return self._monotonic(), self._wall()
+    def _read(self) -> _Look:
+        monotonic, wall = self._monotonic(), self._wall()
+        return _Look(monotonic=monotonic, wall=wall, doubt=self._monotonic() - monotonic)

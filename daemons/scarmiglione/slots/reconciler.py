@@ -76,6 +76,8 @@ class Reconciler:
         self._metrics = metrics
         self._synchronized = synchronized
         self._progress = progress
+        self._logged: dict[str, str] = {}
+        self._unapplied: dict[str, str] = {}
         self._open = threading.Event()
         self.findings = Findings()
 
@@ -160,6 +162,7 @@ class Reconciler:
     def _match(self, states: Mapping[StationKey, StationState]) -> None:
         """Make each kernel hold what the book says, pod by pod."""
         closed: dict[StationKey, Refusal] = {}
+        self._logged, self._unapplied = self._unapplied, {}
         for entry in self._book.entries():
             self._progress()
             if entry.phase is Phase.RELEASING:
@@ -169,7 +172,7 @@ class Reconciler:
                     self._complete(entry, states, closed)
                 except KernelError as error:
                     self._metrics.failures.inc()
-                    self._note(entry, str(error))
+                    self._note(entry, str(error), "kernel")
 
     def _complete(
         self,
@@ -205,10 +208,14 @@ class Reconciler:
         if refusal is not None:
             if len(lacking) == 1 and refusal.reason in _OF_A_STATION:
                 closed |= dict.fromkeys(lacking, refusal)
-            self._note(entry, f"{refusal.hazard}: {refusal.detail}")
+            self._note(entry, f"{refusal.hazard}: {refusal.detail}", refusal.hazard)
 
-    def _note(self, entry: Entry, text: str) -> None:
-        log.warning("slots not applied", extra={"pod": entry.pod.uid, "cause": text})
+    def _note(self, entry: Entry, text: str, kind: str) -> None:
+        """Report what a pod lacks; a kind of cause is logged once until it is over."""
+        uid = entry.pod.uid
+        if self._logged.get(uid) != kind:
+            log.warning("slots not applied", extra={"pod": uid, "cause": text})
+        self._unapplied[uid] = kind
         for slot in entry.slots:
             self.findings.of(slot.station).unrepaired += 1
         self._reports.unrepaired(entry, text)

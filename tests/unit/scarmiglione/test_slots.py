@@ -608,3 +608,18 @@ def test_a_running_pod_whose_slots_no_status_holds_loses_them_once_that_was_seen
     world.tick()
 
     assert world.numbers == []
+
+
+def test_a_cause_is_logged_once_until_it_is_over(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.give(1, window(100))
+    for _ in range(2):
+        world.kernel.attached = False
+        for _ in range(5):
+            world.tick()
+        world.kernel.attached = True
+        world.tick()
+        world.tick()
+
+    assert [one.message for one in caplog.records].count("slots not applied") == 2

@@ -148,7 +148,7 @@ def test_a_step_of_the_clock_keeps_pods_away_for_a_while() -> None:
 def test_a_clock_that_is_slewed_is_not_stepped(wall: int, steps: list[int]) -> None:
     """By 8.3 % at most, as chrony does."""
     found: list[int] = []
-    times = iter([0, 100_000_000])
+    times = iter([0, 0, 100_000_000, 100_000_000])
     walls = iter([0, wall])
     clock = ClockSteps(
         monotonic=lambda: next(times), wall=lambda: next(walls), stepped=found.append
@@ -157,6 +157,20 @@ def test_a_clock_that_is_slewed_is_not_stepped(wall: int, steps: list[int]) -> N
     clock.look()
 
     assert found == steps
+
+
+@pytest.mark.parametrize("held_up", [0, 1])
+def test_a_thread_that_is_held_up_between_both_clocks_has_seen_no_step(held_up: int) -> None:
+    found: list[int] = []
+    times = iter([0, 0, 100_000_000, 160_000_000, 200_000_000, 200_000_000][2 * held_up :])
+    walls = iter([0, 160_000_000, 200_000_000][held_up:])
+    clock = ClockSteps(
+        monotonic=lambda: next(times), wall=lambda: next(walls), stepped=found.append
+    )
+
+    clock.look()
+
+    assert found == []
 
 
 def test_an_interface_that_is_not_attached_is_absent_and_its_slots_come_back_with_it() -> None:
