@@ -41,10 +41,16 @@ lengths = st.integers(3 * NS_PER_US, 300 * NS_PER_US) | st.integers(3, 300).map(
 
 @st.composite
 def windows(draw: st.DrawFn) -> Window:
-    every = draw(st.sampled_from((1, 1, 2, 3, 4)))
     length = draw(lengths)
+    step = draw(st.integers(0, (CYCLE - length) // OFFSET_STEP))
+    return draw(windows_at(step * OFFSET_STEP, length))
+
+
+@st.composite
+def windows_at(draw: st.DrawFn, offset: int, length: int) -> Window:
+    every = draw(st.sampled_from((1, 1, 2, 3, 4)))
     return Window(
-        offset=Nanoseconds(draw(st.integers(0, (CYCLE - length) // OFFSET_STEP)) * OFFSET_STEP),
+        offset=Nanoseconds(offset),
         phase=draw(st.integers(0, every - 1)),
         every=every,
         length=Nanoseconds(length),
@@ -52,7 +58,21 @@ def windows(draw: st.DrawFn) -> Window:
     )
 
 
-tables = st.dictionaries(st.integers(1, 3), st.lists(windows(), min_size=1, max_size=3), max_size=3)
+@st.composite
+def roomy_tables(draw: st.DrawFn) -> dict[int, list[Window]]:
+    """Windows one after the other, often with a short gap: most of these fit."""
+    table: dict[int, list[Window]] = {}
+    step = draw(st.integers(5, 200))
+    for number in draw(st.lists(st.integers(1, 3), max_size=5)):
+        length = draw(st.integers(5 * NS_PER_US, 80 * NS_PER_US))
+        table.setdefault(number, []).append(draw(windows_at(step * OFFSET_STEP, length)))
+        step += -(-length // OFFSET_STEP) + draw(st.integers(0, 6) | st.integers(0, 60))
+    return table
+
+
+tables = roomy_tables() | st.dictionaries(
+    st.integers(1, 3), st.lists(windows(), min_size=1, max_size=3), max_size=3
+)
 
 
 def gates_at(schedule: GateSchedule, time: int) -> int:
