@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pods", type=int, default=1000)
     options = parser.parse_args()
-    progress = Progress(sys.stderr.write)
+    progress = Progress(lambda text: print(text, end="", file=sys.stderr, flush=True))
     binaries = ensure_binaries(None, cache=cache_root(os.environ), progress=progress)
     with (
         tempfile.TemporaryDirectory() as place,
