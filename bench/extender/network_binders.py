@@ -15,7 +15,7 @@ from localcluster.host.paths import cache_root
 from localcluster.images.binaries import ensure_binaries
 from localcluster.plane.control_plane import ControlPlane
 from localcluster.progress import Progress
-from tests.fakes.extender.network_crowd import Crowd, describe, install_networks, timed
+from tests.fakes.extender.network_crowd import Crowd, create_networks, describe, timed
 from tests.fakes.registered_nodes import Api, prepare
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pods", type=int, default=1000)
     options = parser.parse_args()
-    progress = Progress(sys.stderr.write)
+    progress = Progress(lambda text: print(text, end="", file=sys.stderr, flush=True))
     binaries = ensure_binaries(None, cache=cache_root(os.environ), progress=progress)
     with (
         tempfile.TemporaryDirectory() as place,
@@ -31,7 +31,7 @@ def main() -> None:
     ):
         api = Api(plane)
         prepare(api)
-        install_networks(plane, api)
+        create_networks(api)
         crowd = Crowd(plane=plane, api=api, count=options.pods)
         pods = crowd.create()
         seconds = timed(lambda: crowd.bind(pods))

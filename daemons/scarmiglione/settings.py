@@ -13,7 +13,10 @@ class NetworkBackEnd(StrEnum):
     """What keeps slots on the node's stations."""
 
     AUTO = "auto"
-    """RTnet's, by its command where that is there, otherwise by ioctl."""
+    """RTnet's alone, by its command where that is there, otherwise by ioctl.
+
+    It never finds ``taprio`` and ``none``: the operator names them.
+    """
     TDMACFG = "tdmacfg"
     IOCTL = "ioctl"
     TAPRIO = "taprio"
@@ -29,7 +32,7 @@ class Settings:
     pod_ip: Host
     """The address at which the extender reaches the API (downward API, status.podIP)."""
     network_back_end: NetworkBackEnd = NetworkBackEnd.AUTO
-    """What keeps slots: tdmacfg, ioctl, taprio, none, or auto for either of RTnet's."""
+    """What keeps slots: tdmacfg, ioctl, taprio or none. auto finds RTnet only; name the others."""
     proc_path: Path = Path("/proc")
     """Where the host's /proc is seen: RTnet and Xenomai show themselves there."""
     sys_path: Path = Path("/sys")

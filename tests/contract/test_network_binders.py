@@ -9,7 +9,7 @@ import pytest
 
 from localcluster.images.binaries import Binaries
 from localcluster.plane.control_plane import ControlPlane
-from tests.fakes.extender.network_crowd import Crowd, describe, install_networks, timed
+from tests.fakes.extender.network_crowd import Crowd, create_networks, describe, timed
 from tests.fakes.registered_nodes import Api, prepare
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -23,7 +23,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Itera
     with ControlPlane.on_loopback(directory=place, binaries=binaries) as plane:
         api = Api(plane)
         prepare(api)
-        install_networks(plane, api)
+        create_networks(api)
         yield Crowd(plane=plane, api=api, count=PODS)
         api.close()
 

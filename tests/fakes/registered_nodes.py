@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import urllib3
+import yaml
 
 from k40s.annotations import (
     ASSURANCE_KEY,
@@ -25,7 +27,9 @@ from tests.fakes.extender.world import make_assurance
 NAMESPACE = "k40s-system"
 PODS = "/api/v1/namespaces/default/pods"
 PATIENCE_S = 180
+NETWORKS = "/apis/k40s.io/v1alpha1/networks"
 MERGE = "application/merge-patch+json"
+_ROOT = Path(__file__).parents[2]
 _LAST = "created-last"
 _HEEDED = "everything is heeded"
 _LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
@@ -72,7 +76,11 @@ class Api:
 
 
 def prepare(api: Api) -> None:
-    """What a controller manager would have made: our namespace and the service account."""
+    """Our namespace, the service account that a controller manager would make, and our kinds."""
+    text = (_ROOT / "manifests" / "base" / "networks.yaml").read_text()
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    api.request("POST", definitions, yaml.safe_load(text), accepted=(409,))
+    wait_until(lambda: _are_served(api))
     body = {"metadata": {"name": NAMESPACE}}
     api.request("POST", "/api/v1/namespaces", body, accepted=(409,))
     account = {"metadata": {"name": "default"}}
@@ -226,6 +234,14 @@ def wait_until_heeded(api: Api) -> None:
 
 def real_time(cpu_state: str, assurance: str) -> dict[str, str]:
     return {ASSURANCE_KEY: assurance, CPU_STATE_KEY: cpu_state}
+
+
+def _are_served(api: Api) -> bool:
+    """Whether the API server has begun with our kinds; before, its answer is no JSON."""
+    try:
+        return "items" in api.request("GET", NETWORKS, accepted=(404,))
+    except json.JSONDecodeError:
+        return False
 
 
 def _node(name: str, annotations: Mapping[str, str]) -> dict[str, Any]:

@@ -12,13 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import yaml
-
 from k40s.annotations import NETWORK_GRANT_KEY, NETWORK_KEY, GrantedSlots, parse_network_grants
-from k40s.errors import UnavailableError
 from k40s.kube.connect import connect
 from k40s.kube.gateway import KubeGateway
 from k40s.network.collection import PodFact, collect
@@ -30,6 +26,7 @@ from tests.fakes.extender.network_checks import colliding_slots, overloaded_link
 from tests.fakes.extender.networks import FakeStations, make_stations, path, slot
 from tests.fakes.extender.world import World, make_node
 from tests.fakes.registered_nodes import (
+    NETWORKS,
     PODS,
     Api,
     create_pods,
@@ -38,12 +35,10 @@ from tests.fakes.registered_nodes import (
     wait_until,
 )
 
-ROOT = Path(__file__).parents[3]
 NODES = ("a", "b", "c", "d")
 BINDERS = 16
 PATIENCE = Nanoseconds(30 * NS_PER_S)
 """Of one bind: much more than in production, so that no end depends on the machine's load."""
-RESOURCES = "/apis/k40s.io/v1alpha1/networks"
 _AGAIN = ("network.conflicts", "api.silent", "pod.changed")
 """Errors after which kube-scheduler's retry may succeed."""
 _MOST_REPEATS = 500
@@ -64,13 +59,8 @@ class RealClock:
         threading.Event().wait(seconds)
 
 
-def install_networks(plane: ControlPlane, api: Api) -> None:
-    """The custom resource as it is shipped, a TDMA network and a best-effort one."""
-    text = (ROOT / "manifests" / "base" / "networks.yaml").read_text()
-    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    api.request("POST", definitions, yaml.safe_load(text), accepted=(409,))
-    gateway = connect(kubeconfig=str(plane.kubeconfig))
-    wait_until(lambda: is_served(gateway))
+def create_networks(api: Api) -> None:
+    """A TDMA network and a best-effort one."""
     members = [{"node": node, "interface": "eth1"} for node in NODES]
     tdma = {"cycle": "1ms", "guard": "10us", "bitRate": "100Mbit", "master": NODES[0]}
     links = [
@@ -83,16 +73,7 @@ def install_networks(plane: ControlPlane, api: Api) -> None:
             "metadata": {"name": name},
             "spec": {"members": members, **spec},
         }
-        api.request("POST", RESOURCES, body)
-
-
-def is_served(gateway: KubeGateway) -> bool:
-    """Whether the API server has the custom resource."""
-    try:
-        gateway.networks().list()
-    except UnavailableError:
-        return False
-    return True
+        api.request("POST", NETWORKS, body)
 
 
 def make_crowd(count: int) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from daemons.scarmiglione.network.back_end import BackEndName, Role
 from daemons.scarmiglione.network.child import Run, python, run_child
 from daemons.scarmiglione.network.rtnet.orders import AttachOrder, SlotOrder
 from k40s.errors import KernelError
-from k40s.tdma.model import SMALLEST_PAYLOAD
+from k40s.tdma.model import OFFSET_STEP, SMALLEST_PAYLOAD
 from k40s.units import Nanoseconds
 
 MASTER = 0x40506E00
@@ -159,7 +159,7 @@ class IoctlCommands:
             (0 <= order.number <= self._last, "id"),
             (order.every >= 1, "period"),
             (0 <= order.phase < order.every, "phasing"),
-            (0 <= order.offset < self._cycle, "offset"),
+            (0 <= order.offset < self._cycle and not order.offset % OFFSET_STEP, "offset"),
             (SMALLEST_PAYLOAD <= order.payload <= self._mtu, "size"),
             (joins is None or 0 <= joins < self._last, "joint slot"),
         ):

@@ -7,6 +7,9 @@ from daemons.scarmiglione.network.back_end import AppliedSlot, Channel, Role
 from k40s.tdma.model import OFFSET_STEP, SMALLEST_PAYLOAD, Window
 from k40s.units import Nanoseconds
 
+_LONGEST_PERIOD = 2**32 - 1
+"""In cycles. The kernel has 32 bits for it, and would take the next longer one for 0."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotOrder:
@@ -23,7 +26,7 @@ class SlotOrder:
     joins: int | None = None
 
     def __post_init__(self) -> None:
-        if self.number < 0 or self.offset < 0 or self.every < 1:
+        if self.number < 0 or self.offset < 0 or not 1 <= self.every <= _LONGEST_PERIOD:
             raise ValueError(f"no slot that a kernel survives: {self}")
         if not 0 <= self.phase < self.every or self.payload < SMALLEST_PAYLOAD:
             raise ValueError(f"no slot that ever sends: {self}")

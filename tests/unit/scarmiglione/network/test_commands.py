@@ -100,6 +100,7 @@ def test_the_structure_is_80_bytes() -> None:
             SlotOrder(number=2, offset=Nanoseconds(100 * NS_PER_MS), phase=0, every=1, payload=60),
             "offset",
         ),
+        (SlotOrder(number=2, offset=Nanoseconds(1_500), phase=0, every=1, payload=60), "offset"),
         (SlotOrder(number=2, offset=Nanoseconds(0), phase=0, every=1, payload=1501), "size"),
         (
             SlotOrder(number=2, offset=Nanoseconds(0), phase=0, every=1, payload=60, joins=15),

@@ -10,7 +10,7 @@ and ids from 2 on, have to be free; they are removed again.
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -195,22 +195,9 @@ def test_a_channel_takes_other_windows(scene: Scene) -> None:
     assert scene.back_end.remove(channel) is None
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"every": 0},
-        {"phase": 2, "every": 2},
-        {"payload": 59},
-        {"payload": 1501},
-        {"offset": Nanoseconds(-1000)},
-    ],
-)
-def test_windows_that_no_kernel_should_be_told_are_refused(
-    scene: Scene, change: dict[str, int]
-) -> None:
-    good = scene.window(2)
-    fields = {name: getattr(good, name) for name in good.__slots__}
-    bad = [Window(**fields | change)]
+@pytest.mark.parametrize("payload", [1, 59, 1501])
+def test_windows_that_no_kernel_should_be_told_are_refused(scene: Scene, payload: int) -> None:
+    bad = [replace(scene.window(2), payload=payload)]
     before = scene.back_end.read().slots
 
     assert scene.back_end.apply(scene.channel(bad), bad) is not None

@@ -1,4 +1,7 @@
-"""Every hazard of a running RTnet network is a precondition; a test is named after each."""
+"""Every hazard of a running RTnet network is a precondition; a test is named after each.
+
+Those that no network survives are refused when a window or an order is constructed.
+"""
 
 from dataclasses import replace
 
@@ -88,18 +91,46 @@ def test_a_window_inside_the_cycle_is_accepted() -> None:
     assert check_windows([window(), window(phase=3, every=4)], CYCLE) is None
 
 
-def test_a_period_of_zero_freezes_the_node_and_is_refused() -> None:
-    assert hazard(check_windows([window(every=0)], CYCLE)) == Hazard.PERIOD_ZERO
+def order(number: int = 2, **change: int) -> SlotOrder:
+    fields = {"offset": 1000, "phase": 0, "every": 1, "payload": 60} | change
+    return SlotOrder(number=number, **fields)  # type: ignore[arg-type]  # of the right types
+
+
+def test_a_period_of_zero_freezes_the_node_and_no_window_has_it() -> None:
+    with pytest.raises(ValueError, match=r"^every: found 0, "):
+        window(every=0)
+
+
+@pytest.mark.parametrize("period", [0, -1, 2**32])
+def test_a_period_that_the_kernel_takes_for_zero_is_not_ordered(period: int) -> None:
+    with pytest.raises(ValueError, match="no slot that a kernel survives"):
+        order(every=period)
+
+
+def test_the_longest_period_that_the_kernel_can_count_is_ordered() -> None:
+    assert order(every=2**32 - 1, phase=2**32 - 2).phase == 2**32 - 2
 
 
 @pytest.mark.parametrize("phase", [4, 5, -1])
-def test_phasing_at_or_past_the_period_never_sends_and_is_refused(phase: int) -> None:
-    found = check_windows([window(phase=phase, every=4)], CYCLE)
+def test_phasing_at_or_past_the_period_never_sends_and_no_window_has_it(phase: int) -> None:
+    with pytest.raises(ValueError, match=rf"^phase: found {phase}, "):
+        window(phase=phase, every=4)
 
-    assert hazard(found) == Hazard.PHASING_PAST_PERIOD
+
+@pytest.mark.parametrize("phase", [4, 5, -1])
+def test_phasing_at_or_past_the_period_is_not_ordered(phase: int) -> None:
+    with pytest.raises(ValueError, match="no slot that ever sends"):
+        order(phase=phase, every=4)
 
 
-@pytest.mark.parametrize("offset", [1000, 1300, 990, -1])
+def test_an_offset_before_the_cycle_is_of_no_window_and_not_ordered() -> None:
+    with pytest.raises(ValueError, match=r"^offset: found -1000ns, "):
+        window(-1)
+    with pytest.raises(ValueError, match="no slot that a kernel survives"):
+        order(offset=-1)
+
+
+@pytest.mark.parametrize("offset", [1000, 1300, 990])
 def test_an_offset_past_the_cycle_delays_every_sync_and_is_refused(offset: int) -> None:
     assert hazard(check_windows([window(offset)], CYCLE)) == Hazard.OFFSET_PAST_CYCLE
 
@@ -110,15 +141,20 @@ def test_a_packet_that_would_end_after_the_cycle_is_refused_whatever_its_length_
     assert hazard(check_windows([late], CYCLE)) == Hazard.OFFSET_PAST_CYCLE
 
 
-@pytest.mark.parametrize("payload", [59, 0, 1501])
+@pytest.mark.parametrize("payload", [59, 1, 1501])
 def test_a_payload_out_of_bounds_is_refused(payload: int) -> None:
     assert hazard(check_windows([window(payload=payload)], CYCLE)) == Hazard.PAYLOAD_BOUNDS
 
 
-def test_an_offset_finer_than_a_microsecond_could_not_be_read_back_and_is_refused() -> None:
-    fine = replace(window(), offset=Nanoseconds(300_500))
+@pytest.mark.parametrize("payload", [0, -1])
+def test_a_payload_of_nothing_is_of_no_window(payload: int) -> None:
+    with pytest.raises(ValueError, match=r"^length, payload: "):
+        window(payload=payload)
 
-    assert hazard(check_windows([fine], CYCLE)) == Hazard.OFFSET_TOO_FINE
+
+def test_an_offset_finer_than_a_microsecond_reads_back_as_another_and_no_window_has_it() -> None:
+    with pytest.raises(ValueError, match=r"^offset: found 300500ns, "):
+        replace(window(), offset=Nanoseconds(300_500))
 
 
 def test_a_channel_past_the_table_oopses_the_kernel_and_is_refused() -> None:
@@ -297,11 +333,9 @@ def test_a_channel_becomes_one_slot_for_each_window_the_primary_first() -> None:
     ],
 )
 def test_no_order_can_be_constructed_that_harms_a_kernel(bad: dict[str, int]) -> None:
-    good = {"number": 2, "offset": 1000, "phase": 0, "every": 1, "payload": 60}
-
-    SlotOrder(**good)  # type: ignore[arg-type]  # of the right types
+    order()
     with pytest.raises(ValueError, match="slot"):
-        SlotOrder(**good | bad)  # type: ignore[arg-type]  # the same
+        order(**bad)
 
 
 @pytest.mark.parametrize(

@@ -170,8 +170,6 @@ def test_every_hazard_of_a_window_is_refused_before_the_kernel_is_told(make: Mak
     for bad, name in (
         (window(5000), Hazard.OFFSET_PAST_CYCLE),
         (window(4990), Hazard.OFFSET_PAST_CYCLE),
-        (window(2000, every=0), Hazard.PERIOD_ZERO),
-        (window(2000, phase=4, every=4), Hazard.PHASING_PAST_PERIOD),
         (window(2000, payload=59), Hazard.PAYLOAD_BOUNDS),
         (window(150), Hazard.SLOT_OVERLAP),
     ):

@@ -197,7 +197,6 @@ def test_a_lengthened_window_gives_way_to_one_that_was_promised_the_gap() -> Non
     ("windows", "name"),
     [
         ([window(950, 1050)], Hazard.OFFSET_PAST_CYCLE),
-        ([window(100, 200, every=0)], Hazard.PERIOD_ZERO),
         ([window(100, 200), window(150, 250)], Hazard.SLOT_OVERLAP),
         ([window(500, 600)], Hazard.SLOT_OVERLAP),
         ([window(100, 200, phase=n, every=1000) for n in range(1)], Hazard.TOO_MANY_ENTRIES),

@@ -325,7 +325,7 @@ def test_a_pod_saved_from_the_cluster_may_have_what_was_granted_and_its_node() -
     [
         (
             (manifest("Service"),),
-            "k40s.io/metric); there is Service camera: no pod in it",
+            "k40s.io/network); there is Service camera: no pod in it",
         ),
         ((manifest("deployment"),), "at $.kind: found 'deployment', expected Deployment"),
         ((pod() | {"apiVersion": None},), "at $.apiVersion: found null, expected a text"),
