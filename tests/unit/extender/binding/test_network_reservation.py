@@ -9,9 +9,10 @@ import pytest
 from k40s.annotations import NETWORK_GRANT_KEY, GrantedPath, GrantedSlots, parse_network_grants
 from k40s.errors import UnavailableError
 from k40s.kube.transport import NotFoundError, RefusedError
-from k40s.network.model import NetworkReservation, Owner
+from k40s.network.model import NetworkReservation, Owner, Tdma
 from k40s.node_api.client import DaemonError
 from k40s.reasons import Reason
+from k40s.tdma.model import Cycle
 from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.extender.networks import STATION, make_lan, make_stations, make_tdma, path, slot
 from tests.fakes.extender.world import (
@@ -370,3 +371,18 @@ def test_an_attempt_that_fails_leaves_what_another_one_took_over(world: World) -
     for name in ("plant", "lan"):
         assert [one.attempt for one in world.networks.reservations(name)] == ["other-1"]
     assert len(world.stations.held) == 1
+
+
+def test_a_grant_that_nobody_could_read_is_refused_and_undone() -> None:
+    names = [f"plant-{n}" for n in range(4)]
+    fast = Cycle(period=Nanoseconds(NS_PER_S // 100), bit_rate=10**9, mtu=1500, guard=Nanoseconds(1))
+    world = World()
+    world.add(make_node("a", level=20, stations=make_stations(*names)))
+    world.declare(*(replace(make_tdma(one), tdma=Tdma(cycle=fast, master="a")) for one in names))
+    rare = {"length": "610us", "period": "40s"}  # 50 packets
+    pod = make_pod("p", networks=[{"network": name, "slot": rare} for name in names * 4])
+    world.filter(pod, ["a"])
+
+    assert world.bind(pod, "a").startswith("network.full")
+    assert all(world.networks.reservations(name) == () for name in names)
+    assert not world.stations.held
