@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from extender.binding.network_entries import UNDO
 from k40s.annotations import NETWORK_GRANT_KEY, GrantedPath, GrantedSlots, parse_network_grants
 from k40s.errors import UnavailableError
 from k40s.kube.transport import NotFoundError, RefusedError
@@ -386,3 +387,43 @@ def test_a_grant_that_nobody_could_read_is_refused_and_undone() -> None:
     assert world.bind(pod, "a").startswith("network.full")
     assert all(world.networks.reservations(name) == () for name in names)
     assert not world.stations.held
+
+
+def test_many_networks_and_a_slow_api_server_do_not_hold_a_bind_up(world: World) -> None:
+    names = [f"lan-{n:02}" for n in range(16)]
+    world.declare(*(make_lan(name) for name in names))
+    pod = make_pod("s", networks=[path("b", name) for name in names])
+    world.filter(pod, ["a"])
+    begin = world.clock.now
+
+    def be_slow(call: str) -> None:
+        if call == "update":
+            world.clock.advance(0.09)
+
+    world.networks.on_call = be_slow
+    error = world.bind(pod, "a")
+
+    assert error.startswith("network.conflicts")
+    assert world.clock.now - begin < world.network_timeout + UNDO + NS_PER_S // 5
+
+
+def test_many_removals_end_together(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    names = [f"lan-{n:02}" for n in range(16)]
+    world.declare(*(make_lan(name) for name in names))
+    pod = make_pod("s", networks=[path("b", name) for name in names])
+    world.filter(pod, ["a"])
+
+    def hang(call: str) -> None:
+        if call == "update":
+            world.clock.advance(0.2)
+            raise UnavailableError("timeout")
+
+    def cut_off() -> None:
+        world.networks.on_call = hang
+
+    world.pods.on_bind, world.pods.fault = cut_off, NotFoundError("404")
+    begin = world.clock.now
+
+    assert world.bind(pod, "a").startswith("pod.unknown")
+    assert world.clock.now - begin < UNDO + NS_PER_S // 5
+    assert caplog.messages.count("network reservation not removed; it will expire") == len(names)
