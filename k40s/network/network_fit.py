@@ -20,9 +20,9 @@ from k40s.network.model import (
     Tdma,
 )
 from k40s.network.paths import PathSearch
+from k40s.network.room import Room
 from k40s.network.usage import (
     Edge,
-    Room,
     add_bandwidth,
     reserved_bandwidth,
     windows_of,

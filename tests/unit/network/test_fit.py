@@ -19,7 +19,8 @@ from k40s.network.model import (
 )
 from k40s.network.objects import parse_network
 from k40s.network.reservations import MOST_RESERVATIONS, format_reservations
-from k40s.network.usage import LARGEST, MOST_WINDOWS_OF_ALL, Room, utilization
+from k40s.network.room import LARGEST, MOST_WINDOWS_OF_ALL, Room
+from k40s.network.usage import utilization
 from k40s.reasons import Reason
 from k40s.tdma.model import SlotRequest
 from k40s.units import NS_PER_MS, NS_PER_US, Nanoseconds

@@ -376,7 +376,9 @@ def test_an_attempt_that_fails_leaves_what_another_one_took_over(world: World) -
 
 def test_a_grant_that_nobody_could_read_is_refused_and_undone() -> None:
     names = [f"plant-{n}" for n in range(4)]
-    fast = Cycle(period=Nanoseconds(NS_PER_S // 100), bit_rate=10**9, mtu=1500, guard=Nanoseconds(1))
+    fast = Cycle(
+        period=Nanoseconds(NS_PER_S // 100), bit_rate=10**9, mtu=1500, guard=Nanoseconds(1)
+    )
     world = World()
     world.add(make_node("a", level=20, stations=make_stations(*names)))
     world.declare(*(replace(make_tdma(one), tdma=Tdma(cycle=fast, master="a")) for one in names))
