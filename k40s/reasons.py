@@ -71,6 +71,7 @@ class Reason(StrEnum):
     NETWORK_DELAY = "network.delay"
     NETWORK_CAPACITY = "network.capacity"
     NETWORK_CONFLICTS = "network.conflicts"
+    NETWORK_FULL = "network.full"
     NETWORK_STATION_SILENT = "network.station-silent"
     NETWORK_STATION_REFUSED = "network.station-refused"
     NETWORK_STATION_FAILED = "network.station-failed"
@@ -168,6 +169,7 @@ _TEXTS = {
     Reason.NETWORK_DELAY: "the delay from the node to a peer is longer than the pod allows",
     Reason.NETWORK_CAPACITY: "no path to a peer has the bandwidth left that the pod requires",
     Reason.NETWORK_CONFLICTS: "too many others reserved on the network at the same time",
+    Reason.NETWORK_FULL: "the network's object has no room for what the pod would reserve",
     Reason.NETWORK_STATION_SILENT: "the node's network daemon does not answer",
     Reason.NETWORK_STATION_REFUSED: "the node's network daemon refused the pod's slots",
     Reason.NETWORK_STATION_FAILED: "the node's station failed to set up the pod's slots",

@@ -31,7 +31,7 @@ from k40s.units import NS_PER_MS, NS_PER_S, NS_PER_US, Clock, Nanoseconds, WallC
 _log = logging.getLogger(__name__)
 
 UNDO = Nanoseconds(400 * NS_PER_MS)
-"""Bound of one step of the undo."""
+"""Bound of a station's withdrawal, and of all removals of entries together."""
 _PAUSE = Nanoseconds(4 * NS_PER_MS)
 _LONGEST_PAUSE = Nanoseconds(128 * NS_PER_MS)
 _LEAST = Nanoseconds(100 * NS_PER_MS)
@@ -42,13 +42,17 @@ Pause = Callable[[Nanoseconds], object]
 """Waits so long, or shorter when the process ends."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Attempt:
-    """One bind: its name, unique across processes, and the clock's time when it gives up."""
+    """One bind: its name, unique across processes, and the clock's time when it gives up.
+
+    ``undo_deadline`` is that of all removals together, once the first has begun.
+    """
 
     args: BindingArgs
     name: str
     deadline: int
+    undo_deadline: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +104,7 @@ class NetworkEntries:
         with self._turn(wish.network, attempt.deadline) as has_turn:
             state = self._table.states().get(wish.network)
             tries = 0
-            while has_turn:
+            while has_turn and self._clock() < attempt.deadline:
                 plan = self._plan(attempt, wish, state)
                 if isinstance(plan, Reason):
                     return plan
@@ -163,21 +167,28 @@ class NetworkEntries:
 
     def _remove(self, attempt: Attempt, name: str, *, was_written: bool) -> None:
         """Removes the attempt's entry; if it is unknown whether it was written, looks first."""
-        deadline, tries = self._clock() + UNDO, 0
-        cause = "conflicts"
+        if attempt.undo_deadline is None:
+            attempt.undo_deadline = self._clock() + UNDO
+        cause = "no time left"
+        if self._clock() < attempt.undo_deadline:
+            cause = self._try_to_remove(attempt, name, attempt.undo_deadline, looks=not was_written)
+        if cause:
+            facts = attempt.args.facts | {"network": name, "cause": cause}
+            _log.warning("network reservation not removed; it will expire", extra=facts)
+
+    def _try_to_remove(self, attempt: Attempt, name: str, deadline: int, *, looks: bool) -> str:
+        """Returns why the entry may still be there, if so."""
+        tries = 0
         try:
-            state = self._table.states().get(name) if was_written else self._read(name, deadline)
+            state = self._read(name, deadline) if looks else self._table.states().get(name)
             while state is not None and not self._remove_from(state, attempt, deadline):
                 tries += 1
                 if not self._wait(deadline, tries):
-                    break
+                    return "conflicts"
                 state = self._read(name, deadline)
-            else:
-                return
         except UnavailableError as error:
-            cause = str(error)
-        facts = attempt.args.facts | {"network": name, "cause": cause}
-        _log.warning("network reservation not removed; it will expire", extra=facts)
+            return str(error)
+        return ""
 
     def _remove_from(self, state: NetworkState, attempt: Attempt, deadline: int) -> bool:
         """Writes that version without the attempt's entry; False if there is a newer one."""

@@ -21,6 +21,7 @@ from k40s.annotations import (
     NetworkGrant,
     format_network_grants,
 )
+from k40s.annotations.network import MAX_GRANT_TEXT
 from k40s.network.model import NetworkReservation
 from k40s.node_api.client import DaemonError
 from k40s.node_api.messages import PodRef
@@ -87,9 +88,10 @@ class NetworkReservations:
                 return answer
             granted = answer.granted
         try:
-            return format_network_grants(_grants(held, requested, granted))
+            text = format_network_grants(_grants(held, requested, granted))
         except ValueError:
             return refusal(Reason.NETWORK_STATION_FAILED, Outcome.FAULT)
+        return text if len(text) <= MAX_GRANT_TEXT else refusal(Reason.NETWORK_FULL)
 
     def _check_stations(
         self, args: BindingArgs, view: NodeView | None, pod: ObservedPod

@@ -19,6 +19,9 @@ _ECHO_TIMEOUT = Nanoseconds(50 * NS_PER_MS)
 _PAUSE = 4
 """After a wait without a change there is none for so many times its timeout."""
 
+_At = tuple[int, int]
+"""How often nodes have changed, and what is beside them."""
+
 
 class CatchUp:
     """Records at which version of the nodes each pod was refused. Any thread may call."""
@@ -31,20 +34,24 @@ class CatchUp:
         self._timeout = timeout
         self._pods = pods
         self._lock = threading.Lock()
-        self._refused: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._refused: OrderedDict[str, tuple[_At, int]] = OrderedDict()
         self._paused_until = {True: 0, False: 0}  # by whether it is an echo
 
-    def newer(self, uid: str, seen: Snapshot) -> Snapshot | None:
-        """Nodes that have changed since ``seen``, perhaps after a wait; None if they have not."""
+    def newer(self, uid: str, seen: Snapshot, *, beside: bool = False) -> Snapshot | None:
+        """Nodes that have changed since ``seen``, perhaps after a wait; None if they have not.
+
+        ``beside``: the pod depends on what is beside the nodes as well.
+        """
         now = self._clock()
         with self._lock:
-            version, refused_at = self._refused.get(uid, (-1, now))
+            former, refused_at = self._refused.get(uid, (None, now))
             echo = now - refused_at < _ECHO
-            if version != seen.version or now < self._paused_until[echo] or not self._timeout:
+            changed = former is None or _differ(former, seen, beside=beside)
+            if changed or now < self._paused_until[echo] or not self._timeout:
                 return None
         timeout = min(self._timeout, _ECHO_TIMEOUT) if echo else self._timeout
-        found = self._cache.wait_for_newer(seen, timeout=timeout / NS_PER_S)
-        if found.version != seen.version:
+        found = self._cache.wait_for_newer(seen, timeout=timeout / NS_PER_S, beside=beside)
+        if _differ(_at(found), seen, beside=beside):
             return found
         with self._lock:
             self._paused_until[echo] = self._clock() + _PAUSE * timeout
@@ -53,7 +60,15 @@ class CatchUp:
     def refused(self, uid: str, seen: Snapshot) -> None:
         """Records that every one of these nodes refused the pod."""
         with self._lock:
-            self._refused[uid] = (seen.version, self._clock())
+            self._refused[uid] = (_at(seen), self._clock())
             self._refused.move_to_end(uid)
             if len(self._refused) > self._pods:
                 self._refused.popitem(last=False)
+
+
+def _at(seen: Snapshot) -> _At:
+    return seen.version, seen.beside
+
+
+def _differ(at: _At, seen: Snapshot, *, beside: bool) -> bool:
+    return at[0] != seen.version or (beside and at[1] != seen.beside)

@@ -64,7 +64,7 @@ class NodeCache:
         self._views: dict[str, NodeView] = {}
         self._assurance = AssuranceTables(thresholds)
         self._expiries: list[tuple[int, str]] = []
-        self._version = 0
+        self._version = self._beside = 0
         self._changed = True
         self._snapshot = Snapshot(nodes={}, real_time={}, refused={}, scores={}, loads={})
 
@@ -77,20 +77,28 @@ class NodeCache:
                 due.add(heapq.heappop(self._expiries)[1])
             for name in due:
                 self._refresh(name, now)
-            if self._changed or self._loads.changed or self._snapshot.version != self._version:
+            at = self._snapshot.version, self._snapshot.beside
+            if self._changed or self._loads.changed or at != (self._version, self._beside):
                 self._snapshot = self._copy()
             return self._snapshot
 
-    def wait_for_newer(self, seen: Snapshot, *, timeout: float) -> Snapshot:
-        """The next snapshot with changed nodes, or the current one after ``timeout`` seconds."""
+    def wait_for_newer(self, seen: Snapshot, *, timeout: float, beside: bool = False) -> Snapshot:
+        """The next snapshot with changed nodes, or the current one after ``timeout`` seconds.
+
+        ``beside``: a change beside the nodes ends the wait as well.
+        """
+
+        def is_newer() -> bool:
+            return self._version != seen.version or (beside and self._beside != seen.beside)
+
         with self._lock:
-            self._lock.wait_for(lambda: self._version != seen.version, timeout)
+            self._lock.wait_for(is_newer, timeout)
             return self.snapshot()
 
     def touch(self) -> None:
-        """Wakes those that wait for a newer snapshot: something beside the nodes has changed."""
+        """Something beside the nodes has changed: wakes those that wait for that too."""
         with self._lock:
-            self._version += 1
+            self._beside += 1
             self._lock.notify_all()
 
     def stale_labels(self) -> tuple[StaleLabel, ...]:
@@ -243,6 +251,7 @@ class NodeCache:
                 scores=former.scores,
                 loads=loads,
                 version=self._version,
+                beside=self._beside,
             )
         self._changed = False
         return Snapshot(
@@ -252,4 +261,5 @@ class NodeCache:
             scores={c: dict(table) for c, table in self._assurance.scores.items()},
             loads=loads,
             version=self._version,
+            beside=self._beside,
         )

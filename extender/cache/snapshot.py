@@ -46,7 +46,8 @@ class Snapshot:
 
     For LOW and HI, ``refused`` has the nodes whose assurance is too low and ``scores`` the
     assurance scores of the others. ``loads`` has the millicores requested on each node (nodes
-    without pods may be absent). ``version`` counts changes of nodes and of Networks.
+    without pods may be absent). ``version`` counts changes of nodes,
+    ``beside`` those of Networks and of the pods that are peers on them.
     """
 
     nodes: Mapping[str, NodeView]
@@ -55,3 +56,4 @@ class Snapshot:
     scores: Mapping[Criticality, Mapping[str, int]]
     loads: Mapping[str, int]
     version: int = 0
+    beside: int = 0

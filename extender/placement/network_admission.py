@@ -30,6 +30,8 @@ from k40s.units import Clock, Nanoseconds
 
 _ANYBODY = Owner(uid="", namespace="-", name="-")
 _MOST_WISHES = 256
+_MOST_VERTICES = 1_000_000
+"""Of all trees of paths that are kept, some 150 bytes each."""
 _UNSEARCHED = NetworkVerdict(reason=None, exact=False)
 _REFUSALS = {reason: NetworkVerdict(reason=reason) for reason in Reason}
 _Key = tuple[Wish, tuple[tuple[str, str], ...]]
@@ -53,6 +55,8 @@ class _Results:
         }
         """By member: equal ones have equal verdicts, and so have all that are no members."""
         self.known: dict[object, NetworkVerdict] = {}
+        self.vertices = len(places) * (len(state.network.members) + len(state.network.links))
+        """Of the trees of paths that are kept, at most."""
 
     def search(self, node: str) -> NetworkVerdict:
         """Searches a place, and keeps the verdict."""
@@ -130,6 +134,12 @@ class NetworkAdmission:
         found = {peer: self._places.find(peer) if "/" in peer else peer for peer in set(wish.peers)}
         return {peer: node for peer, node in found.items() if node is not None}
 
+    @property
+    def remembered(self) -> int:
+        """Of how many different wishes there are results."""
+        with self._lock:
+            return len(self._results)
+
     def _results_of(self, state: NetworkState, wish: Wish) -> _Results:
         """What is known of this version of the Network."""
         places = self.places(wish)
@@ -137,11 +147,21 @@ class NetworkAdmission:
         with self._lock:
             known = self._results.get(key)
             if known is None or known.state is not state:
+                self._forget(state)
                 known = self._results[key] = _Results(state, wish, places)
             self._results.move_to_end(key)
-            if len(self._results) > _MOST_WISHES:
-                self._results.popitem(last=False)
             return known
+
+    def _forget(self, state: NetworkState) -> None:
+        """Drops what is known of other versions, and the oldest of what is too much."""
+        name = state.network.name
+        for key, one in list(self._results.items()):
+            if key[0].network == name and one.state is not state:
+                del self._results[key]
+        vertices = sum(one.vertices for one in self._results.values())
+        while len(self._results) >= _MOST_WISHES or vertices > _MOST_VERTICES:
+            _, oldest = self._results.popitem(last=False)
+            vertices -= oldest.vertices
 
 
 class _Call:

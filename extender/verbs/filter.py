@@ -130,7 +130,7 @@ class Filter:
             split = split_by_networks(split, found)
         if split.fit:
             return split
-        newer = self._catch_up.newer(args.pod.uid, snapshot)
+        newer = self._catch_up.newer(args.pod.uid, snapshot, beside=bool(contract.requirements))
         if newer is not None:
             return self._split(args, contract, workload, newer)
         self._catch_up.refused(args.pod.uid, snapshot)

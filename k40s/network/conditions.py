@@ -10,9 +10,14 @@ from k40s.network.model import Network, NetworkState
 HEALTHY = "ok"
 """The code of a station without a fault, as daemons publish it."""
 LONGEST_MESSAGE = 1024
-"""Characters that the definition of Networks allows."""
+"""Characters that the definition of Networks allows, of a message and of a table's line."""
 MOST_NAMED = 8
 """Nodes that a message names; of the others it says how many there are."""
+
+
+def shortened(text: str) -> str:
+    """As much of a text as the definition allows: a longer one would have the write refused."""
+    return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + "…"
 
 
 @unique
@@ -53,8 +58,7 @@ class Condition:
     since: datetime | None = None
 
     def __post_init__(self) -> None:
-        if len(self.message) > LONGEST_MESSAGE:
-            object.__setattr__(self, "message", self.message[: LONGEST_MESSAGE - 1] + "…")
+        object.__setattr__(self, "message", shortened(self.message))
 
     def following(self, former: "Condition | None", now: datetime) -> "Condition":
         """The same, with the time of the former one unless the status has changed.

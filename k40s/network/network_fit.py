@@ -20,7 +20,13 @@ from k40s.network.model import (
     Tdma,
 )
 from k40s.network.paths import PathSearch
-from k40s.network.usage import Edge, add_bandwidth, reserved_bandwidth, windows_of
+from k40s.network.room import Room
+from k40s.network.usage import (
+    Edge,
+    add_bandwidth,
+    reserved_bandwidth,
+    windows_of,
+)
 from k40s.reasons import Reason
 from k40s.tdma.damage import damage
 from k40s.tdma.expression import Expression, express
@@ -55,6 +61,7 @@ class NetworkFit:
         self._granted: dict[Nanoseconds, tuple[SlotGrant, ...] | Reason] = {}
         self._damages: dict[tuple[SlotGrant, ...], Fraction] = {}
         self._search: PathSearch | None = None
+        self._room: Room | None = None
 
     def at(self, node: str) -> NetworkReservation | Reason:
         """The reservation that a pod needs on a node; what it holds there already, if that does."""
@@ -72,7 +79,10 @@ class NetworkFit:
         paths = self._paths_from(node)
         if isinstance(paths, Reason):
             return paths
-        return NetworkReservation(owner=self._owner, node=node, slots=slots, paths=paths)
+        found = NetworkReservation(owner=self._owner, node=node, slots=slots, paths=paths)
+        if self._room is None:
+            self._room = Room.of(self._others)
+        return found if self._room.holds(found) else Reason.NETWORK_FULL
 
     def damage(self, reservation: NetworkReservation) -> Fraction:
         """What a reservation of ``at`` takes from later requests, from 0.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
+from k40s.network.conditions import shortened
 from k40s.network.model import NetworkReservation
 from k40s.tdma.model import Cycle, Window
 from k40s.units import Nanoseconds, format_duration
@@ -101,4 +102,5 @@ def _slot_line(window: Window, reservation: NetworkReservation) -> str:
 
 def _bounded(lines: list[str]) -> list[str]:
     rest = len(lines) - MOST_LINES
-    return [*lines[:MOST_LINES], f"and {rest} more"] if rest > 0 else lines
+    shown = [shortened(one) for one in lines[:MOST_LINES]]
+    return [*shown, f"and {rest} more"] if rest > 0 else shown

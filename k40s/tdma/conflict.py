@@ -8,8 +8,9 @@ The counter of cycles may wrap at any number: both slots read the same counter, 
 in cycles where it has the same residue modulo the gcd of both ``every``.
 """
 
-from itertools import combinations
+from collections.abc import Iterator
 from math import gcd
+from operator import attrgetter
 
 from k40s.errors import K40sError
 from k40s.tdma.model import Cycle, SlotGrant, SlotTable, Window
@@ -43,8 +44,19 @@ def first_conflict(
         for other in (*reserved, *others):
             if overlap(other, window, cycle):
                 return other, window
-    pairs = combinations(windows, 2)
-    return next((pair for pair in pairs if overlap(*pair, cycle)), None)
+    return next((pair for pair in neighbours(windows) if overlap(*pair, cycle)), None)
+
+
+def neighbours(windows: tuple[Window, ...]) -> Iterator[tuple[Window, Window]]:
+    """The pairs that share a part of the cycle; of windows that end in it, no others can meet.
+
+    The second begins in the first. So a table of thousands costs no test of every pair.
+    """
+    open_ones: list[Window] = []
+    for window in sorted(windows, key=attrgetter("offset")):
+        open_ones = [one for one in open_ones if one.end > window.offset]
+        yield from ((one, window) for one in open_ones)
+        open_ones.append(window)
 
 
 def prove(grant: SlotGrant, table: SlotTable) -> SlotGrant:

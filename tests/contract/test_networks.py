@@ -248,6 +248,28 @@ def test_a_cycle_does_not_change_while_slots_of_it_are_held(api: Api, gateway: K
     assert "spec.tdma: " in after["message"]
 
 
+def test_a_network_is_not_deleted_while_pods_hold_a_part_of_it(
+    api: Api, gateway: KubeGateway
+) -> None:
+    create(api, "in-use", TDMA)
+    path = f"{NETWORKS}/in-use"
+    reserve(api, gateway, "in-use", "u1")
+
+    wait_until(lambda: "pods hold slots" in delete(api, f"{path}?dryRun=All"))
+    record = gateway.get_network("in-use")
+    assert record is not None
+    as_extender(api, "in-use", reservations_patch([], version=record.state.resource_version))
+
+    assert delete(api, path) == ""
+    assert gateway.get_network("in-use") is None
+
+
+def delete(api: Api, path: str) -> str:
+    """Why it is refused, if it is."""
+    answer = api.request("DELETE", path, accepted=(403, 422))
+    return str(answer.get("message", ""))
+
+
 CONDITION = {"type": "Valid", "status": "True", "reason": "Declared", "message": "x"}
 
 

@@ -69,6 +69,11 @@ def plant(cluster: Cluster) -> Iterator[Stage]:
     )
     yield stage
     stage.observer.delete(*PODS)
+    wait_until(
+        "nobody holds a part of the network",
+        lambda: not status(cluster).get("reservations"),
+        seconds=60,
+    )
     cluster.kubectl("delete", "network", NAME, "--wait=true", timeout=60)
 
 

@@ -474,7 +474,7 @@ def test_every_policy_denies_and_fails_closed() -> None:
 
     assert set(policies) == {
         *("k40s-nodes", "k40s-pods", "k40s-bindings", "k40s-conditions", "k40s-leases"),
-        *("k40s-give-back", "k40s-migration", "k40s-networks"),
+        *("k40s-give-back", "k40s-migration", "k40s-networks", "k40s-networks-in-use"),
     }
     assert bound == {name: ["Deny"] for name in policies}
     assert {policy["spec"]["failurePolicy"] for policy in policies.values()} == {"Fail"}

@@ -125,7 +125,7 @@ def test_every_policy_is_bound(place: Path, change: str) -> None:
         one["spec"]["policyName"] for one in of_kind(objects, "ValidatingAdmissionPolicyBinding")
     }
     assert bound == names(objects, "ValidatingAdmissionPolicy")
-    assert len(bound) == 8
+    assert len(bound) == 9
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -1,5 +1,7 @@
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +18,8 @@ from k40s.network.model import (
     SlotRequirement,
 )
 from k40s.network.objects import parse_network
+from k40s.network.reservations import MOST_RESERVATIONS, format_reservations
+from k40s.network.room import LARGEST, MOST_WINDOWS_OF_ALL, Room
 from k40s.network.usage import utilization
 from k40s.reasons import Reason
 from k40s.tdma.model import SlotRequest
@@ -345,3 +349,64 @@ def test_nothing_taken_scores_the_highest() -> None:
 
     assert not isinstance(found, Reason)
     assert fit.score(found) == 100
+
+
+FAST = {"cycle": "10ms", "bitRate": "1Gbit", "guard": "1us"}
+WIDE = state("wide", TDMA | {"tdma": TDMA["tdma"] | FAST})
+
+
+def many(uid: str, requests: int) -> tuple[Owner, list[SlotRequirement]]:
+    """50 joint slots for each request, in one of 4,000 cycles."""
+    request = SlotRequest(period=Nanoseconds(40_000 * NS_PER_MS), length=Nanoseconds(610_000))
+    needs = [SlotRequirement(network="wide", request=request)] * requests
+    return Owner(uid=uid, namespace="default", name=uid), needs
+
+
+def test_no_pod_takes_more_than_its_part_of_the_networks_object() -> None:
+    owner, needs = many("greedy", 6)
+
+    assert find(WIDE, "n1", *needs, owner=owner) is Reason.NETWORK_FULL
+    assert isinstance(find(WIDE, "n1", *needs[:5], owner=owner), NetworkReservation)
+
+
+def crowd(one: NetworkReservation, number: int) -> list[NetworkReservation]:
+    return [replace(one, owner=replace(OTHER, uid=f"other-{n}")) for n in range(number)]
+
+
+def test_a_network_holds_so_many_slots_that_a_search_stays_short() -> None:
+    owner, needs = many("greedy", 5)
+    held = crowd(granted(WIDE, "n1", *needs), MOST_WINDOWS_OF_ALL // 250)
+
+    assert find(with_held(WIDE, *held), "n1", *needs, owner=owner) is Reason.NETWORK_FULL
+    kept = find(with_held(WIDE, *held), "n1", *needs, owner=held[0].owner)
+    assert isinstance(kept, NetworkReservation)
+
+
+def test_reservations_end_before_the_networks_object_is_too_large_to_be_written() -> None:
+    wide = granted(OFFICE, "n1", path())
+    far = replace(wide.paths[0], nodes=("n1", *(f"{n:0250}" for n in range(330)), "n2"))
+    held = crowd(replace(wide, paths=(far,) * 3), 4)
+
+    assert len(json.dumps(format_reservations(held[1:]))) < LARGEST
+    assert find(with_held(OFFICE, *held), "n1", path(bandwidth=1)) is Reason.NETWORK_FULL
+    assert isinstance(find(with_held(OFFICE, *held[1:]), "n1", path()), NetworkReservation)
+
+
+def test_a_network_has_a_bound_of_pods() -> None:
+    held = crowd(granted(OFFICE, "n1", path(bandwidth=1)), MOST_RESERVATIONS)
+    bare = [replace(one, paths=()) for one in held]
+
+    assert find(with_held(OFFICE, *bare), "n1", path(delay=1_000)) is Reason.NETWORK_FULL
+    assert isinstance(find(with_held(OFFICE, *bare[1:]), "n1", path()), NetworkReservation)
+
+
+def test_what_is_estimated_of_an_entry_is_not_less_than_it_takes() -> None:
+    owner, needs = many("a-pod", 5)
+    for one in (
+        granted(WIDE, "n1", *needs, owner=owner),
+        granted(OFFICE, "n1", path(bandwidth=10**8 - 1)),
+    ):
+        entry = replace(one, attempt="0" * 16, until=datetime(2026, 1, 1, 1, 1, 1, 1, tzinfo=UTC))
+        written = len(json.dumps(format_reservations([entry])))
+
+        assert written <= Room.of([entry]).size <= 1.3 * written

@@ -192,3 +192,21 @@ def test_a_condition_keeps_its_time_until_its_status_turns() -> None:
     assert len(first.message) == LONGEST_MESSAGE
     assert same.since == first.since == NOW.replace(microsecond=0)
     assert turned.since == later.replace(microsecond=0)
+
+
+def test_no_line_is_longer_than_the_definition_of_networks_allows() -> None:
+    name = "n" * 253
+    held = NetworkReservation(
+        owner=Owner(uid="u", namespace="n" * 63, name=name),
+        node=name,
+        slots=(SlotGrant(windows=(window(100),)),),
+        paths=(Path(peer="x", nodes=tuple(f"{n}-{name}"[:253] for n in range(8)), bandwidth=1),),
+    )
+
+    said = summarize(
+        NetworkState(network=PLANT), [held], nodes=NODES, health=HEALTH, former=NetworkSummary()
+    )
+
+    lines = (*said.slot_table, *said.free, *said.paths)
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= LONGEST_MESSAGE

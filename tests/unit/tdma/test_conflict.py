@@ -1,9 +1,12 @@
 """The pairwise test and the check of whole tables."""
 
+import random
+from itertools import combinations
+
 import pytest
 
 from k40s.tdma import check_table
-from k40s.tdma.conflict import CollisionError, outside, overlap, prove
+from k40s.tdma.conflict import CollisionError, neighbours, outside, overlap, prove
 from k40s.tdma.model import SlotGrant, SlotTable, Window
 from tests.unit.tdma.tdma_builders import make_cycle, make_window
 
@@ -75,3 +78,30 @@ def test_a_slot_meets_the_sync_of_a_backup_master() -> None:
     cycle, slot = make_cycle(backups=(500,)), make_window(480, 30, phase=3, every=8)
 
     assert check_table(SlotTable(cycle=cycle, windows=(slot,))) == (cycle.reserved[1], slot)
+
+
+def test_a_conflict_is_found_wherever_it_stands_in_a_table() -> None:
+    rng = random.Random(7)
+    for _ in range(300):
+        every = [rng.choice((1, 2, 3, 4, 6)) for _ in range(6)]
+        windows = tuple(
+            make_window(rng.randrange(30, 900), rng.randrange(5, 60), phase=n % k, every=k)
+            for n, k in enumerate(every)
+        )
+        pairs = [set(pair) for pair in combinations(windows, 2) if overlap(*pair, CYCLE)]
+
+        found = check_table(SlotTable(cycle=CYCLE, windows=windows))
+
+        assert (found is None) == (not pairs)
+        assert found is None or set(found) in pairs
+
+
+def test_only_slots_at_the_same_place_are_compared() -> None:
+    windows = tuple(
+        make_window(50 + 9 * place, 9, phase=phase, every=8)
+        for place in range(100)
+        for phase in range(8)
+    )
+
+    assert check_table(SlotTable(cycle=CYCLE, windows=windows)) is None
+    assert len(list(neighbours(windows))) == 100 * 8 * 7 / 2

@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from extender.binding.network_entries import UNDO
 from k40s.annotations import NETWORK_GRANT_KEY, GrantedPath, GrantedSlots, parse_network_grants
 from k40s.errors import UnavailableError
 from k40s.kube.transport import NotFoundError, RefusedError
-from k40s.network.model import NetworkReservation, Owner
+from k40s.network.model import NetworkReservation, Owner, Tdma
 from k40s.node_api.client import DaemonError
 from k40s.reasons import Reason
+from k40s.tdma.model import Cycle
 from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.extender.networks import STATION, make_lan, make_stations, make_tdma, path, slot
 from tests.fakes.extender.world import (
@@ -370,3 +372,60 @@ def test_an_attempt_that_fails_leaves_what_another_one_took_over(world: World) -
     for name in ("plant", "lan"):
         assert [one.attempt for one in world.networks.reservations(name)] == ["other-1"]
     assert len(world.stations.held) == 1
+
+
+def test_a_grant_that_nobody_could_read_is_refused_and_undone() -> None:
+    names = [f"plant-{n}" for n in range(4)]
+    fast = Cycle(
+        period=Nanoseconds(NS_PER_S // 100), bit_rate=10**9, mtu=1500, guard=Nanoseconds(1)
+    )
+    world = World()
+    world.add(make_node("a", level=20, stations=make_stations(*names)))
+    world.declare(*(replace(make_tdma(one), tdma=Tdma(cycle=fast, master="a")) for one in names))
+    rare = {"length": "610us", "period": "40s"}  # 50 packets
+    pod = make_pod("p", networks=[{"network": name, "slot": rare} for name in names * 4])
+    world.filter(pod, ["a"])
+
+    assert world.bind(pod, "a").startswith("network.full")
+    assert all(world.networks.reservations(name) == () for name in names)
+    assert not world.stations.held
+
+
+def test_many_networks_and_a_slow_api_server_do_not_hold_a_bind_up(world: World) -> None:
+    names = [f"lan-{n:02}" for n in range(16)]
+    world.declare(*(make_lan(name) for name in names))
+    pod = make_pod("s", networks=[path("b", name) for name in names])
+    world.filter(pod, ["a"])
+    begin = world.clock.now
+
+    def be_slow(call: str) -> None:
+        if call == "update":
+            world.clock.advance(0.09)
+
+    world.networks.on_call = be_slow
+    error = world.bind(pod, "a")
+
+    assert error.startswith("network.conflicts")
+    assert world.clock.now - begin < world.network_timeout + UNDO + NS_PER_S // 5
+
+
+def test_many_removals_end_together(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    names = [f"lan-{n:02}" for n in range(16)]
+    world.declare(*(make_lan(name) for name in names))
+    pod = make_pod("s", networks=[path("b", name) for name in names])
+    world.filter(pod, ["a"])
+
+    def hang(call: str) -> None:
+        if call == "update":
+            world.clock.advance(0.2)
+            raise UnavailableError("timeout")
+
+    def cut_off() -> None:
+        world.networks.on_call = hang
+
+    world.pods.on_bind, world.pods.fault = cut_off, NotFoundError("404")
+    begin = world.clock.now
+
+    assert world.bind(pod, "a").startswith("pod.unknown")
+    assert world.clock.now - begin < UNDO + NS_PER_S // 5
+    assert caplog.messages.count("network reservation not removed; it will expire") == len(names)

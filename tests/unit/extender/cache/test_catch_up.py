@@ -46,6 +46,24 @@ def test_a_change_at_the_moment_of_the_refusal_is_taken_as_well() -> None:
     assert found is world.cache.snapshot()
 
 
+def test_a_change_of_a_network_hides_no_change_of_a_node_from_other_pods() -> None:
+    world, catch_up, seen = refused_pod(timeout=LONG)
+    world.cache.touch()
+    retried = world.cache.snapshot()
+    world.add(make_node("a", level=20))
+
+    assert catch_up.newer("p", retried) is world.cache.snapshot()
+    assert catch_up.newer("p", seen, beside=True) is world.cache.snapshot()
+
+
+def test_only_a_pod_that_requires_a_network_waits_for_one() -> None:
+    world, catch_up, seen = refused_pod(timeout=SHORT)
+    world.cache.touch()
+
+    assert catch_up.newer("p", seen, beside=True) is world.cache.snapshot()
+    assert catch_up.newer("p", seen) is None
+
+
 def test_an_echo_without_a_change_does_not_pause_what_later_events_wait_for() -> None:
     world, catch_up, seen = refused_pod(timeout=SHORT)
 

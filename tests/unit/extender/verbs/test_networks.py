@@ -273,6 +273,6 @@ def test_a_change_of_a_network_ends_the_wait_of_a_refused_pod(world: World) -> N
 
     world.declare(make_lan(nodes=["a"]))
 
-    newer = world.cache.wait_for_newer(seen, timeout=0)
-    assert newer.version > seen.version
+    newer = world.cache.wait_for_newer(seen, timeout=0, beside=True)
+    assert newer.beside > seen.beside
     assert newer.nodes is seen.nodes
