@@ -212,9 +212,9 @@ def change(answer: bytes, *, begin: int) -> tuple[list[str], float]:
 def test_a_change_is_one_child_that_is_given_the_times_and_all_requests() -> None:
     words, seconds = change(error(0), begin=NOW + 1_000_000_000)
 
-    assert words[-7:-3] == ["10999999995", "11000000000", "11000000007", "100000000"]
-    assert [len(word.split()) for word in words[-3:]] == [3, 1, 3]
-    assert seconds == pytest.approx(11.2)
+    assert words[-8:-4] == ["10999999995", "11000000000", "11000000007", "100000000"]
+    assert [len(word.split()) for word in words[-4:]] == [3, 1, 1, 3]
+    assert seconds == pytest.approx(13.2)
 
 
 def test_a_refused_change_is_an_error_of_the_device() -> None:
