@@ -14,6 +14,7 @@ from daemons.scarmiglione.network.taprio.changeover import Changeover, Timetable
 from daemons.scarmiglione.network.taprio.messages import (
     Mapping,
     Qdisc,
+    band_request,
     check_answer,
     delete_request,
     dump_request,
@@ -126,14 +127,15 @@ class LinuxGateDevice:
         return parse_root(self._exchange(noop_request(), dump_request()), index)
 
     def install(self, *, handle: int, mapping: Mapping, table: Timetable) -> None:
-        """Set by rtnetlink, with a ``plug`` for each class.
+        """Set by rtnetlink, with a ``plug`` in a ``prio`` for each class.
 
-        To make one restarts the device, which stops the schedule: so that is set once more.
+        To make a ``prio`` restarts the device, which stops the schedule: it is set once more.
         """
         index = self._existing()
         request = replace_request(index, handle=handle, mapping=mapping, timetable=table)
         self._exchange(
             request,
+            *_bands(index, handle, mapping),
             *_holds(index, handle, mapping),
             request,
             *_releases(index, handle, mapping),
@@ -215,6 +217,10 @@ class LinuxGateDevice:
 
     def _text(self, name: str) -> str:
         return (self._net / name).read_text(encoding="ascii").strip()
+
+
+def _bands(index: int, handle: int, mapping: Mapping) -> list[bytes]:
+    return [band_request(index, handle=handle, queue=queue) for _count, queue in mapping.queues[1:]]
 
 
 def _holds(index: int, handle: int, mapping: Mapping) -> list[bytes]:

@@ -1,6 +1,7 @@
 """Messages of rtnetlink, and a device that is there on every machine: ``lo``."""
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from daemons.scarmiglione.network.taprio.messages import (
     CLOCK_TAI,
     Qdisc,
     Taprio,
+    band_request,
     check_answer,
     hold_request,
     parse_root,
@@ -187,9 +189,36 @@ def test_a_plug_is_told_to_hold_and_to_release() -> None:
     hold, release = (one(7, handle=HANDLE, queue=2) for one in (hold_request, release_request))
 
     for request_, action in ((hold, 0), (release, 2)):
-        assert request_[24:32] == struct.pack("=II", HANDLE + (3 << 16), HANDLE | 3)[:8]
+        band = HANDLE + (3 << 16)
+        assert request_[24:32] == struct.pack("=II", band + (0x1000 << 16), band | 1)
         assert request_[-8:] == struct.pack("=iI", action, 1 << 22)
         assert b"plug" in request_
+
+
+def test_a_plug_is_in_a_band_that_takes_what_was_looked_at() -> None:
+    band = band_request(7, handle=HANDLE, queue=2)
+
+    assert band[24:32] == struct.pack("=II", HANDLE + (3 << 16), HANDLE | 3)
+    assert b"prio\0" in band
+    assert band[-20:] == struct.pack("=i", 2) + bytes(16)
+
+
+def test_an_installation_makes_bands_then_plugs_and_sets_the_schedule_again() -> None:
+    told: list[str] = []
+
+    def run(command: Sequence[str], _seconds: float) -> Finished:
+        told.extend(command)
+        return Finished(status=0, output="", errors="")
+
+    LinuxGateDevice("lo", run=run).install(handle=HANDLE, mapping=MAPPING, table=TABLE)
+
+    kinds = [
+        name
+        for one in told[told.index("exchange") + 1 :]
+        for name in ("taprio", "prio", "plug")
+        if bytes.fromhex(one).find(struct.pack("=HH", 5 + len(name), 1) + name.encode()) >= 0
+    ]
+    assert kinds == ["taprio", *["prio"] * 3, *["plug"] * 3, "taprio", *["plug"] * 3]
 
 
 NOW = 10_000_000_000
