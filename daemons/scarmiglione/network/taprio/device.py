@@ -130,16 +130,22 @@ class LinuxGateDevice:
         """Set by rtnetlink, with a ``plug`` in a ``prio`` for each class.
 
         To make a ``prio`` restarts the device, which stops the schedule: it is set once more.
+        Where a part is refused, such as for want of a module, all of it is removed again.
         """
         index = self._existing()
         request = replace_request(index, handle=handle, mapping=mapping, timetable=table)
-        self._exchange(
-            request,
-            *_bands(index, handle, mapping),
-            *_holds(index, handle, mapping),
-            request,
-            *_releases(index, handle, mapping),
-        )
+        try:
+            self._exchange(
+                request,
+                *_bands(index, handle, mapping),
+                *_holds(index, handle, mapping),
+                request,
+                *_releases(index, handle, mapping),
+            )
+        except KernelError:
+            with suppress(KernelError):
+                self.uninstall(handle=handle)
+            raise
 
     def change(
         self, *, handle: int, mapping: Mapping, table: Timetable, changeover: Changeover

@@ -12,6 +12,7 @@ from daemons.scarmiglione.network.taprio.device import Facts, LinuxGateDevice
 from daemons.scarmiglione.network.taprio.gate_schedule import Entry, GateSchedule
 from daemons.scarmiglione.network.taprio.messages import (
     CLOCK_TAI,
+    DELETE_QDISC,
     Qdisc,
     Taprio,
     band_request,
@@ -219,6 +220,21 @@ def test_an_installation_makes_bands_then_plugs_and_sets_the_schedule_again() ->
         if bytes.fromhex(one).find(struct.pack("=HH", 5 + len(name), 1) + name.encode()) >= 0
     ]
     assert kinds == ["taprio", *["prio"] * 3, *["plug"] * 3, "taprio", *["plug"] * 3]
+
+
+def test_an_installation_that_is_refused_in_part_is_removed() -> None:
+    told: list[Sequence[str]] = []
+
+    def run(command: Sequence[str], _seconds: float) -> Finished:
+        told.append(command)
+        answer = error(2, b"Specified qdisc kind is unknown\0") if len(told) == 1 else error(0)
+        return Finished(status=0, output=answer.hex(), errors="")
+
+    with pytest.raises(KernelError, match="kind is unknown"):
+        LinuxGateDevice("lo", run=run).install(handle=HANDLE, mapping=MAPPING, table=TABLE)
+
+    (kind,) = struct.unpack_from("=H", bytes.fromhex(told[-1][-1]), 4)
+    assert kind == DELETE_QDISC
 
 
 NOW = 10_000_000_000
