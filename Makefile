@@ -68,7 +68,7 @@ check: setup ## Lint, types, layers, unit tests; under a minute
 	$(BIN)/pytest -q -n auto tests/unit
 
 .PHONY: test
-test: setup packages ## Everything: check, property, kernel, contract and end-to-end tests (root)
+test: setup packages ## Everything but test-gates: check, property, kernel, contract and end-to-end tests (root)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -85,8 +85,12 @@ test-units: setup
 
 .PHONY: test-guests
 test-guests: setup packages
-	$(BIN)/pytest -v -p no:randomly tests/guest
+	$(BIN)/pytest -v -p no:randomly tests/guest --ignore=tests/guest/test_gate_schedules.py
 	$(BIN)/pytest -v -p no:randomly tests/e2e/test_guest_node.py
+
+.PHONY: test-gates
+test-gates: setup packages ## Gate schedules on a real kernel, in a guest; not part of test: the machine has to be idle (root)
+	$(BIN)/pytest -v -p no:randomly tests/guest/test_gate_schedules.py
 
 .PHONY: coverage
 coverage: setup ## Unit and property tests with their coverage, which takes twice as long

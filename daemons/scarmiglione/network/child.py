@@ -64,6 +64,11 @@ def python(program: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", "-c", program, *arguments)
 
 
+def python_file(path: str, *arguments: str) -> tuple[str, ...]:
+    """The same for a program of ours that is a file."""
+    return (sys.executable, "-I", "-S", path, *arguments)
+
+
 def _end(child: "subprocess.Popen[str]") -> None:
     for end in (child.terminate, child.kill):
         end()

@@ -24,6 +24,7 @@ from daemons.scarmiglione.network.taprio.messages import (
     Qdisc,
     Taprio,
 )
+from daemons.scarmiglione.network.taprio.rtnetlink_child import change_over
 from k40s.errors import KernelError
 from k40s.units import NS_PER_MS, NS_PER_S
 from tests.fakes.scarmiglione.rtnet import BlockedError, FakeRtnet
@@ -136,6 +137,9 @@ class FakeGateDevice:
     """By how many ns schedules begin later than they were told."""
     history: list[Timetable] = field(default_factory=list)
     changeovers: list[Changeover] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)
+    """When classes were held, and when they were let go; ``CLOCK_TAI``."""
+    let_go: list[int] = field(default_factory=list)
     released: int = 0
     carrier_changes: int = 2
 
@@ -160,13 +164,19 @@ class FakeGateDevice:
     def change(
         self, *, handle: int, mapping: Mapping, table: Timetable, changeover: Changeover
     ) -> None:
-        """The child sleeps until each time, as ``FakeTime.wait`` does."""
+        """The child's own steps, with this kernel and this time."""
         self.changeovers.append(changeover)
-        self._sleep_until(changeover.hold_at)
-        try:
-            self._set(handle, mapping, table)
-        finally:
-            self._sleep_until(changeover.release_at)
+        times = (changeover.hold_at, changeover.begin, changeover.release_at, table.schedule.period)
+        change_over(
+            times,
+            patience=2 * NS_PER_S,
+            hold=lambda: self.held.append(self.time.clocks.tai()),
+            change=lambda: self._set(handle, mapping, table),
+            release=lambda: self.let_go.append(self.time.clocks.tai()),
+            is_pending=self._is_pending,
+            now=self.time.clocks.tai,
+            sleep=self.time.wait,
+        )
 
     def uninstall(self, *, handle: int) -> None:
         assert self.root_qdisc.handle == handle
@@ -176,10 +186,12 @@ class FakeGateDevice:
         del handle, mapping
         self.released += 1
 
-    def _sleep_until(self, when: int) -> None:
-        self.time.wait(max(0, when - self.time.clocks.tai()) / NS_PER_S)
+    def _is_pending(self) -> bool:
+        self._begin()
+        taprio = self.root_qdisc.taprio
+        return taprio is not None and taprio.pending is not None
 
-    def _set(self, handle: int, mapping: Mapping, table: Timetable) -> None:
+    def _set(self, handle: int, mapping: Mapping, table: Timetable) -> bool:
         self._begin()
         if self.refusals and (refusal := self.refusals.pop(0)):
             raise KernelError(refusal)
@@ -199,6 +211,7 @@ class FakeGateDevice:
             mapping=mapping, clock=CLOCK_TAI, flags=0, running=None, pending=None
         )
         self.root_qdisc = Qdisc(kind="taprio", handle=handle, taprio=replace(taprio, pending=table))
+        return True
 
     def _begin(self) -> None:
         taprio = self.root_qdisc.taprio

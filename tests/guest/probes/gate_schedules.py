@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from daemons.scarmiglione.network.taprio.gate_schedule import MAX_ENTRIES, Entry
 from daemons.scarmiglione.network.taprio.station import HANDLE, queue_mapping
 from k40s.tdma.model import Cycle, Window
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+from tests.guest.stalls import BOUND, Stalls, Watch
 
 PERIOD = 100 * NS_PER_MS
 ETHER_TYPE = 0x88B5
@@ -37,12 +40,21 @@ ETHER_TYPE = 0x88B5
 SO_TIMESTAMPNS = 35
 PAYLOAD = 200
 ATTEMPTS = 3
+ENOUGH = 150
+"""Packets of each class that have to be judged under a table."""
 LATEST = 20
 """Periods by which a busy machine may be late with a change."""
 CYCLE = Cycle(period=Nanoseconds(PERIOD), bit_rate=NS_PER_S, mtu=1500, guard=Nanoseconds(10_000))
 Table = Mapping[int, Sequence[Window]]
-Arrival = tuple[int, int]
-"""Time in ns, and class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A packet: its class, and when it was sent and received (``CLOCK_TAI``, ns)."""
+
+    number: int
+    sent: int
+    when: int
 
 
 def tell(fact: str, value: object) -> None:
@@ -72,9 +84,8 @@ def channel(number: int) -> Channel:
     return Channel(number=number, kind=ChannelKind.PRIORITY)
 
 
-def is_inside(arrival: Arrival, table: Table) -> bool:
+def is_inside(when: int, number: int, table: Table) -> bool:
     """In a window of its class; of a class without an owner, in no window at all."""
-    when, number = arrival
     cycle, offset = divmod(when, PERIOD)
     owners = [
         owner
@@ -85,12 +96,25 @@ def is_inside(arrival: Arrival, table: Table) -> bool:
     return owners == ([number] if number in table else [])
 
 
+def judge(packet: Arrival, table: Table) -> str:
+    """``inside``, ``outside``, or ``edge``: not to be told apart.
+
+    A packet gets its time after the kernel looked at the gate. A delay between the two that is too
+    short to be seen as a stall moves a packet past the end of its window, never before it.
+    """
+    if is_inside(packet.when, packet.number, table):
+        return "inside"
+    return "edge" if is_inside(packet.when - BOUND, packet.number, table) else "outside"
+
+
 class Traffic:
     """Packets of all classes, a few ms apart at random, until it is stopped."""
 
     def __init__(self) -> None:
         self.arrivals: list[Arrival] = []
-        self.sent = 0
+        self.sent: list[tuple[int, int]] = []
+        """Class and time of each packet; its place is its number."""
+        self.lost: list[list[float]] = []
         self._stop = threading.Event()
         ahead = time.clock_gettime_ns(time.CLOCK_TAI) - time.time_ns()
         self._offset = round(ahead / NS_PER_S) * NS_PER_S  # leap seconds
@@ -109,6 +133,13 @@ class Traffic:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        arrived = {(one.number, one.sent) for one in self.arrivals}
+        begin = self.sent[0][1]
+        self.lost = [
+            [place, number, (when - begin) / NS_PER_MS]
+            for place, (number, when) in enumerate(self.sent)
+            if (number, when) not in arrived
+        ]
 
     def _send(self) -> None:
         sockets = {}
@@ -119,9 +150,10 @@ class Traffic:
         chance = random.Random(40)
         while not self._stop.wait(chance.uniform(0.002, 0.009)):
             for number, link in sockets.items():
-                body = struct.pack("!B", number).ljust(PAYLOAD, b"\0")
+                now = time.clock_gettime_ns(time.CLOCK_TAI)
+                body = struct.pack("!BQ", number, now).ljust(PAYLOAD, b"\0")
+                self.sent.append((number, now))
                 link.send(b"\xff" * 6 + b"\x02\0\0\0\0\x01" + struct.pack("!H", ETHER_TYPE) + body)
-                self.sent += 1
 
     def _receive(self) -> None:
         idle = 0
@@ -130,36 +162,72 @@ class Traffic:
                 data, extra, _flags, _address = self._link.recvmsg(2048, 256)
             except TimeoutError:
                 idle += 1
-                if self._stop.is_set() and (len(self.arrivals) >= self.sent or idle > 10):
+                if self._stop.is_set() and (len(self.arrivals) >= len(self.sent) or idle > 10):
                     return
                 continue
             idle = 0
             seconds, rest = struct.unpack("=qq", extra[0][2][:16])
-            self.arrivals.append((seconds * NS_PER_S + rest + self._offset, data[14]))
+            number, sent = struct.unpack_from("!BQ", data, 14)
+            when = seconds * NS_PER_S + rest + self._offset
+            self.arrivals.append(Arrival(number=number, sent=sent, when=when))
 
 
 def run(*words: str) -> str:
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
-def count(arrivals: Sequence[Arrival], table: Table) -> dict[str, list[int]]:
-    """Packets, and those inside their windows, of each class."""
-    return {
-        str(number): [
-            sum(one[1] == number for one in arrivals),
-            sum(one[1] == number and is_inside(one, table) for one in arrivals),
-        ]
-        for number in table
-    }
+class Early:
+    """Packets that are outside while the schedule is replaced, by replacement and class."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.replaced: list[tuple[int, int]] = []
+        """From when to when, of one attempt."""
+
+    def take(self, packet: Arrival) -> bool:
+        """Count it if it is one of them."""
+        for place, (begin, end) in enumerate(self.replaced):
+            if begin <= packet.when < end:
+                self.counts[f"{place}, class {packet.number}"] += 1
+                return True
+        return False
 
 
-def outside(arrivals: Sequence[Arrival], table: Table) -> list[list[float]]:
-    """Class, cycle and ms in it, of the first packets that are outside."""
-    return [
-        [one[1], one[0] // PERIOD % 2, one[0] % PERIOD / NS_PER_MS]
-        for one in arrivals
-        if not is_inside(one, table)
-    ][:20]
+@dataclass
+class Stage:
+    """What was found while one table held, over all attempts."""
+
+    judged: Counter[str] = field(default_factory=Counter)
+    """By class."""
+    unjudged: Counter[str] = field(default_factory=Counter)
+    """By why not."""
+    outside: list[list[float]] = field(default_factory=list)
+    """Class, cycle and ms in it."""
+
+    def add(
+        self,
+        packets: Sequence[Arrival],
+        table: Table,
+        stalls: Stalls,
+        early: "Early",
+    ) -> None:
+        for packet in packets:
+            if stalls.cover(packet.when) or stalls.cover(packet.sent):
+                self.unjudged["stalled"] += 1
+                continue
+            verdict = judge(packet, table)
+            if verdict == "edge":
+                self.unjudged[verdict] += 1
+                continue
+            self.judged[str(packet.number)] += 1
+            if verdict == "outside" and not early.take(packet):
+                cycle, offset = divmod(packet.when, PERIOD)
+                self.outside.append([packet.number, cycle % 2, offset / NS_PER_MS])
+
+    def is_enough(self) -> bool:
+        return all(self.judged[str(number)] >= ENOUGH for number in FIRST) and (
+            self.judged.total() >= self.unjudged.total()
+        )
 
 
 def opened(interface: str) -> SlotBackEnd | Refusal:
@@ -178,53 +246,78 @@ def running_since() -> tuple[int, int]:
     return table.base, table.schedule.period
 
 
-def change(arrivals: Sequence[Arrival], former: Table, table: Table, since: tuple[int, int]) -> int:
+def change(
+    packets: Sequence[Arrival], former: Table, table: Table, since: tuple[int, int], stalls: Stalls
+) -> int:
     """When the kernel changed over.
 
     That is the base time, or whole periods later where it was told after that: the kernel does not
     show which. The one that explains most packets is taken.
     """
     base, period = since
+    last = base + LATEST * period
+    doubtful = [one for one in packets if base <= one.when < last and not stalls.cover(one.when)]
 
     def unexplained(begin: int) -> int:
-        return sum(not is_inside(one, former if one[0] < begin else table) for one in arrivals)
+        return sum(
+            judge(one, former if one.when < begin else table) == "outside" for one in doubtful
+        )
 
-    return min((base + later * period for later in range(LATEST)), key=unexplained)
+    return min(range(base, last, period), key=unexplained)
 
 
-def replace_live(back_end: SlotBackEnd) -> list[tuple[tuple[int, int], Table]]:
-    """From the first table to the second in three steps: since when which table held."""
-    stages: list[tuple[tuple[int, int], Table]] = []
-    answers = [back_end.remove(channel(3))]
-    stages.append((running_since(), {1: FIRST[1], 2: FIRST[2]}))
-    answers.append(back_end.apply(channel(2), SECOND[2]))
-    stages.append((running_since(), {1: FIRST[1], 2: SECOND[2]}))
-    answers.append(back_end.apply(channel(3), SECOND[3]))
-    stages.append((running_since(), SECOND))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A replacement: the call's begin and end, and since when which table holds."""
+
+    called: tuple[int, int]
+    since: tuple[int, int]
+    table: Table
+
+
+def replace_live(back_end: SlotBackEnd) -> list[Step]:
+    """From the first table to the second in three steps."""
+    steps: list[Step] = []
+    answers: list[Refusal | None] = []
+    for change_one, table in (
+        (lambda: back_end.remove(channel(3)), {1: FIRST[1], 2: FIRST[2]}),
+        (lambda: back_end.apply(channel(2), SECOND[2]), {1: FIRST[1], 2: SECOND[2]}),
+        (lambda: back_end.apply(channel(3), SECOND[3]), SECOND),
+    ):
+        begin = LINUX.tai()
+        answers.append(change_one())
+        steps.append(Step(called=(begin, LINUX.tai()), since=running_since(), table=table))
     tell("changed", [str(answer) for answer in answers])
-    return stages
+    return steps
 
 
 def probe_packets() -> None:
-    """Measured again where the machine may have stopped between a gate and a packet's time.
+    """Measured again where the guest stood still so often that too few packets can be judged.
 
-    What is wrong with a schedule is so in every attempt; the facts are the last one's.
+    Whatever was found outside or lost in any attempt is told.
     """
     back_end = opened("va")
     assert not isinstance(back_end, Refusal), back_end
     tell("limits", [back_end.limits.first, back_end.limits.last])
+    stages = [Stage() for _ in range(4)]
+    lost: list[list[float]] = []
+    early = Early()
     for attempt in range(1, ATTEMPTS + 1):
         tell("attempts", attempt)
-        if measure(back_end):
+        lost += measure(back_end, stages, early)
+        if stages[0].is_enough() and stages[-1].is_enough():
             break
+    tell("stages", [[one.judged, one.unjudged, one.outside[:20]] for one in stages])
+    tell("early", early.counts)
+    tell("lost", lost[:20])
 
 
-def measure(back_end: SlotBackEnd) -> bool:
-    """Packets under the first table, on the way to the second, and under it; whether all fit."""
+def measure(back_end: SlotBackEnd, stages: Sequence[Stage], early: Early) -> list[list[float]]:
+    """Packets under the first table, on the way to the second, and under it; those lost."""
     for number in FIRST:
         back_end.remove(channel(number))
     tell("applied", [str(back_end.apply(channel(n), held)) for n, held in FIRST.items()])
-    traffic = Traffic()
+    watch, traffic = Watch(), Traffic()
     traffic.start()
     time.sleep(3)
     state = back_end.read()
@@ -232,26 +325,23 @@ def measure(back_end: SlotBackEnd) -> bool:
     steps = replace_live(back_end)
     time.sleep(3)
     traffic.stop()
-    tables = [FIRST, *(table for _since, table in steps)]
-    arrivals: list[list[Arrival]] = []
-    rest = sorted(traffic.arrivals)
-    for index, (since, table) in enumerate(steps):
-        end = steps[index + 1][0][0] if index + 1 < len(steps) else 1 << 63
-        begin = change([one for one in rest if one[0] < end], tables[index], table, since)
-        arrivals.append([one for one in rest if one[0] < begin])
-        rest = [one for one in rest if one[0] >= begin]
-    arrivals.append(rest)
-    tell("first", count(arrivals[0], FIRST))
-    tell("second", count(arrivals[-1], SECOND))
-    found = [
-        [len(some), outside(some, table)] for some, table in zip(arrivals, tables, strict=True)
-    ]
-    tell("stages", found)
-    tell("lost", traffic.sent - len(traffic.arrivals))
+    stalls = watch.stop()
+    tell("stalls", [len(stalls.joint), sum(end - begin for begin, end in stalls.joint) / NS_PER_S])
+    early.replaced = [step.called for step in steps]
+    former: Table = FIRST
+    rest = sorted(traffic.arrivals, key=lambda one: one.when)
+    for index, step in enumerate(steps):
+        end = steps[index + 1].since[0] if index + 1 < len(steps) else 1 << 63
+        doubtful = [one for one in rest if one.when < end]
+        begin = change(doubtful, former, step.table, step.since, stalls)
+        stages[index].add([one for one in rest if one.when < begin], former, stalls, early)
+        rest = [one for one in rest if one.when >= begin]
+        former = step.table
+    stages[-1].add(rest, SECOND, stalls, early)
     state = back_end.read()
     tell("second-holds", all(back_end.holds(state, channel(n), held) for n, held in SECOND.items()))
     tell("repeated", str(back_end.apply(channel(1), SECOND[1])))
-    return traffic.sent == len(traffic.arrivals) and not any(late for _count, late in found)
+    return traffic.lost
 
 
 def probe_read_back() -> None:
@@ -301,12 +391,18 @@ def probe_longest() -> None:
         )
         for seconds, shift in ((1, 0), (600, 4))
     ]
-    for one in table:
+    found: list[Timetable | None] = []
+    for place, one in enumerate(table):
         device.install(handle=HANDLE, mapping=queue_mapping(4, 4), table=one)
-        time.sleep(2)
-    root = device.root()
-    taprio = None if root is None else root.taprio
-    tell("longest", taprio is not None and [taprio.running, taprio.pending] == table)
+        for _ in range(100):
+            root = device.root()
+            assert root is not None
+            assert root.taprio is not None
+            found = [root.taprio.running, root.taprio.pending]
+            if found[place] == one:
+                break
+            time.sleep(0.1)
+    tell("longest", found == table)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""From one gate schedule to the next without a packet outside its window. Pure.
+"""From one gate schedule to the next without loss of a window. Pure.
 
 When a running schedule is to be replaced, Linux opens all gates until the end of the entry that it
 is in (``setup_first_end_time`` of ``sch_taprio``). So classes are held meanwhile, and the next

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from daemons.scarmiglione.network.child import Run, python, run_child
+from daemons.scarmiglione.network.child import Run, python_file, run_child
 from daemons.scarmiglione.network.clocks import LINUX
+from daemons.scarmiglione.network.taprio import rtnetlink_child
 from daemons.scarmiglione.network.taprio.changeover import Changeover, Timetable
 from daemons.scarmiglione.network.taprio.messages import (
     Mapping,
     Qdisc,
+    band_request,
     check_answer,
     delete_request,
     dump_request,
@@ -23,57 +25,15 @@ from daemons.scarmiglione.network.taprio.messages import (
     replace_request,
 )
 from k40s.errors import KernelError
-from k40s.units import NS_PER_S
+from k40s.units import NS_PER_S, Nanoseconds
 
 _SECONDS = 5.0
 _MEGABIT = 1_000_000
 _UNKNOWN = 10 * _MEGABIT
 """The rate that the kernel assumes for a device that does not tell its own."""
 
-_LINK = """\
-import socket, struct, sys, time
-link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
-link.setsockopt(270, 11, 1)  # SOL_NETLINK, NETLINK_EXT_ACK
-link.settimeout(float(sys.argv[1]))
-link.bind((0, 0))
-
-def exchange(request):
-    link.send(bytes.fromhex(request))
-    ended = False
-    while not ended:
-        data = link.recv(1 << 18)
-        print(data.hex())
-        while len(data) >= 16:
-            length, kind = struct.unpack_from("=IH", data)
-            ended = ended or kind in (2, 3)  # NLMSG_ERROR, NLMSG_DONE
-            data = data[max(16, (length + 3) & ~3):]
-"""
-_EXCHANGE = """\
-
-for request in sys.argv[2:]:
-    exchange(request)
-"""
-
-_CHANGE = """\
-
-def sleep_until(when):
-    while (left := when - time.clock_gettime_ns(time.CLOCK_TAI)) > 0:
-        time.sleep(left / 1e9)
-
-hold_at, begin, release_at, period = map(int, sys.argv[2:6])
-holds, (change,), releases = (words.split() for words in sys.argv[6:9])
-try:
-    sleep_until(hold_at)
-    for request in (*holds, change):
-        exchange(request)
-    late = time.clock_gettime_ns(time.CLOCK_TAI) - begin
-    if late >= 0:  # then it begins that many periods later
-        release_at += (late // period + 1) * period
-    sleep_until(release_at)
-finally:
-    for request in releases:
-        exchange(request)
-"""
+_PATIENCE = Nanoseconds(2 * NS_PER_S)
+"""For how long after its time a schedule that is pending keeps classes held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +70,8 @@ class GateDevice(Protocol):
     ) -> None:
         """Give the installed ``taprio`` its next schedule, and return when that has begun.
 
-        Classes but 0 are held meanwhile, and go on also where the kernel refuses.
+        Classes but 0 are held until the kernel no longer shows it as pending, 2 s past its time at
+        most. They go on also where the kernel refuses.
         """
         ...
 
@@ -166,23 +127,33 @@ class LinuxGateDevice:
         return parse_root(self._exchange(noop_request(), dump_request()), index)
 
     def install(self, *, handle: int, mapping: Mapping, table: Timetable) -> None:
-        """Set by rtnetlink, with a ``plug`` for each class.
+        """Set by rtnetlink, with a ``plug`` in a ``prio`` for each class.
 
-        To make one restarts the device, which stops the schedule: so that is set once more.
+        To make a ``prio`` restarts the device, which stops the schedule: it is set once more.
+        Where a part is refused, such as for want of a module, all of it is removed again.
         """
         index = self._existing()
         request = replace_request(index, handle=handle, mapping=mapping, timetable=table)
-        self._exchange(
-            request,
-            *_holds(index, handle, mapping),
-            request,
-            *_releases(index, handle, mapping),
-        )
+        try:
+            self._exchange(
+                request,
+                *_bands(index, handle, mapping),
+                *_holds(index, handle, mapping),
+                request,
+                *_releases(index, handle, mapping),
+            )
+        except KernelError:
+            with suppress(KernelError):
+                self.uninstall(handle=handle)
+            raise
 
     def change(
         self, *, handle: int, mapping: Mapping, table: Timetable, changeover: Changeover
     ) -> None:
-        """Held, set and released by one child, which waits for each time itself."""
+        """Held, set and released by one child, which waits for each time itself.
+
+        Past its time it waits until the kernel no longer shows the schedule as pending.
+        """
         index = self._existing()
         request = replace_request(index, handle=handle, mapping=mapping, timetable=table)
         times = (changeover.hold_at, changeover.begin, changeover.release_at, table.schedule.period)
@@ -191,11 +162,12 @@ class LinuxGateDevice:
             for requests in (
                 _holds(index, handle, mapping),
                 (request,),
+                (dump_request(),),
                 _releases(index, handle, mapping),
             )
         )
-        command = python(_LINK + _CHANGE, str(self._seconds), *map(str, times), *words)
-        ahead = 2 * table.schedule.period + changeover.release_at - self._tai()
+        command = self._command("change", *map(str, (_PATIENCE, index, *times)), *words)
+        ahead = 2 * table.schedule.period + _PATIENCE + changeover.release_at - self._tai()
         self._answers(command, 2 * self._seconds + max(0, ahead) / NS_PER_S)
 
     def uninstall(self, *, handle: int) -> None:
@@ -224,8 +196,11 @@ class LinuxGateDevice:
         return index
 
     def _exchange(self, *requests: bytes) -> bytes:
-        command = python(_LINK + _EXCHANGE, str(self._seconds), *(one.hex() for one in requests))
+        command = self._command("exchange", *(one.hex() for one in requests))
         return self._answers(command, 2 * self._seconds)
+
+    def _command(self, *words: str) -> tuple[str, ...]:
+        return python_file(rtnetlink_child.__file__, str(self._seconds), *words)
 
     def _answers(self, command: Sequence[str], seconds: float) -> bytes:
         done = self._run(command, seconds)
@@ -248,6 +223,10 @@ class LinuxGateDevice:
 
     def _text(self, name: str) -> str:
         return (self._net / name).read_text(encoding="ascii").strip()
+
+
+def _bands(index: int, handle: int, mapping: Mapping) -> list[bytes]:
+    return [band_request(index, handle=handle, queue=queue) for _count, queue in mapping.queues[1:]]
 
 
 def _holds(index: int, handle: int, mapping: Mapping) -> list[bytes]:

@@ -33,6 +33,10 @@ _NESTED = 0x8000
 _HOLD, _RELEASE = 0, 2
 """Actions of ``plug``: buffer, release indefinitely."""
 _PLUG_BYTES = 1 << 22
+_PLUGS = 0x1000 << 16
+"""From the handle of a queue's ``prio`` to that of its ``plug``."""
+_BANDS = 2
+"""Of a ``prio``, at least; all priorities are in the first."""
 _TYPE = 0x3FFF
 _MESSAGE = 1
 """Attribute of an acknowledgement: the kernel's text."""
@@ -104,10 +108,24 @@ def delete_request(index: int, *, handle: int) -> bytes:
     return _message(DELETE_QDISC, _REQUEST | _ACK, _TCMSG.pack(0, index, handle, ROOT, 0))
 
 
+def band_request(index: int, *, handle: int, queue: int) -> bytes:
+    """Put a ``prio`` with one band that is used between a queue and its ``plug``.
+
+    ``plug`` keeps a packet that was looked at for whoever takes it next. ``taprio`` does not take
+    it, and the first packet of a queue would stay for ever; ``prio`` does. To make one drops what
+    waits on the device, and stops its schedule.
+    """
+    number = queue + 1
+    head = _TCMSG.pack(0, index, handle + (number << 16), handle | number, 0)
+    options = struct.pack("=i16s", _BANDS, b"")
+    body = head + _attribute(_KIND, b"prio\0") + _attribute(_OPTIONS, options)
+    return _message(NEW_QDISC, _REQUEST | _ACK | _REPLACE | _CREATE, body)
+
+
 def hold_request(index: int, *, handle: int, queue: int) -> bytes:
     """Hold what one queue of the ``taprio`` with this handle sends, in a ``plug`` of its own.
 
-    Without one it is made, which drops what waits on the device.
+    Without one it is made, which drops what waits in that queue.
     """
     return _plug(index, handle, queue, _HOLD, _REQUEST | _ACK | _REPLACE | _CREATE)
 
@@ -118,8 +136,8 @@ def release_request(index: int, *, handle: int, queue: int) -> bytes:
 
 
 def _plug(index: int, handle: int, queue: int, action: int, flags: int) -> bytes:
-    number = queue + 1
-    head = _TCMSG.pack(0, index, handle + (number << 16), handle | number, 0)
+    band = handle + ((queue + 1) << 16)
+    head = _TCMSG.pack(0, index, band + _PLUGS, band | 1, 0)
     options = struct.pack("=iI", action, _PLUG_BYTES)
     body = head + _attribute(_KIND, b"plug\0") + _attribute(_OPTIONS, options)
     return _message(NEW_QDISC, flags, body)

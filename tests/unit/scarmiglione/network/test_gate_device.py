@@ -1,6 +1,7 @@
 """Messages of rtnetlink, and a device that is there on every machine: ``lo``."""
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from daemons.scarmiglione.network.taprio.device import Facts, LinuxGateDevice
 from daemons.scarmiglione.network.taprio.gate_schedule import Entry, GateSchedule
 from daemons.scarmiglione.network.taprio.messages import (
     CLOCK_TAI,
+    DELETE_QDISC,
     Qdisc,
     Taprio,
+    band_request,
     check_answer,
     hold_request,
     parse_root,
@@ -187,9 +190,51 @@ def test_a_plug_is_told_to_hold_and_to_release() -> None:
     hold, release = (one(7, handle=HANDLE, queue=2) for one in (hold_request, release_request))
 
     for request_, action in ((hold, 0), (release, 2)):
-        assert request_[24:32] == struct.pack("=II", HANDLE + (3 << 16), HANDLE | 3)[:8]
+        band = HANDLE + (3 << 16)
+        assert request_[24:32] == struct.pack("=II", band + (0x1000 << 16), band | 1)
         assert request_[-8:] == struct.pack("=iI", action, 1 << 22)
         assert b"plug" in request_
+
+
+def test_a_plug_is_in_a_band_that_takes_what_was_looked_at() -> None:
+    band = band_request(7, handle=HANDLE, queue=2)
+
+    assert band[24:32] == struct.pack("=II", HANDLE + (3 << 16), HANDLE | 3)
+    assert b"prio\0" in band
+    assert band[-20:] == struct.pack("=i", 2) + bytes(16)
+
+
+def test_an_installation_makes_bands_then_plugs_and_sets_the_schedule_again() -> None:
+    told: list[str] = []
+
+    def run(command: Sequence[str], _seconds: float) -> Finished:
+        told.extend(command)
+        return Finished(status=0, output="", errors="")
+
+    LinuxGateDevice("lo", run=run).install(handle=HANDLE, mapping=MAPPING, table=TABLE)
+
+    kinds = [
+        name
+        for one in told[told.index("exchange") + 1 :]
+        for name in ("taprio", "prio", "plug")
+        if bytes.fromhex(one).find(struct.pack("=HH", 5 + len(name), 1) + name.encode()) >= 0
+    ]
+    assert kinds == ["taprio", *["prio"] * 3, *["plug"] * 3, "taprio", *["plug"] * 3]
+
+
+def test_an_installation_that_is_refused_in_part_is_removed() -> None:
+    told: list[Sequence[str]] = []
+
+    def run(command: Sequence[str], _seconds: float) -> Finished:
+        told.append(command)
+        answer = error(2, b"Specified qdisc kind is unknown\0") if len(told) == 1 else error(0)
+        return Finished(status=0, output=answer.hex(), errors="")
+
+    with pytest.raises(KernelError, match="kind is unknown"):
+        LinuxGateDevice("lo", run=run).install(handle=HANDLE, mapping=MAPPING, table=TABLE)
+
+    (kind,) = struct.unpack_from("=H", bytes.fromhex(told[-1][-1]), 4)
+    assert kind == DELETE_QDISC
 
 
 NOW = 10_000_000_000
@@ -212,9 +257,9 @@ def change(answer: bytes, *, begin: int) -> tuple[list[str], float]:
 def test_a_change_is_one_child_that_is_given_the_times_and_all_requests() -> None:
     words, seconds = change(error(0), begin=NOW + 1_000_000_000)
 
-    assert words[-7:-3] == ["10999999995", "11000000000", "11000000007", "100000000"]
-    assert [len(word.split()) for word in words[-3:]] == [3, 1, 3]
-    assert seconds == pytest.approx(11.2)
+    assert words[-8:-4] == ["10999999995", "11000000000", "11000000007", "100000000"]
+    assert [len(word.split()) for word in words[-4:]] == [3, 1, 1, 3]
+    assert seconds == pytest.approx(13.2)
 
 
 def test_a_refused_change_is_an_error_of_the_device() -> None:

@@ -371,6 +371,34 @@ def test_a_schedule_is_changed_in_a_rest_of_both_and_classes_are_held_around_it(
     assert changeover.begin % CYCLE.period == 866_666
 
 
+@pytest.mark.parametrize("late", [0, 300 * NS_PER_MS])
+def test_classes_are_held_until_the_kernel_has_begun_the_schedule(late: int) -> None:
+    scene = Scene()
+    scene.back_end.apply(channel(1), [window(100, 200)])
+    scene.device.late = late
+
+    assert scene.back_end.apply(channel(2), [window(300, 400)]) is None
+
+    (changeover,) = scene.device.changeovers
+    (let_go,) = scene.device.let_go
+    settle = changeover.release_at - changeover.begin
+    assert scene.device.held == [changeover.hold_at]
+    assert let_go - (changeover.begin + late) >= settle
+    assert let_go - (changeover.begin + late) <= settle + 2 * NS_PER_MS
+
+
+def test_a_schedule_that_stays_pending_keeps_classes_held_for_two_seconds_only() -> None:
+    scene = Scene()
+    scene.back_end.apply(channel(1), [window(100, 200)])
+    scene.device.late = 60 * 60 * NS_PER_S
+
+    with pytest.raises(KernelError, match="was set, and"):
+        scene.back_end.apply(channel(2), [window(300, 400)])
+
+    changeover, let_go = scene.device.changeovers[0], scene.device.let_go[0]
+    assert 2 * NS_PER_S <= let_go - changeover.release_at <= 2 * NS_PER_S + 10 * NS_PER_MS
+
+
 def test_classes_that_a_killed_process_left_held_are_released_at_the_first_look() -> None:
     scene = Scene()
     scene.back_end.apply(channel(1), [window(100, 200)])
