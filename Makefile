@@ -81,7 +81,7 @@ test: setup packages ## Everything but test-gates: check, property, kernel, cont
 .PHONY: test-units
 test-units: setup
 	$(BIN)/pytest -q -n auto -p no:randomly tests/property tests/unit
-	$(BIN)/pytest -v -n 4 --dist loadfile --no-loadscope-reorder -p no:randomly tests/contract
+	$(BIN)/pytest -v -n 2 --dist loadfile --no-loadscope-reorder -p no:randomly tests/contract
 
 .PHONY: test-guests
 test-guests: setup packages

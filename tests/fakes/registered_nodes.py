@@ -237,9 +237,9 @@ def real_time(cpu_state: str, assurance: str) -> dict[str, str]:
 
 
 def _are_served(api: Api) -> bool:
-    """Whether the API server has begun with our kinds; before, its answer is no JSON."""
+    """Whether the API server has begun with our kinds; a 404 before that is no JSON."""
     try:
-        return "items" in api.request("GET", NETWORKS, accepted=(404,))
+        return "items" in api.request("GET", NETWORKS, accepted=(404, 429))
     except json.JSONDecodeError:
         return False
 
