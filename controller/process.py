@@ -10,7 +10,6 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
-from controller.cluster.fan_out import FanOut
 from controller.cluster.nodes import Heard, NodeLevel, NodeTable
 from controller.cluster.pods import PodTable, PodView
 from controller.collection.stage import CollectionStage
@@ -30,6 +29,7 @@ from k40s.http.probes import ProbeServer
 from k40s.http.tls import TlsFiles
 from k40s.kube.events import EventWriter
 from k40s.kube.evictions import Evictions
+from k40s.kube.feed import Feed
 from k40s.kube.informer import Informer
 from k40s.kube.leader_election import LeaderElection, LeaseLock
 from k40s.kube.list_watch import WatchSource
@@ -238,7 +238,7 @@ class Controller:
             Informer(
                 name="nodes",
                 source=gateway.nodes(),
-                handler=FanOut(nodes, self._collection.stations),
+                handler=Feed.of(nodes).and_then(Feed.of(self._collection.stations)),
                 stop=self._stop,
                 on_error=count,
                 on_unreadable=unreadable["nodes"].inc,
@@ -254,7 +254,7 @@ class Controller:
             Informer(
                 name="pods",
                 source=ApiSource(gateway.api, "/api/v1/pods", "", managed_pod_record),
-                handler=FanOut(pods, self._collection.pods),
+                handler=Feed.of(pods).and_then(Feed.of(self._collection.pods)),
                 stop=self._stop,
                 on_error=count,
                 on_unreadable=unreadable["pods"].inc,

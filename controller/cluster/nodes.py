@@ -1,27 +1,16 @@
 """What nodes publish and whether their daemons are alive, by the rule of the extender's filter."""
 
-import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from controller.cluster.node_annotations import NodeAnnotations, Published
 from k40s.annotations import ASSURANCE_KEY, NodeAssurance, parse_node_assurance
-from k40s.errors import InvalidAnnotationError
 from k40s.kube.heartbeats import Heartbeats
-from k40s.kube.records import LeaseRecord, NodeRecord
+from k40s.kube.records import LeaseRecord
 from k40s.node_agent.leases import malacoda_lease, rubicante_lease
 from k40s.reasons import Reason
 from k40s.units import Clock, Nanoseconds, WallClock
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """A Node's annotation: its text, and its value, None where there is none."""
-
-    text: str | None
-    value: NodeAssurance | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,44 +68,20 @@ class Heard:
         return until is not None and until <= now
 
 
-class NodeTable:
-    """Handler of Nodes. Any thread may call."""
+class NodeTable(NodeAnnotations[NodeAssurance]):
+    """The nodes' assurance. Handler of Nodes; any thread may call."""
 
     def __init__(self, *, heard: Heard, clock: Clock) -> None:
+        super().__init__(key=ASSURANCE_KEY, parse=parse_node_assurance)
         self._heard = heard
         self._clock = clock
-        self._lock = threading.Lock()
-        self._nodes: dict[str, Published] = {}
-
-    def replace(self, records: Sequence[NodeRecord]) -> None:
-        """All Nodes."""
-        with self._lock:
-            former = self._nodes
-            self._nodes = {one.name: _read(one, former.get(one.name)) for one in records}
-
-    def merge(self, records: Sequence[NodeRecord]) -> None:
-        """Some of them."""
-        for record in records:
-            self.upsert(record)
-
-    def upsert(self, record: NodeRecord) -> None:
-        """A Node is new or has changed."""
-        with self._lock:
-            self._nodes[record.name] = _read(record, self._nodes.get(record.name))
-
-    def delete(self, key: str) -> None:
-        """A Node is gone: nothing is known of what ran there."""
-        with self._lock:
-            self._nodes.pop(key, None)
 
     def levels(self) -> Mapping[str, NodeLevel]:
         """Every node's level now."""
-        with self._lock:
-            nodes = list(self._nodes.items())
-        now = self._clock()
-        return {name: self._level(name, published, now) for name, published in nodes}
+        nodes, now = self.published(), self._clock()
+        return {name: self._level(name, published, now) for name, published in nodes.items()}
 
-    def _level(self, name: str, published: Published, now: int) -> NodeLevel:
+    def _level(self, name: str, published: Published[NodeAssurance], now: int) -> NodeLevel:
         silent = self._heard.is_silent(rubicante_lease(name), now)
         value = published.value
         if value is None:
@@ -133,16 +98,3 @@ class NodeTable:
 def known_levels(levels: Mapping[str, NodeLevel]) -> dict[str, int | None]:
     """The levels alone."""
     return {name: one.level for name, one in levels.items()}
-
-
-def _read(record: NodeRecord, former: Published | None) -> Published:
-    text = record.annotations.get(ASSURANCE_KEY)
-    if former is not None and former.text == text:
-        return former
-    if text is None:
-        return Published(text=None, value=None)
-    try:
-        return Published(text=text, value=parse_node_assurance(text))
-    except InvalidAnnotationError as error:
-        log.warning("node annotation refused", extra={"node": record.name, "cause": str(error)})
-        return Published(text=text, value=None)

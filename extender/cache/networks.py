@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from extender.cache.feed import Feed
+from k40s.kube.feed import Feed
 from k40s.kube.records import NetworkRecord
 from k40s.network.model import NetworkState
 

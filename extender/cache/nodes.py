@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from extender.cache.assurance_tables import AssuranceTables
-from extender.cache.feed import Feed
 from extender.cache.loads import Loads
 from extender.cache.node_entry import (
     NodeEntry,
@@ -18,6 +17,7 @@ from extender.cache.node_entry import (
 )
 from extender.cache.snapshot import NodeView, Snapshot
 from k40s.assurance.level import Thresholds
+from k40s.kube.feed import Feed
 from k40s.kube.heartbeats import Heartbeats
 from k40s.kube.records import LeaseRecord, NodeRecord, PodRecord
 from k40s.reasons import Reason

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from extender.cache.feed import Feed
+from k40s.kube.feed import Feed
 from k40s.kube.records import PodRecord
 
 _AWAITED = 10_000

@@ -5,10 +5,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from extender.cache.feed import Feed
 from extender.cache.workloads import ObservedPod, WorkloadCache
 from k40s.annotations import ALLOCATION_KEY, NETWORK_GRANT_KEY
 from k40s.criticality import Criticality
+from k40s.kube.feed import Feed
 from k40s.kube.records import PodRecord
 
 _READ = frozenset({"labels", "annotations", "node", "containers", "sidecars", "init_containers"})

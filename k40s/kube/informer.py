@@ -11,10 +11,11 @@ import logging
 import random
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from k40s.errors import UnavailableError
+from k40s.kube.feed import Handler
 from k40s.kube.list_watch import (
     Change,
     GoneError,
@@ -27,29 +28,12 @@ from k40s.kube.list_watch import (
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 
 R = TypeVar("R", bound=Keyed)
-R_contra = TypeVar("R_contra", bound=Keyed, contravariant=True)
 
 _log = logging.getLogger(__name__)
 _MAX_LOGGED = 1024
 """Unreadable objects that are kept as logged, at most."""
 _MAX_WATCH_FAILURES = 5
 """Failed watches in a row after which the informer lists again, in case the version is bad."""
-
-
-class Handler(Protocol[R_contra]):
-    """Receives changes, in the informer's thread, one at a time."""
-
-    def replace(self, records: Sequence[R_contra]) -> None:
-        """A complete list: whatever is not in it is gone."""
-
-    def merge(self, records: Sequence[R_contra]) -> None:
-        """An incomplete list, with unidentified objects: these exist, and nothing is gone."""
-
-    def upsert(self, record: R_contra) -> None:
-        """This record is new or has changed."""
-
-    def delete(self, key: str) -> None:
-        """The record with this ``key`` is gone."""
 
 
 class Informer(Generic[R]):
