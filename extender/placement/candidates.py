@@ -7,6 +7,7 @@ under its lock when the pod is bound.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 from extender.cache.snapshot import Snapshot
 from k40s.cpu.admission.necessary_condition import may_fit
@@ -39,6 +40,14 @@ class Verdict:
     exact: bool = True
 
 
+class Judged(Protocol):
+    """A verdict of any kind on one node."""
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why the node is refused, None where the pod fits."""
+
+
 def refuse_all(names: Sequence[str], reason: Reason) -> Split:
     """Refuses every node."""
     return Split(fit=(), refused=dict.fromkeys(names, reason))
@@ -61,7 +70,7 @@ def split_by_assurance(snapshot: Snapshot, names: Sequence[str], criticality: Cr
     )
 
 
-def split_by_cpu(split: Split, verdicts: Mapping[str, Verdict]) -> Split:
+def split_by_verdicts(split: Split, verdicts: Mapping[str, Judged]) -> Split:
     """Moves nodes with a refusing verdict from ``fit`` to ``refused``."""
     fit = []
     refused = dict(split.refused)

@@ -3,11 +3,10 @@
 Whether there is a place, and what taking it would damage, says ``k40s.network.fit``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from extender.cache.snapshot import NodeView
-from extender.placement.candidates import Split
 from k40s.annotations import HEALTHY, BackEnd
 from k40s.network.model import (
     NetworkReservation,
@@ -98,19 +97,6 @@ def as_seen_by(state: NetworkState, uid: str, node: str) -> NetworkState:
         for held in state.reservations
     )
     return replace(state, reservations=tuple(seen))
-
-
-def split_by_networks(split: Split, verdicts: Mapping[str, NetworkVerdict]) -> Split:
-    """Moves nodes with a refusing verdict from ``fit`` to ``refused``."""
-    fit = []
-    refused = dict(split.refused)
-    for name in split.fit:
-        reason = verdicts[name].reason
-        if reason is None:
-            fit.append(name)
-        else:
-            refused[name] = reason
-    return Split(fit=fit, refused=refused)
 
 
 _ELSEWHERE = Owner(uid="-", namespace="-", name="-")

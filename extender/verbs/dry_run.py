@@ -9,9 +9,8 @@ are the same for everybody.
 
 from extender.cache.nodes import NodeCache
 from extender.cache.workloads import WorkloadCache
-from extender.placement.candidates import refuse_all, split_by_assurance, split_by_cpu
+from extender.placement.candidates import refuse_all, split_by_assurance, split_by_verdicts
 from extender.placement.network_admission import NetworkAdmission
-from extender.placement.networks import split_by_networks
 from extender.placement.real_time import RealTimeAdmission
 from extender.protocol import ParseArgs
 from extender.verbs.filter_result import (
@@ -57,10 +56,10 @@ class DryRun:
         if workload.is_real_time:
             about = PodRef(uid=pod.uid, namespace=pod.namespace, name=pod.name)
             verdicts = self._admission.verdicts(snapshot, split.fit, about, contract, workload)
-            split = split_by_cpu(split, verdicts)
+            split = split_by_verdicts(split, verdicts)
         if contract.requirements:
             found = self._networks.verdicts(snapshot, split.fit, pod.uid, contract.requirements)
-            split = split_by_networks(split, found)
+            split = split_by_verdicts(split, found)
         return format_split(args, split, snapshot)
 
     def fault(self, text: str) -> bytes:

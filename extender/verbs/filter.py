@@ -12,9 +12,8 @@ from extender.cache.nodes import NodeCache
 from extender.cache.snapshot import Snapshot
 from extender.cache.workloads import Contract, ObservedPod, WorkloadCache
 from extender.metrics import ExtenderMetrics
-from extender.placement.candidates import Split, refuse_all, split_by_assurance, split_by_cpu
+from extender.placement.candidates import Split, refuse_all, split_by_assurance, split_by_verdicts
 from extender.placement.network_admission import NetworkAdmission
-from extender.placement.networks import split_by_networks
 from extender.placement.real_time import RealTimeAdmission
 from extender.protocol import ExtenderArgs, ParseArgs, PodFacts
 from extender.verbs.filter_result import (
@@ -122,12 +121,12 @@ class Filter:
         if workload.is_real_time:
             pod = PodRef(uid=args.pod.uid, namespace=args.pod.namespace, name=args.pod.name)
             verdicts = self._admission.verdicts(snapshot, split.fit, pod, contract, workload)
-            split = split_by_cpu(split, verdicts)
+            split = split_by_verdicts(split, verdicts)
         if contract.requirements:
             found = self._networks.verdicts(
                 snapshot, split.fit, args.pod.uid, contract.requirements
             )
-            split = split_by_networks(split, found)
+            split = split_by_verdicts(split, found)
         if split.fit:
             return split
         newer = self._catch_up.newer(args.pod.uid, snapshot, beside=bool(contract.requirements))
