@@ -1,7 +1,7 @@
 """Time as integer nanoseconds, with a unit in its text form; clocks; CPU lists."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NewType
 
@@ -66,6 +66,17 @@ def format_duration(value: int) -> str:
             whole, rest = divmod(value * 1000 // factor, 1000)
             return f"{whole}{unit}" if rest == 0 else f"{whole}.{rest:03d}".rstrip("0") + unit
     return f"{value}ns"
+
+
+def format_cpu_list(cpus: Iterable[int]) -> str:
+    """Write CPUs as the kernel does: "0,2-3"; "" for none."""
+    parts: list[tuple[int, int]] = []
+    for cpu in sorted(set(cpus)):
+        if parts and parts[-1][1] == cpu - 1:
+            parts[-1] = (parts[-1][0], cpu)
+        else:
+            parts.append((cpu, cpu))
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
 
 
 def parse_cpu_list(text: str) -> tuple[int, ...]:

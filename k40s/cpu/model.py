@@ -168,14 +168,19 @@ class DeadlineOffer:
 
     ``tick`` is the largest overrun of a budget, ``capacity`` bounds ΣQ/P per CPU,
     ``cpus`` is the number of CPUs in the root domain (1 where each core is one of its own).
+    ``delay`` is charged to a thread for another's system call when it wakes, beyond the late
+    timer that each WCET is increased by.
     """
 
     tick: Nanoseconds
     capacity: Fraction
     domain: Domain
     cpus: int = 1
+    delay: Nanoseconds = Nanoseconds(0)
 
     def __post_init__(self) -> None:
+        if self.delay < 0:
+            raise ValueError("a delay is not negative")
         if self.tick < 0 or not 0 < self.capacity <= 1 or self.cpus < 1:
             raise ValueError("tick >= 0, capacity in 0 to 1 and cpus >= 1 are needed")
         if self.domain is not Domain.SHARED and self.cpus != 1:
@@ -194,6 +199,8 @@ class CpuNode:
     is None without SCHED_DEADLINE. ``core_capacity`` bounds ΣQ/P on each core. ``platform`` names
     the hardware class of HI WCETs; ``platform_factor`` scales LOW baselines. ``hi_reserve`` is the
     HI task (C, T) for which LOW pods leave bandwidth (``k40s.cpu.admission.hi_reserve``).
+    ``changing`` are cores whose servers are being exchanged (``k40s.cpu.admission.exchange``): they
+    take no further pod until that is done.
     """
 
     cores: tuple[int, ...]
@@ -208,6 +215,7 @@ class CpuNode:
     packing: Packing = Packing.FIRST_FIT
     ancestor_period: Nanoseconds | None = None
     hi_reserve: Server | None = None
+    changing: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         if len(set(self.cores)) != len(self.cores):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from k40s.cpu.model import CpuNode, PodDemand, Reservation
 from k40s.reasons import Reason
 
-ADMISSION_TEST = "davis-burns-2005+tick.4"
+ADMISSION_TEST = "davis-burns-2005+tick.6"
 """The schedulability test that admission runs, as nodes publish it in their CPU state."""
 
 

@@ -28,10 +28,15 @@ from k40s.cpu.bandwidth import SCALE_BITS
 from k40s.cpu.effort import Effort
 from k40s.cpu.linux import ROOT_PERIOD, SERVER_OVERHEAD
 
-PERIOD_DIVISORS = (1, 2, 3, 4, 6, 8)
+PERIOD_DIVISORS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
 SHORTEST_PERIOD = 1_000
 """A shorter server period costs more in timers than it gains."""
-BURST_DIVISOR = 4
+LONG_IN_TICKS = 200
+SHORT_IN_TICKS = 40
+"""A shortest task period of so many ticks makes bursts weigh 4 times as much as bandwidth, or 2.
+
+Shorter server periods make shorter bursts, and cost more where a tick is a larger part of them.
+"""
 TICK_DIVISOR = 10
 MOST_CONTAINING = 4
 """Number of containing servers that are tried, the cheapest ones."""
@@ -56,16 +61,27 @@ def shortest_period(tasks: tuple[TaskParameters, ...]) -> int:
 
 
 def cost(server: ServerParameters, shortest: int, tick: int) -> int:
-    """Cost of a server to its core: (Q + 2o + δ/10)/P + Q/4T, in units of 2⁻⁴⁰.
+    """Cost of a server to its core: (Q + 2o + δ/10)/P + w·Q/T, in units of 2⁻⁴⁰.
 
     Besides bandwidth with the overhead o of a switch and a timer: a long period makes long bursts
     for servers below, compared with the ``shortest`` period T of the container; a short one
     tolerates few bursts from above and few ticks. The weights are measured
-    (docs/adr/0009-which-mechanism.md).
+    (docs/adr/0042-shorter-server-periods.md).
     """
+    return _cost(server, shortest, _overhead(tick), burst_weight(shortest, tick))
+
+
+def _cost(server: ServerParameters, shortest: int, overhead: int, weight: int) -> int:
     budget, period = server
-    bandwidth = ((budget + _overhead(tick)) << SCALE_BITS) // period
-    return bandwidth + (budget << SCALE_BITS) // (BURST_DIVISOR * shortest)
+    bandwidth = ((budget + overhead) << SCALE_BITS) // period
+    return bandwidth + (weight * budget << SCALE_BITS) // shortest
+
+
+def burst_weight(shortest: int, tick: int) -> int:
+    """The weight w of bursts, by the number of ticks in the shortest task period."""
+    if shortest >= LONG_IN_TICKS * tick:
+        return 4
+    return 2 if shortest >= SHORT_IN_TICKS * tick else 1
 
 
 def _overhead(tick: int) -> int:
@@ -74,8 +90,10 @@ def _overhead(tick: int) -> int:
 
 def needed_share(tasks: tuple[TaskParameters, ...], period: int) -> int:
     """From 1 to ⌈P·ΣC/T⌉: no lower budget serves the tasks in the long run."""
-    share = sum(-(-period * cost // interval) for cost, interval, _ in tasks)
-    return max(1, share - len(tasks) + 1)
+    share = 1 - len(tasks)
+    for wcet, interval, _deadline in tasks:
+        share -= -period * wcet // interval
+    return max(1, share)
 
 
 def servers_by_cost(
@@ -97,6 +115,7 @@ def servers_by_cost(
         return
     shortest = shortest_period(tasks)
     containing = _containing_servers(tasks, found, tick, room)
+    overhead, weight = _overhead(tick), burst_weight(shortest, tick)
     remaining: dict[int, tuple[int, int]] = {}
     for period in candidate_periods(tasks):
         high = min(largest_budget(period, above, tick, effort), room * period >> SCALE_BITS)
@@ -105,7 +124,9 @@ def servers_by_cost(
     while remaining or containing:
         best = containing[-1] if containing else None
         for period, (low, high) in list(remaining.items()):
-            bound = high if best is None else min(high, _budget_below(best, period, shortest, tick))
+            bound = high
+            if best is not None:
+                bound = min(high, _budget_below(best, period, shortest, overhead, weight))
             budget = exact.get(period) or least_budget(
                 tasks, (low, bound), period, above, tick, level_mates=level_mates
             )
@@ -114,6 +135,8 @@ def servers_by_cost(
                 best = (budget, period) if budget <= bound else best
             elif bound == high:
                 del remaining[period]
+            else:
+                remaining[period] = (max(low, bound + 1), high)
         if best is None:
             return
         yield best
@@ -130,7 +153,10 @@ def _containing_servers(
     shortest = shortest_period(tasks)
     servers = _all_containing_servers(tasks, found, tick)
     fitting = (server for server in servers if server[0] <= room * server[1] >> SCALE_BITS)
-    ordered = sorted(fitting, key=lambda server: (cost(server, shortest, tick), server))
+    overhead, weight = _overhead(tick), burst_weight(shortest, tick)
+    ordered = sorted(
+        fitting, key=lambda server: (_cost(server, shortest, overhead, weight), server)
+    )
     return ordered[MOST_CONTAINING - 1 :: -1] if len(ordered) >= MOST_CONTAINING else ordered[::-1]
 
 
@@ -171,13 +197,14 @@ def room_is_missing(
     return False
 
 
-def _budget_below(best: ServerParameters, period: int, shortest: int, tick: int) -> int:
+def _budget_below(
+    best: ServerParameters, period: int, shortest: int, overhead: int, weight: int
+) -> int:
     """Largest budget with which that period is cheaper than ``best``, exactly."""
     budget, other = best
-    overhead = _overhead(tick)
-    scaled = BURST_DIVISOR * shortest
-    left = ((budget + overhead) * scaled + budget * other) * period - overhead * scaled * other
-    return -(-left // ((scaled + period) * other)) - 1
+    paid = (budget + overhead) * shortest + weight * budget * other
+    left = paid * period - overhead * shortest * other
+    return -(-left // ((shortest + weight * period) * other)) - 1
 
 
 def least_budget(

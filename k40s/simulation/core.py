@@ -67,6 +67,33 @@ class CoreSimulation:
         """Raise a budget; a throttled server stays throttled until its next replenishment."""
         self.servers[name].budget = budget
 
+    def move(self, task: SimTask, source: str, target: str, priority: float) -> None:
+        """Move a task with its jobs to another server, as one moves a thread between groups.
+
+        Where it runs, it is descheduled, so that its old server is charged and checked.
+        """
+        self._end_job()
+        old, new = self.servers[source], self.servers[target]
+        if self._running is not None and self._running[1] is task:
+            if self.tick and not self.only_at_ticks and old.used > old.budget:
+                self._stop(old)
+            self._running = None
+        old.tasks.remove(task)
+        task.priority = priority
+        new.tasks.append(task)
+        if task.jobs and not new.timer_runs:
+            new.timer_runs = True
+            new.next_replenishment = self.now + new.period
+
+    def rename(self, name: str, other: str) -> None:
+        """Give a server another name; its responses count for that."""
+        server = self.servers.pop(name)
+        server.name = other
+        self.servers[other] = server
+        for key in [key for key in self.longest if key[0] == name]:
+            final = (other, key[1])
+            self.longest[final] = max(self.longest.pop(key), self.longest.get(final, 0))
+
     def run(self, until: int) -> None:
         """Advance to an instant."""
         while True:

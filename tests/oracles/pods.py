@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from math import exp, log
 from random import Random
 
 from hypothesis import strategies as st
@@ -166,4 +167,30 @@ def random_node(chance: Random, tick_ms: int) -> CpuNode:
         shared_groups=shared,
         deadline=offer if domain else None,
         packing=chance.choice(tuple(Packing)),
+    )
+
+
+SHORTEST_MS = {0: 5, 1: 10, 2: 15, 4: 20, 10: 60}
+"""Shortest periods that a core with ticks of so many milliseconds takes by rt-cgroups."""
+
+
+def falling_pods(chance: Random, tick_ms: int, number: int) -> list[PodDemand]:
+    """Pods of one container, those with the longest periods first: the order that costs most."""
+    low, high = log(SHORTEST_MS[tick_ms]), log(1_000)
+    shortest = sorted((exp(chance.uniform(low, high)) for _ in range(number)), reverse=True)
+    return [_pod_of_period(chance, f"p{index}", period) for index, period in enumerate(shortest)]
+
+
+def _pod_of_period(chance: Random, uid: str, shortest_ms: float) -> PodDemand:
+    drawn = []
+    for index in range(chance.choice((1, 2, 2, 3))):
+        factor = 1 if index == 0 else chance.uniform(1, 3)
+        period = Nanoseconds(int(shortest_ms * factor) * NS_PER_MS)
+        wcet = Nanoseconds(max(1_000, int(period * chance.uniform(0.01, 0.12)) // 1_000 * 1_000))
+        drawn.append(Task(name=f"t{index}", wcet=wcet, period=period, deadline=period))
+    return PodDemand(
+        pod_uid=uid,
+        criticality=chance.choice((Criticality.LOW, Criticality.LOW, Criticality.HI)),
+        containers=(ContainerDemand(container="c", tasks=tuple(drawn)),),
+        mechanism=Mechanism.RT_CGROUP,
     )

@@ -12,7 +12,7 @@ that it holds.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,6 +45,7 @@ SHORT_PERIODS = 25
 
 _PRECEDENCE = (
     Reason.CPU_CORE_UNKNOWN,
+    Reason.CPU_CORE_CHANGING,
     Reason.CPU_ANALYSIS_LIMIT,
     Reason.CPU_RESERVED_FOR_HI,
     Reason.CPU_TOO_MANY_TASKS,
@@ -67,14 +68,16 @@ def admit(
     levels: LevelRange = ALL_LEVELS,
     effort: Effort | None = None,
     cautious: bool = False,
+    taken: Collection[int] = (),
 ) -> Admission | Rejection:
     """Admit a pod or reject it with a reason. The node after admission holds all reservations.
 
     A pod that already holds exactly what it demands keeps it, unchanged. Otherwise its old
     reservations are dropped first; their budget group numbers are not reused by the
     same admission. A LOW pod leaves the node's reserve for HI (``admission.hi_reserve``).
-    ``levels`` are the SCHED_FIFO levels of each core, ``effort`` bounds the search.
-    What a ``cautious`` admission admits is also admitted after others have departed.
+    ``levels`` are the SCHED_FIFO levels of each core, ``effort`` bounds the search, new budget
+    groups get none of the numbers ``taken``. What a ``cautious`` admission admits is also admitted
+    after others have departed.
     """
     held = _find_held(node, demand)
     if held is not None:
@@ -83,12 +86,12 @@ def admit(
     if isinstance(offered, Reason):
         return Rejection(reason=offered, detail="no core takes real-time tasks by what is asked")
     search = Search(levels, effort or Effort.for_cores(len(node.cores)), cautious)
-    taken = frozenset(r.group for r in node.reservations if r.group is not None)
+    used = {*taken, *(r.group for r in node.reservations if r.group is not None)}
     after = node.without(demand.pod_uid)
     wanted = [(Band.of_demand(c, demand.criticality).share, c) for c in demand.containers]
     for _share, container in sorted(wanted, key=lambda entry: -entry[0]):
         outcome = _place_container(
-            after, PlacementRequest(demand, container, taken, search), offered
+            after, PlacementRequest(demand, container, used, search), offered
         )
         if isinstance(outcome, Rejection):
             return outcome

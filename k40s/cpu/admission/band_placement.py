@@ -45,21 +45,30 @@ class Placement:
     group: int | None
 
 
-def place_band(load: CoreLoad, newcomer: Band, search: Search) -> Placement | Rejection:
+def place_band(
+    load: CoreLoad,
+    newcomer: Band,
+    search: Search,
+    *,
+    given: "Choice | None" = None,
+) -> Placement | Rejection:
     """Find the newcomer's levels and the cheapest server that leaves everyone else schedulable.
 
     Its position is by rank, or anywhere within its criticality where its rank fits nowhere. Servers
     above are unchanged. Servers below keep their period and may grow, in order. Among equal ranks
-    the present ones rank above. Where no level is left, it shares that of a neighbour.
+    the present ones rank above. Where no level is left, it shares that of a neighbour. A ``given``
+    server is the only one that is tried, and nothing grows for it.
     """
     may_join = load.sharing and load.groups
     room = load.core_room if may_join else min(load.core_room, load.node_room)
     if newcomer.share > room:
         return _no_room(load, f"its tasks alone use {as_decimal(newcomer.share)}")
     free = _free_levels(load.bands, newcomer, search.levels)
-    outcomes = []
+    outcomes: list[Rejection] = []
     for candidate in _at_levels(load.bands, newcomer, free):
-        outcome = _place_at(load, candidate, search)
+        outcome = _place_at(
+            load, candidate, search, reported=given is None and not outcomes, given=given
+        )
         if isinstance(outcome, Placement) or search.effort.is_spent():
             return outcome
         outcomes.append(outcome)
@@ -115,7 +124,13 @@ def _positions(bands: Sequence[Band], newcomer: Band) -> Iterator[int]:
                 yield position
 
 
-def _place_at(load: CoreLoad, newcomer: Band, search: Search) -> Placement | Rejection:
+def _place_at(
+    load: CoreLoad, newcomer: Band, search: Search, *, reported: bool, given: "Choice | None"
+) -> Placement | Rejection:
+    """Place the newcomer at its levels.
+
+    Only the first position's rejection is ``reported``, so that elsewhere its reason is not sought.
+    """
     over = [at for at, band in enumerate(load.bands) if band.top >= newcomer.bottom]
     above = _interference(load, over, load.servers)
     outcome: Rejection | None = None
@@ -123,14 +138,19 @@ def _place_at(load: CoreLoad, newcomer: Band, search: Search) -> Placement | Rej
     effort.take(len(newcomer.tasks), len(above), times=ANALYSES_PER_SYNTHESIS)
     if effort.is_spent():
         return spent()
-    for choice in choices_by_cost(load, newcomer, above, effort):
+    settled = not reported
+    choices = choices_by_cost(load, newcomer, above, effort) if given is None else (given,)
+    for choice in choices:
+        if settled and not _within_core(load, (*load.servers, choice.server)):
+            continue  # servers that grow need no less
         others = grown_servers(load, load.deadline, (newcomer, choice.server), search)
         if effort.is_spent():
             return spent()
-        if others is None:
+        if others is None or (given is not None and others != load.servers):
             outcome = outcome or _unschedulable("a task below it would miss its deadline")
             continue
-        if any(others[at] != load.servers[at] for at in over) and not serves(
+        grown_above = any(others[at] != load.servers[at] for at in over)
+        if (grown_above or given is not None) and not serves(
             newcomer.tasks,
             choice.server,
             _interference(load, over, others),
@@ -144,11 +164,11 @@ def _place_at(load: CoreLoad, newcomer: Band, search: Search) -> Placement | Rej
             (*own, *_growable(load, others))
         ):
             return Placement(newcomer, choice.server, others, choice.group)
-        outcome = _no_room(load, "with its server, and those that must grow for it")
+        outcome, settled = _no_room(load, "with its server, and those that must grow for it"), True
     if outcome is not None:
         return outcome
     room = min(load.core_room, load.node_room)
-    if room_is_missing(
+    if reported and room_is_missing(
         newcomer.tasks,
         above,
         load.tick,

@@ -8,7 +8,11 @@ from dataclasses import dataclass, replace
 
 from k40s.cpu.admission.band_placement import Placement, grow_below_deadline, place_band, spent
 from k40s.cpu.admission.core_load import Band, CoreLoad, NodeLoad, Search
-from k40s.cpu.admission.sched_deadline import domain_holds, interference
+from k40s.cpu.admission.sched_deadline import (
+    domain_holds,
+    interference,
+    quantize_deadline_task,
+)
 from k40s.cpu.admission.schedulability import core_holds, groups_hold, migrating_hold
 from k40s.cpu.analysis.response_time import ServerParameters
 from k40s.cpu.linux import (
@@ -17,7 +21,6 @@ from k40s.cpu.linux import (
     dense_priorities,
     quantize_deadline_tick,
     quantize_server,
-    quantize_task,
     quantize_tick,
 )
 from k40s.cpu.model import (
@@ -69,7 +72,7 @@ class PlacementRequest:
         core_load = load.on(core)
         if core_load.deadline and node.deadline and node.deadline.domain is Domain.EXCLUSIVE:
             return _rejection(Reason.CPU_NO_BANDWIDTH, "a pod has it for itself")
-        rejection = _reject_number(load, core, tasks, self.demand.criticality)
+        rejection = _reject_core(load, core, tasks, self.demand.criticality)
         if rejection is not None:
             return rejection
         if node.ancestor_period is not None and len(tasks) < len(self.container.tasks):
@@ -97,12 +100,12 @@ class PlacementRequest:
         if node.deadline is None:
             return _rejection(Reason.CPU_NO_MECHANISM, "the node does not offer SCHED_DEADLINE")
         new = [
-            deadline_reservation(self.demand, self.container.container, task, core)
+            deadline_reservation(self.demand, self.container.container, task, core, node.deadline)
             for task in tasks
-            if _reject_beyond_kernel(task) is None
+            if _reject_beyond_kernel(task, node.deadline) is None
         ]
-        rejection = _reject_number(load, core, tasks, self.demand.criticality) or next(
-            filter(None, map(_reject_beyond_kernel, tasks)), None
+        rejection = _reject_core(load, core, tasks, self.demand.criticality) or next(
+            filter(None, (_reject_beyond_kernel(task, node.deadline) for task in tasks)), None
         )
         if rejection is not None:
             return rejection
@@ -125,10 +128,16 @@ class PlacementRequest:
         return after if holds and migrating_hold(after) else _broken()
 
 
-def _reject_number(
+def _reject_core(
     load: NodeLoad, core: int, tasks: tuple[Task, ...], criticality: Criticality
 ) -> Rejection | None:
-    """Rejects too many tasks on a core; a shared root domain may have as many for each CPU."""
+    """Rejects a core whose servers are being exchanged, and one that would have too many tasks.
+
+    A shared root domain may have as many for each CPU.
+    """
+    changing = load.node.changing
+    if core in changing or (core == ANY_CORE and changing):
+        return _rejection(Reason.CPU_CORE_CHANGING, "its servers are being exchanged")
     offer = load.node.deadline
     cpus = offer.cpus if core == ANY_CORE and offer is not None else 1
     number, below_hi = load.tasks_on(core)
@@ -140,9 +149,9 @@ def _reject_number(
     return None
 
 
-def _reject_beyond_kernel(task: Task) -> Rejection | None:
+def _reject_beyond_kernel(task: Task, offer: DeadlineOffer) -> Rejection | None:
     """Rejects a task that SCHED_DEADLINE itself does not take."""
-    wcet, _period, deadline = quantize_task(task)
+    wcet, _period, deadline = quantize_deadline_task(task, offer)
     if deadline > LONGEST_DEADLINE_PERIOD:
         detail = (
             f"SCHED_DEADLINE takes no period above 4.194304s, task {task.name} has {deadline}us"
@@ -252,13 +261,15 @@ def with_grown(
     return after
 
 
-def deadline_reservation(demand: PodDemand, container: str, task: Task, core: int) -> Reservation:
+def deadline_reservation(
+    demand: PodDemand, container: str, task: Task, core: int, offer: DeadlineOffer
+) -> Reservation:
     """A reservation of SCHED_DEADLINE: Q is the WCET with overheads, P the relative deadline.
 
     With P = D the kernel serves a job at once whenever it arrives. With P > D it delays each job
     until P after it served the one before, so that one late wake-up delays all that follow.
     """
-    wcet, _period, deadline = quantize_task(task)
+    wcet, _period, deadline = quantize_deadline_task(task, offer)
     return Reservation(
         pod_uid=demand.pod_uid,
         container=container,

@@ -6,7 +6,7 @@ Integers in microseconds.
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Self
@@ -155,6 +155,10 @@ class CoreLoad:
     deadline_servers: tuple[ServerParameters, ...]
     sharing: bool
     ancestors: int | None = None
+    standing: dict[tuple[int, bool], int | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What ``growth`` has worked out of its bands, each without a newcomer."""
 
     def fits_node(self, changing: Iterable[ServerParameters]) -> bool:
         """Whether the groups that serve only this core fit the node, beside all others."""
@@ -184,8 +188,10 @@ class NodeLoad:
             else:
                 self._users[group] += 1
                 self._groups[group] = self._servers[position]
-        every = [*(self._share(position) for position in self._own), *self._groups.values()]
+        self._shares = {position: self._share(position) for position in self._own}
+        every = [*self._shares.values(), *self._groups.values()]
         self._node_room = room_above(every, node.node_capacity)
+        self._loads: dict[int, CoreLoad] = {}
 
     @property
     def groups(self) -> Mapping[int, ServerParameters]:
@@ -194,12 +200,18 @@ class NodeLoad:
 
     def on(self, core: int) -> CoreLoad:
         """The load of a core, its bands in the order in force."""
+        if core not in self._loads:
+            self._loads[core] = self._load(core)
+        return self._loads[core]
+
+    def _load(self, core: int) -> CoreLoad:
         node = self.node
         positions = self._by_urgency(core)
         servers = tuple(self._servers[position] for position in positions)
         deadline = self.deadline_servers(core)
         tick = quantize_tick(node)
         bands = tuple(Band.of_reservation(node.reservations[p]) for p in positions)
+        here = frozenset(positions)
         used = [self._group(position) for position in positions]
         changing = {group for group in used if group is not None and self._users[group] == 1}
         return CoreLoad(
@@ -215,7 +227,7 @@ class NodeLoad:
             servers=servers,
             growable=tuple(group is None or group in changing for group in used),
             elsewhere=(
-                *(self._share(p) for p in self._own if node.reservations[p].core != core),
+                *(share for p, share in self._shares.items() if p not in here),
                 *(server for number, server in self._groups.items() if number not in changing),
             ),
             groups=tuple(entry for entry in self._groups.items() if entry[0] not in used),

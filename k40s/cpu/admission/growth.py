@@ -12,8 +12,9 @@ the other does, so each has to hold with its old budget while the others have th
 one priority. Integers in microseconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from k40s.cpu.admission.core_load import Band, CoreLoad, Search, bands_above
 from k40s.cpu.analysis import containment
@@ -78,12 +79,11 @@ def _regrown_in_order(
             enough = grown_budget(
                 band.tasks,
                 server,
-                before=before,
+                standing=partial(_standing, load, at, before, search),
                 above=above,
                 tick=load.tick,
                 growable=load.growable[at],
                 level_mates=band.level_mates,
-                cautious=search.cautious,
                 effort=search.effort,
             )
             if enough is None:
@@ -92,6 +92,22 @@ def _regrown_in_order(
         before = (*before, deferrable(*server))
         above = (*above, deferrable(*servers[at]))
     return tuple(servers)
+
+
+def _standing(load: CoreLoad, at: int, before: Interference, search: Search) -> int | None:
+    """The standing budget of a band, worked out once for all servers that a newcomer tries."""
+    key = (at, search.cautious)
+    if key not in load.standing:
+        band = load.bands[at]
+        load.standing[key] = standing_budget(
+            band.tasks,
+            load.servers[at],
+            before,
+            tick=load.tick,
+            level_mates=band.level_mates,
+            cautious=search.cautious,
+        )
+    return load.standing[key]
 
 
 def _first_below(load: CoreLoad, newcomer: Newcomer | None) -> int:
@@ -132,15 +148,27 @@ class _Change:
         entering: Interference = ()
         if newcomer is not None and newcomer[0].top >= band.bottom:
             entering = (deferrable(*newcomer[1]),)
+        if before is None:
+            before = self._interference(at, load.servers)
+            standing = partial(_standing, load, at, before, self.search)
+        else:
+            standing = partial(
+                standing_budget,
+                band.tasks,
+                load.servers[at],
+                before,
+                tick=load.tick,
+                level_mates=band.level_mates,
+                cautious=self.search.cautious,
+            )
         return grown_budget(
             band.tasks,
             load.servers[at],
-            before=self._interference(at, load.servers) if before is None else before,
+            standing=standing,
             above=(*self.deadline, *self._from_servers(at, servers), *entering),
             tick=load.tick,
             growable=load.growable[at],
             level_mates=band.level_mates,
-            cautious=self.search.cautious,
             effort=self.search.effort,
         )
 
@@ -226,28 +254,30 @@ def grown_budget(
     tasks: tuple[TaskParameters, ...],
     server: ServerParameters,
     *,
-    before: Interference,
+    standing: Callable[[], int | None],
     above: Interference,
     tick: int,
     growable: bool,
     level_mates: int = 1,
-    cautious: bool = False,
     effort: Effort | None = None,
 ) -> int | None:
     """The least budget, from the present one on, that serves the tasks below ``above``, or None.
 
-    ``before`` is what interferes at present. A server that is not ``growable`` keeps its budget. A
-    ``cautious`` answer does not rely on the server being contained so far, which may end when
-    others depart.
+    ``standing`` is their ``standing_budget``, asked for where the budget does not do as it is. A
+    server that is not ``growable`` keeps its budget.
     """
     budget, period = server
-    if hierarchical_test_holds(tasks, server, above, tick, level_mates):
+    received = server_response(budget, period, above, tick) is not None
+    if received and server_tasks_response(tasks, server, above, tick, level_mates) is not None:
         return budget
-    containing = _containing(
-        tasks, server, before, above, tick=tick, level_mates=level_mates, cautious=cautious
-    )
+    containing = standing()
+    if containing is not None:
+        least = containment.least_budget(tasks, period, above, tick, level_mates)
+        containing = None if least is None else max(budget, least, containing)
     if containing == budget or not growable:
         return budget if containing == budget else None
+    if not received:  # still less would be of a larger budget
+        return containing
     high = largest_budget(period, above, tick, effort)
     if containing is not None:
         high = min(high, containing)
@@ -255,23 +285,20 @@ def grown_budget(
     return containing if waiting is None else waiting
 
 
-def _containing(
+def standing_budget(
     tasks: tuple[TaskParameters, ...],
     server: ServerParameters,
     before: Interference,
-    above: Interference,
     *,
     tick: int,
     level_mates: int,
     cautious: bool,
 ) -> int | None:
-    budget, period = server
-    least = containment.least_budget(tasks, period, above, tick, level_mates)
-    if least is None:
-        return None
+    """What containment needs besides, because of what the tasks have been through ``before``.
+
+    0 where the server has contained them so far, else the ``backlog_budget``, or None. A
+    ``cautious`` answer does not rely on that, which may end when others depart.
+    """
     if cautious or hierarchical_test_holds(tasks, server, before, tick, level_mates):
-        with_backlog = containment.backlog_budget(tasks, period, before, tick)
-        if with_backlog is None:
-            return None
-        least = max(least, with_backlog)
-    return max(budget, least)
+        return containment.backlog_budget(tasks, period=server[1], above=before, tick=tick)
+    return 0

@@ -33,20 +33,22 @@ def find_reserve_breach(admit: Admit, node: CpuNode, cores: Collection[int]) -> 
     """Rejects what a LOW pod was granted on ``cores`` where it uses the reserve for HI; else None.
 
     ``node`` is the one after the grant; ``admit`` is its test. Reservations of HI pods count as
-    part of the reserve. A node without reserve, or too small for any, rejects nothing. The HI task
-    gets a budget group of its own here: one that it could share may be gone when it arrives.
+    part of the reserve. A node without reserve, or too small for any, rejects nothing; one whose
+    cores are ``changing`` is not too small for that. The HI task gets a budget group of its own
+    here: one that it could share may be gone when it arrives.
     """
     if node.hi_reserve is None:
         return None
     held = tuple(one for one in node.reservations if one.criticality is not Criticality.HI)
     below = replace(node, reservations=held, packing=Packing.WORST_FIT, shared_groups=False)
+    empty = replace(below.holding(()), changing=frozenset())
     for reserve in _halved(node.hi_reserve):
         breach = _first_breach(admit, below, cores, reserve)
         if breach is None:
             return None
         if isinstance(breach, Rejection):
             return breach
-        if isinstance(admit(below.holding(()), reserve_demand(reserve)), Admission):
+        if isinstance(admit(empty, reserve_demand(reserve)), Admission):
             return Rejection(reason=Reason.CPU_RESERVED_FOR_HI, detail=breach)
     return None
 

@@ -49,6 +49,7 @@ def find_breach(node: CpuNode, demand: PodDemand, admission: Admission) -> str |
         return "what is granted is not what the node holds for the pod"
     breaches = (
         *_of_the_pod(node, demand, own),
+        *_of_changing(node, own),
         *_of_others(node, after, demand),
         *_of_capacities(node, after),
         *_of_groups(after),
@@ -100,6 +101,12 @@ def _of_the_pod(node: CpuNode, demand: PodDemand, own: Iterable[Reservation]) ->
             yield "budget groups are not shared as the node shares them"
         if any(task.core not in (None, held.core) for task in held.tasks):
             yield "a task is not on the core that it asks for"
+
+
+def _of_changing(node: CpuNode, own: Iterable[Reservation]) -> Iterator[str]:
+    for held in own:
+        if held.core in node.changing or (held.core == ANY_CORE and node.changing):
+            yield f"servers of core {held.core} are being exchanged"
 
 
 def _of_others(node: CpuNode, after: CpuNode, demand: PodDemand) -> Iterator[str]:

@@ -12,15 +12,15 @@ Two things make it differ from sporadic tasks (docs/theory.md, "Admission with s
 Integers in microseconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import ceil
 
 from k40s.cpu.analysis.edf import demand_bound, gfb_holds, last_deadline_before, utilization
 from k40s.cpu.analysis.response_time import Interference, ServerParameters, TaskParameters
 from k40s.cpu.bandwidth import SCALE_BITS, fits_capacity
-from k40s.cpu.linux import quantize_server
-from k40s.cpu.model import DeadlineOffer, Domain, Reservation
+from k40s.cpu.linux import quantize_server, quantize_task
+from k40s.cpu.model import DeadlineOffer, Domain, Reservation, Task
 from k40s.units import NS_PER_US
 
 ENDLESS = 1 << 60
@@ -43,27 +43,42 @@ def interference(reservations: Sequence[ServerParameters], tick: int, penalty: i
 
 
 def domain_holds(reservations: Sequence[Reservation], offer: DeadlineOffer) -> bool:
-    """Whether reservations that share a root domain all meet their deadlines.
-
-    Threads of one pod trust each other to keep their contracts, and nobody else.
-    """
-    tick = -(-offer.tick // NS_PER_US)
+    """Whether reservations that share a root domain all meet their deadlines."""
     tasks = [quantize_reservation(held) for held in reservations]
     pods = [held.pod_uid for held in reservations]
     if not fits_capacity([(c, t) for c, t, _ in tasks], offer.capacity * offer.cpus):
         return False
     if offer.domain is Domain.EXCLUSIVE and len(set(pods)) > 1:
         return False
+    return next(late_pods(reservations, offer), None) is None
+
+
+def late_pods(reservations: Sequence[Reservation], offer: DeadlineOffer) -> Iterator[str]:
+    """Pods with threads in one root domain that may miss their deadlines.
+
+    Threads of one pod trust each other to keep their contracts, and nobody else.
+    """
+    tick = -(-offer.tick // NS_PER_US)
+    tasks = [quantize_reservation(held) for held in reservations]
+    pods = [held.pod_uid for held in reservations]
     if offer.domain is Domain.SHARED:
-        return _migrating_hold(tasks, pods, offer, tick)
-    return all(
-        deadlines_hold(
-            [task for task, owner in zip(tasks, pods, strict=True) if owner == pod],
-            [task for task, owner in zip(tasks, pods, strict=True) if owner != pod],
-            tick,
-        )
-        for pod in set(pods)
-    )
+        yield from _late_migrating(tasks, pods, offer, tick)
+        return
+    for pod in dict.fromkeys(pods):
+        own = [task for task, owner in zip(tasks, pods, strict=True) if owner == pod]
+        others = [task for task, owner in zip(tasks, pods, strict=True) if owner != pod]
+        if not deadlines_hold(own, others, tick):
+            yield pod
+
+
+def quantize_deadline_task(task: Task, offer: DeadlineOffer) -> TaskParameters:
+    """(Q, P, D) of the reservation that a task needs: its WCET with overheads, and the delay.
+
+    The kernel charges a thread from its wake-up on, also while another one has yet to leave a
+    system call. Without that in its budget it is throttled before its job is done.
+    """
+    wcet, _period, deadline = quantize_task(task)
+    return wcet - (-offer.delay // NS_PER_US), deadline, deadline
 
 
 def quantize_reservation(held: Reservation) -> TaskParameters:
@@ -111,10 +126,10 @@ def _any_part(tasks: Sequence[TaskParameters], interval: int) -> int:
     return demand
 
 
-def _migrating_hold(
+def _late_migrating(
     tasks: Sequence[TaskParameters], pods: Sequence[str], offer: DeadlineOffer, tick: int
-) -> bool:
-    """GFB (``analysis.edf.gfb_holds``) for each task in turn.
+) -> Iterator[str]:
+    """The pods of tasks that fail GFB (``analysis.edf.gfb_holds``), each in turn.
 
     The task counts with its WCET and all overruns that other pods may be in debt with. Densities
     are integers in units of 2⁻⁴⁰, rounded up.
@@ -129,5 +144,4 @@ def _migrating_hold(
         others = top[0] if density == top[-1] and len(top) > 1 else top[-1]
         largest = max(swollen, others if len(tasks) > 1 else 0)
         if not gfb_holds(total - density + swollen, largest, offer.cpus, speed):
-            return False
-    return True
+            yield pod

@@ -4,7 +4,7 @@ It starts from the reservations alone, with the priorities that the threads will
 shares no intermediate result with the search that found them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from k40s.cpu.admission.sched_deadline import domain_holds, interference
 from k40s.cpu.analysis import containment
@@ -30,7 +30,14 @@ from k40s.cpu.model import ANY_CORE, CpuNode, Domain, Mechanism, Reservation
 def deadlines_hold(
     reservations: Sequence[Reservation], tick: int, deadline: Interference = ()
 ) -> bool:
-    """Whether each task meets its deadline on one core.
+    """Whether each task meets its deadline on one core."""
+    return next(late_bands(reservations, tick, deadline), None) is None
+
+
+def late_bands(
+    reservations: Sequence[Reservation], tick: int, deadline: Interference = ()
+) -> Iterator[Reservation]:
+    """Reservations of one core with a task that may miss its deadline.
 
     Either its server receives its budget in every period (Davis & Burns), or the budget contains
     all that its container can use (``analysis.containment``). ``deadline`` is the interference of
@@ -54,8 +61,7 @@ def deadlines_hold(
             _is_contained(tasks, servers[index], above, tick)
             or _hierarchical_test_holds(tasks, servers[index], above, tick)
         ):
-            return False
-    return True
+            yield reservation
 
 
 _Tasks = list[tuple[TaskParameters, tuple[TaskParameters, ...]]]

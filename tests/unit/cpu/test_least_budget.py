@@ -35,8 +35,14 @@ def test_periods_divide_the_shortest_task_period_and_are_never_below_a_milliseco
         12_000,
         8_000,
         6_000,
+        4_800,
         4_000,
         3_000,
+        2_400,
+        2_000,
+        1_500,
+        1_200,
+        1_000,
     )
     assert candidate_periods(((1, 3_500, 3_500),)) == (3_500, 1_750, 1_166)
     assert candidate_periods(((1, 900, 900),)) == ()

@@ -31,7 +31,7 @@ def test_grants_one_server_with_the_least_budget_and_the_top_priority() -> None:
     outcome = admitted(node(), pod("a", [task(20, 100)]))
 
     (granted,) = outcome.granted
-    assert budgets(outcome.node) == [("a", 20_120, 96_000)]
+    assert budgets(outcome.node) == [("a", 4_020, 16_666)]
     assert granted.priorities == (98,)
     assert granted.core == 0
 
@@ -39,7 +39,7 @@ def test_grants_one_server_with_the_least_budget_and_the_top_priority() -> None:
 def test_exact_enforcement_costs_no_tick() -> None:
     outcome = admitted(node(tick=0), pod("a", [task(20, 100)]))
 
-    assert budgets(outcome.node) == [("a", 5_030, 25_000)]
+    assert budgets(outcome.node) == [("a", 1_006, 5_000)]
 
 
 def test_a_hi_pod_ranks_above_a_low_pod_that_may_grow_but_keeps_its_period() -> None:
@@ -133,7 +133,7 @@ def test_a_changed_demand_replaces_what_was_held() -> None:
 
     after = admitted(before, pod("a", [task(10, 100)])).node
 
-    assert budgets(after) == [("a", 10_120, 96_000)]
+    assert budgets(after) == [("a", 2_824, 20_000)]
 
 
 def test_what_is_held_but_no_longer_holds_is_judged_afresh() -> None:
@@ -142,7 +142,7 @@ def test_what_is_held_but_no_longer_holds_is_judged_afresh() -> None:
 
     after = admitted(replace(ideal, tick=ms(4)), demand).node
 
-    assert budgets(after) == [("a", 20_120, 96_000)]
+    assert budgets(after) == [("a", 4_020, 16_666)]
 
 
 def test_a_container_that_is_gone_from_a_demand_is_dropped() -> None:
@@ -212,7 +212,7 @@ def test_refuses_what_would_break_a_deadline_below() -> None:
 def test_refuses_what_would_keep_a_server_below_from_its_budget() -> None:
     current = admitted(node(tick=0), pod("low", [task(0.5, 10)])).node
 
-    refusal = refused(current, pod("hi", [task(100, 400)], criticality=HI))
+    refusal = refused(current, pod("hi", [task(15, 400, 40)], criticality=HI))
 
     assert refusal.reason is Reason.CPU_NOT_SCHEDULABLE
     assert "below" in refusal.detail

@@ -1,7 +1,12 @@
-from k40s.cpu.admission.growth import grown_budget, hierarchical_test_holds
+from k40s.cpu.admission.growth import grown_budget, hierarchical_test_holds, standing_budget
 from k40s.cpu.analysis import containment
 from k40s.cpu.analysis.deferrable_server import deferrable
-from k40s.cpu.analysis.response_time import server_tasks_response
+from k40s.cpu.analysis.response_time import (
+    Interference,
+    ServerParameters,
+    TaskParameters,
+    server_tasks_response,
+)
 
 MS = 1_000
 TASKS = ((5 * MS, 100 * MS, 60 * MS),)
@@ -10,9 +15,23 @@ MUCH = (deferrable(2 * MS, 50 * MS), deferrable(20 * MS, 60 * MS))
 TICK = 1 * MS
 
 
+def grown_from(
+    tasks: tuple[TaskParameters, ...],
+    server: ServerParameters,
+    *,
+    before: Interference,
+    above: Interference,
+    growable: bool,
+) -> int | None:
+    def standing() -> int | None:
+        return standing_budget(tasks, server, before, tick=TICK, level_mates=1, cautious=False)
+
+    return grown_budget(tasks, server, standing=standing, above=above, tick=TICK, growable=growable)
+
+
 def grown(server: tuple[int, int], *, growable: bool = True, before: bool = False) -> int | None:
     above = LITTLE if before else MUCH
-    return grown_budget(TASKS, server, before=LITTLE, above=above, tick=TICK, growable=growable)
+    return grown_from(TASKS, server, before=LITTLE, above=above, growable=growable)
 
 
 def test_what_suffices_stays_as_it_is() -> None:
@@ -69,9 +88,7 @@ def test_waiting_tasks_with_a_lasting_backlog_are_not_contained() -> None:
     assert hierarchical_test_holds(tasks, server, (), TICK)
     assert containment.contains(tasks, server, (deferrable(*above),), TICK)
 
-    found = grown_budget(
-        tasks, server, before=(), above=(deferrable(*above),), tick=TICK, growable=False
-    )
+    found = grown_from(tasks, server, before=(), above=(deferrable(*above),), growable=False)
 
     assert found is None
 
@@ -84,7 +101,18 @@ def test_no_budget_settles_what_never_catches_up() -> None:
 def test_no_budget_helps_tasks_that_others_make_late() -> None:
     above = (deferrable(50 * MS, 100 * MS),)
 
-    assert (
-        grown_budget(TASKS, (5 * MS, 95 * MS), before=(), above=above, tick=TICK, growable=True)
-        is None
+    assert grown_from(TASKS, (5 * MS, 95 * MS), before=(), above=above, growable=True) is None
+
+
+def test_what_a_budget_that_suffices_stands_on_is_not_asked_for() -> None:
+    asked: list[str] = []
+
+    def standing() -> int | None:
+        asked.append("standing")
+        return None
+
+    kept = grown_budget(
+        TASKS, (6 * MS, 40 * MS), standing=standing, above=LITTLE, tick=TICK, growable=True
     )
+
+    assert (kept, asked) == (6 * MS, [])

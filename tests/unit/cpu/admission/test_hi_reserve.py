@@ -66,7 +66,7 @@ def test_a_low_pod_is_admitted_beside_the_hi_pod_that_has_the_room() -> None:
 
 
 def test_a_low_deadline_that_no_hi_burst_may_come_before_is_refused() -> None:
-    tight = pod("low", [task(0.1, 1_000, 2)])
+    tight = pod("low", [task(0.1, 1_000, 0.5)])
 
     assert isinstance(admit(node(tick=0), tight), Admission)
     refusal = refused(keeping(node(tick=0)), tight)
@@ -151,3 +151,12 @@ def test_without_a_reserve_nothing_is_looked_at() -> None:
 def test_the_reserve_of_a_node_has_a_period_that_a_task_may_have() -> None:
     with pytest.raises(ValueError, match="the reserve for HI has a period"):
         keeping(node(), Server(budget=ms(0.01), period=ms(0.05)))
+
+
+def test_a_node_is_not_too_small_for_the_reserve_because_its_cores_are_changing() -> None:
+    current = replace(keeping(node()), changing=frozenset({0}))
+
+    breach = find_reserve_breach(admit, current, ())
+
+    assert breach is not None
+    assert breach.reason is Reason.CPU_RESERVED_FOR_HI

@@ -79,7 +79,7 @@ def test_the_other_mechanism_is_tried_when_the_first_refuses() -> None:
 
 
 def test_a_pod_gets_the_mechanism_that_it_asks_for_or_none() -> None:
-    above = asking(pod("hi", [task(20, 100)], criticality=HI), RT)
+    above = asking(pod("hi", [task(40, 400)], criticality=HI), RT)
     both = admitted(offering(node()), above).node
     demand = pod("a", [task(2, 10)])
 
@@ -129,7 +129,7 @@ def test_deadline_beside_servers_has_the_room_of_the_core() -> None:
     assert both.deadline is not None
     little = replace(both, deadline=replace(both.deadline, capacity=Fraction(46, 100)))
     beside = admitted(little, asking(pod("a", [task(5, 100)]), RT)).node
-    demand = asking(pod("b", [task(4.4, 10)]), DL)
+    demand = asking(pod("b", [task(2.15, 5)]), DL)
 
     assert admitted(beside, demand).granted
     assert fits(beside, demand) is None
@@ -146,7 +146,7 @@ def test_threads_of_other_pods_count_with_their_overruns() -> None:
 
 
 def test_deadline_threads_make_servers_on_their_core_grow() -> None:
-    before = admitted(offering(node()), asking(pod("low", [task(20, 200)]), RT)).node
+    before = admitted(offering(node()), asking(pod("low", [task(40, 400)]), RT)).node
 
     after = admitted(before, pod("dl", [task(1, 20)])).node
 
@@ -200,7 +200,7 @@ def test_threads_migrate_in_a_shared_domain_and_cannot_be_pinned() -> None:
 
 def test_servers_bear_all_threads_of_a_shared_domain() -> None:
     current = offering(node(cores=2), Domain.SHARED, cpus=2)
-    before = admitted(current, asking(pod("low", [task(20, 200)]), RT)).node
+    before = admitted(current, asking(pod("low", [task(40, 400)]), RT)).node
 
     after = admitted(before, asking(pod("dl", [task(1, 20), task(1, 20)]), DL)).node
 
