@@ -7,7 +7,7 @@ whenever the text of its refusal differs from the last one; figures go to logs a
 
 A new reason also has a row in docs/reasons.md, in this order. Where it is returned decides what
 else lists it: ``k40s.cpu.admission.admit`` (which of several reasons is reported),
-``extender.verbs.filter`` (transient reasons), ``extender.binding.reservation`` (those that do not
+``TRANSIENT`` below, ``extender.binding.reservation`` (those that do not
 depend on a node's state), ``daemons.rubicante.api.failures`` (failures of a node's daemon).
 """
 
@@ -42,6 +42,7 @@ class Reason(StrEnum):
     CPU_ANALYSIS_LIMIT = "cpu.analysis-limit"
     CPU_TOO_MANY_TASKS = "cpu.too-many-tasks"
     CPU_RESERVED_FOR_HI = "cpu.reserved-for-hi"
+    CPU_CORE_CHANGING = "cpu.core-changing"
     CPU_NO_WCET = "cpu.no-wcet"
     CPU_STALE_GENERATION = "cpu.stale-generation"
     CPU_DAEMON_SILENT = "cpu.daemon-silent"
@@ -75,11 +76,21 @@ class Reason(StrEnum):
     NETWORK_STATION_SILENT = "network.station-silent"
     NETWORK_STATION_REFUSED = "network.station-refused"
     NETWORK_STATION_FAILED = "network.station-failed"
+    CLAIM_HELD = "claim.held"
+    TENANT_CRITICALITY = "tenant.criticality"
+    TENANT_BANDWIDTH = "tenant.bandwidth"
+    TENANT_HI_PODS = "tenant.hi-pods"
+    TENANT_INVALID = "tenant.invalid"
+    TENANT_CONFLICTS = "tenant.conflicts"
+    TENANT_FULL = "tenant.full"
+    ISOLATION_CLASS = "isolation.class"
+    ISOLATION_NO_RUNTIME = "isolation.no-runtime"
     POD_INVALID = "pod.invalid-annotation"
     POD_UNKNOWN = "pod.unknown"
     POD_ELSEWHERE = "pod.bound-elsewhere"
     POD_CHANGED = "pod.changed"
     POD_WITHDRAWN = "pod.withdrawn"
+    POD_BIND_EXPIRED = "pod.bind-expired"
     POD_UNREADABLE = "pod.unreadable"
     NODE_UNKNOWN = "node.unknown"
     API_SILENT = "api.silent"
@@ -90,6 +101,23 @@ class Reason(StrEnum):
         """One constant sentence for events, without figures."""
         return _TEXTS[self]
 
+
+TRANSIENT = (
+    Reason.CPU_NO_ANSWER,
+    Reason.CPU_TEST_FAILED,
+    Reason.CPU_DAEMON_SILENT,
+    Reason.CPU_DAEMON_BUSY,
+    Reason.CPU_DAEMON_UNTRUSTED,
+    Reason.CPU_DAEMON_FORBIDS,
+    Reason.CPU_DAEMON_INVALID,
+    Reason.CPU_DAEMON_FAILED,
+    Reason.CPU_DAEMON_STARTING,
+    Reason.CPU_DAEMON_CUT_OFF,
+    Reason.CPU_STORE_FAILED,
+    Reason.CPU_KERNEL_FAILED,
+    Reason.API_SILENT,
+)
+"""Refusals that end without an event, so that the scheduler has to retry by itself."""
 
 RETIRED = frozenset({"cpu.test-unknown"})
 """Codes that were given once. They never come back with another meaning."""
@@ -128,6 +156,7 @@ _TEXTS = {
     Reason.CPU_ANALYSIS_LIMIT: "the pod takes more steps to judge than an admission may take",
     Reason.CPU_TOO_MANY_TASKS: "every core serves as many real-time tasks as it may",
     Reason.CPU_RESERVED_FOR_HI: "what is left of the node is kept for HI pods",
+    Reason.CPU_CORE_CHANGING: "servers of the node are being exchanged to make room for a pod",
     Reason.CPU_NO_WCET: "a task has no WCET for the node's platform",
     Reason.CPU_STALE_GENERATION: "the node's real-time CPU state has changed meanwhile",
     Reason.CPU_DAEMON_SILENT: "the node's CPU admission daemon does not answer",
@@ -173,11 +202,23 @@ _TEXTS = {
     Reason.NETWORK_STATION_SILENT: "the node's network daemon does not answer",
     Reason.NETWORK_STATION_REFUSED: "the node's network daemon refused the pod's slots",
     Reason.NETWORK_STATION_FAILED: "the node's station failed to set up the pod's slots",
+    Reason.CLAIM_HELD: "what the pod would take is held for a pod that is about to be bound there",
+    Reason.TENANT_CRITICALITY: "the pod's namespace may not use this criticality",
+    Reason.TENANT_BANDWIDTH: "the pod's namespace has used up its real-time bandwidth",
+    Reason.TENANT_HI_PODS: "the pod's namespace has as many HI pods as it may",
+    Reason.TENANT_INVALID: (
+        "the bounds of the pod's namespace are declared wrongly; the Tenant's conditions say where"
+    ),
+    Reason.TENANT_CONFLICTS: "too many others of the tenant were bound at the same time",
+    Reason.TENANT_FULL: "the Tenant's object has no room for another pod",
+    Reason.ISOLATION_CLASS: "the pod's runtime class is not the one that its criticality needs",
+    Reason.ISOLATION_NO_RUNTIME: "the node lacks the runtime that the pod's criticality needs",
     Reason.POD_INVALID: "the pod's k40s annotations are invalid",
     Reason.POD_UNKNOWN: "the pod does not exist",
     Reason.POD_ELSEWHERE: "the pod is bound to another node",
     Reason.POD_CHANGED: "the pod changed while it was being bound",
     Reason.POD_WITHDRAWN: "the bind that asked for this reservation was given up",
+    Reason.POD_BIND_EXPIRED: "the bind took longer than what it reserved is held",
     Reason.POD_UNREADABLE: "the pod's object at the API server cannot be understood",
     Reason.NODE_UNKNOWN: "the node is not in the scheduler extender's cache",
     Reason.API_SILENT: "the API server does not answer",

@@ -64,6 +64,7 @@ def format_question(node: CpuNode, demand: PodDemand) -> str:
                     "capacity": str(offer.capacity),
                     "domain": offer.domain.value,
                     "cpus": offer.cpus,
+                    "delay": format_duration(offer.delay),
                 },
                 "reservations": [_held_json(held) for held in node.reservations],
             },
@@ -178,12 +179,13 @@ def _read_node(place: Json) -> CpuNode:
 
 
 def _read_offer(place: Json) -> DeadlineOffer:
-    field = place.fields(("tick", "capacity", "domain", "cpus"))
+    field = place.fields(("tick", "capacity", "domain", "cpus", "delay"))
     return DeadlineOffer(
         tick=_read_tick(field["tick"]),
         capacity=field["capacity"].fraction(),
         domain=field["domain"].member_of(Domain),
         cpus=field["cpus"].integer(1, _MOST),
+        delay=_read_tick(field["delay"]),
     )
 
 

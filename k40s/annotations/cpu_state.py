@@ -24,26 +24,33 @@ from k40s.annotations.reservation_rows import (
 )
 from k40s.annotations.reserve import format_reserve, read_reserve
 from k40s.cpu.model import ANY_CORE, CpuNode, DeadlineOffer, Domain, Packing
+from k40s.cpu.outcome import ADMISSION_TEST
 from k40s.errors import InvalidAnnotationError
-from k40s.strict_json import Json, format_json, read_json
+from k40s.strict_json import MAX_TEXT, Json, format_json, read_json
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds, format_duration
 
 MAX_STATE = 1024
 """Longest annotation with reservations, in bytes; beyond it only utilizations are written."""
+MAX_WHOLE_STATE = MAX_TEXT
+"""Longest state with reservations that a daemon answers to ``GET /v1/state?form=published``."""
 
 NO_MECHANISM = "none"
 """The published ``mechanism`` of a node on which nothing enforces budgets."""
-_VERSION = 3
+_VERSION = 4
+_BEFORE_WORDS = 3
+"""Without the delay by system calls and without exchanges switched off. A node that has neither to
+tell still writes it, for old readers."""
 _BEFORE_RESERVE = 2
-"""Without a reserve for HI. A node without one still writes it, for old readers."""
+"""Without a reserve for HI. A node without one still writes it."""
 _FIRST_VERSION = 1
 """Without budget groups, SCHED_DEADLINE and packing; it is still read."""
 _HEAD = (
     *("v", "gen", "test", "mech", "url", "lease"),
     *("tick", "cap", "core_cap", "platform", "factor", "cores"),
 )
-_WIDENED = ("groups", "dl", "pack", "nest", "hi")
+_WIDENED = ("groups", "dl", "delay", "pack", "nest", "hi", "exch")
 _SHARED = "shared"
+_OFF = "off"
 _MILLION = 1_000_000
 _MAX_CORES = 1024
 _MAX_GENERATION = 10**18 - 1
@@ -64,7 +71,8 @@ class CpuState:
     says whether ``node`` holds all reservations; where it does not, only ``utilization`` is known:
     by core, and under ``ANY_CORE`` where the node has a shared root domain. ``leased`` are then the
     UIDs of pods that hold a reservation and were not bound yet when this was written, or None where
-    they are too many: such a pod must not be filtered as if it held nothing.
+    they are too many: such a pod must not be filtered as if it held nothing. ``exchanges`` is False
+    where the operator has switched off that servers are exchanged for a pod that has no room.
     """
 
     generation: int
@@ -76,6 +84,7 @@ class CpuState:
     utilization: Mapping[int, Fraction]
     complete: bool
     leased: frozenset[str] | None = frozenset()
+    exchanges: bool = True
 
     def __post_init__(self) -> None:
         if set(self.utilization) != set(_possible_cores(self.node)):
@@ -85,16 +94,26 @@ class CpuState:
         if not 0 <= self.generation <= _MAX_GENERATION:
             raise ValueError("the generation counts from 0 and has at most 18 digits")
 
+    @property
+    def tells_exchanges(self) -> bool:
+        """Whether ``find_exchange`` finds here what the node itself would do, and nothing else.
 
-def format_cpu_state(value: CpuState) -> str:
-    """Write the annotation, with all reservations where they fit into 1024 bytes.
+        One that says less than all of its reservations, or runs another test, must be asked. None
+        is made where each reservation has a group of its own.
+        """
+        built_in = self.test == ADMISSION_TEST
+        return built_in and self.exchanges and self.complete and self.node.shared_groups
+
+
+def format_cpu_state(value: CpuState, *, at_most: int = MAX_STATE) -> str:
+    """Write the annotation, with all reservations where they fit into that many bytes.
 
     ``parse_cpu_state`` gives back the same value but for names and uids: uids keep their first
     8 characters, containers and tasks are numbered.
     """
     node = value.node
     head: dict[str, object] = {
-        "v": _BEFORE_RESERVE if node.hi_reserve is None else _VERSION,
+        "v": _version_of(value),
         "gen": value.generation,
         "test": value.test,
         "mech": value.mechanism,
@@ -107,10 +126,11 @@ def format_cpu_state(value: CpuState) -> str:
         "factor": str(node.platform_factor),
         "cores": format_cores(node.cores),
         **_widened(node),
+        **({} if value.exchanges else {"exch": _OFF}),
     }
     if value.complete:
         whole = format_json(head | {"res": [format_reservation(r) for r in node.reservations]})
-        if len(whole) <= MAX_STATE:
+        if len(whole) <= at_most:
             return whole
     rest = head | {
         "util": [int(value.utilization[core] * _MILLION) for core in _possible_cores(node)]
@@ -133,8 +153,14 @@ def parse_cpu_state(text: str) -> CpuState:
         raise whole.invalid("either res or util")
     if "leased" in field and "res" in field:
         raise field["leased"].invalid("no such field where all reservations are written")
-    if "hi" in field and field["v"].value != _VERSION:
-        raise field["hi"].invalid(f"no such field before version {_VERSION}")
+    if "delay" in field and "dl" not in field:
+        raise field["delay"].invalid("no such field without SCHED_DEADLINE")
+    written = field["v"].integer(_FIRST_VERSION, _VERSION)
+    for name, first in (("hi", _BEFORE_WORDS), ("delay", _VERSION), ("exch", _VERSION)):
+        if name in field and written < first:
+            raise field[name].invalid(f"no such field before version {first}")
+    if "exch" in field and field["exch"].value != _OFF:
+        raise field["exch"].invalid(f'"{_OFF}", or no such field')
     node = _read_node(field)
     cores = _possible_cores(node)
     complete = "res" in field
@@ -156,7 +182,16 @@ def parse_cpu_state(text: str) -> CpuState:
         utilization=utilization,
         complete=complete,
         leased=frozenset() if complete else _read_leased(field.get("leased")),
+        exchanges="exch" not in field,
     )
+
+
+def _version_of(value: CpuState) -> int:
+    """The oldest version that has all that the state says."""
+    deadline = value.node.deadline
+    if not value.exchanges or (deadline is not None and deadline.delay):
+        return _VERSION
+    return _BEFORE_RESERVE if value.node.hi_reserve is None else _BEFORE_WORDS
 
 
 def _read_leased(place: Json | None) -> frozenset[str] | None:
@@ -180,6 +215,8 @@ def _widened(node: CpuNode) -> dict[str, object]:
         offer = node.deadline
         tick, capacity = format_duration(offer.tick), str(offer.capacity)
         written["dl"] = [tick, capacity, offer.domain.value, offer.cpus]
+        if offer.delay:
+            written["delay"] = format_duration(offer.delay)
     if node.packing is not Packing.FIRST_FIT:
         written["pack"] = node.packing.value
     if node.ancestor_period is not None:
@@ -203,14 +240,14 @@ def _read_node(field: Mapping[str, Json]) -> CpuNode:
         platform=field["platform"].text(_PLATFORM, "a platform's name"),
         platform_factor=_read_factor(field["factor"]),
         shared_groups="groups" in field,
-        deadline=_read_offer(field["dl"]) if "dl" in field else None,
+        deadline=_read_offer(field["dl"], field.get("delay")) if "dl" in field else None,
         packing=field["pack"].member_of(Packing) if "pack" in field else Packing.FIRST_FIT,
         ancestor_period=_read_ancestor_period(field["nest"]) if "nest" in field else None,
         hi_reserve=read_reserve(field["hi"]) if "hi" in field else None,
     )
 
 
-def _read_offer(place: Json) -> DeadlineOffer:
+def _read_offer(place: Json, delay: Json | None) -> DeadlineOffer:
     tick, capacity, domain, cpus = place.items(at_least=4, at_most=4)
     kind = domain.member_of(Domain)
     share = _read_capacity(capacity, 1)
@@ -221,6 +258,7 @@ def _read_offer(place: Json) -> DeadlineOffer:
         capacity=share,
         domain=kind,
         cpus=cpus.integer(1, _MAX_CORES if kind is Domain.SHARED else 1),
+        delay=Nanoseconds(0) if delay is None else _read_tick(delay),
     )
 
 

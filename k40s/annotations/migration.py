@@ -1,23 +1,17 @@
 """Moves as the controller writes them: on a released pod, and as history on its own Lease."""
 
 import re
-from datetime import UTC, datetime, timedelta
 
 from k40s.annotations.keys import MIGRATION_KEY, MOVES_KEY
+from k40s.annotations.wall_times import format_time, read_name, read_time
 from k40s.assurance.migration.record import MAX_MOVES, History, PastMove, Phase, Release
 from k40s.errors import InvalidAnnotationError
 from k40s.strict_json import Json, format_json, read_json
-from k40s.units import NS_PER_US
 
 _VERSION = 1
 _MOST_REPLICAS = (1 << 31) - 1
 _LONGEST_HISTORY = 256 * 1024
 """Characters; Kubernetes allows so many for all annotations of an object."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?Z", re.ASCII
-)
-_WORDS = re.compile(r"[!-~]+(?: [!-~]+)?", re.ASCII)
 _HASH = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,51}[A-Za-z0-9])?", re.ASCII)
 _RELEASE = ("v", "phase", "at", "node", "owner", "replicaSet", "replicaSetUid", "hash", "wanted")
 
@@ -28,11 +22,11 @@ def parse_release(text: str) -> Release:
     field["v"].integer(_VERSION, _VERSION)
     return Release(
         phase=field["phase"].member_of(Phase),
-        at=_read_time(field["at"]),
-        node=_read_name(field["node"]),
-        owner=_read_name(field["owner"]),
-        replica_set=_read_name(field["replicaSet"]),
-        replica_set_uid=_read_name(field["replicaSetUid"]),
+        at=read_time(field["at"]),
+        node=read_name(field["node"]),
+        owner=read_name(field["owner"]),
+        replica_set=read_name(field["replicaSet"]),
+        replica_set_uid=read_name(field["replicaSetUid"]),
         template_hash=field["hash"].text(_HASH, "a label's value of at most 53 characters"),
         wanted=field["wanted"].integer(0, _MOST_REPLICAS),
     )
@@ -44,7 +38,7 @@ def format_release(value: Release) -> str:
         {
             "v": _VERSION,
             "phase": value.phase.value,
-            "at": _format_time(value.at),
+            "at": format_time(value.at),
             "node": value.node,
             "owner": value.owner,
             "replicaSet": value.replica_set,
@@ -68,43 +62,17 @@ def parse_history(text: str) -> History:
 def format_history(value: History) -> str:
     """Write the annotation; ``parse_history`` gives back the same value, in microseconds."""
     moves = [
-        {"at": _format_time(one.at), "owner": one.owner, "pod": one.pod, "node": one.node}
+        {"at": format_time(one.at), "owner": one.owner, "pod": one.pod, "node": one.node}
         for one in value.moves
     ]
     return format_json({"v": _VERSION, "moves": moves})
 
 
-def wall_nanoseconds(time: datetime) -> int:
-    """An instant in nanoseconds since 1970, exact to the microsecond."""
-    return (time - _EPOCH) // timedelta(microseconds=1) * NS_PER_US
-
-
 def _read_move(item: Json) -> PastMove:
     field = item.fields(("at", "owner", "pod", "node"))
     return PastMove(
-        at=_read_time(field["at"]),
-        owner=_read_name(field["owner"]),
-        pod=_read_name(field["pod"]),
-        node=_read_name(field["node"]),
+        at=read_time(field["at"]),
+        owner=read_name(field["owner"]),
+        pod=read_name(field["pod"]),
+        node=read_name(field["node"]),
     )
-
-
-def _read_name(place: Json) -> str:
-    return place.text(_WORDS, "a name, or a kind and a name")
-
-
-def _read_time(place: Json) -> int:
-    expected = 'a time in UTC since 1970, such as "2026-03-01T12:00:00Z"'
-    text = place.text(_TIME, expected)
-    try:
-        at = wall_nanoseconds(datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC))
-    except ValueError:
-        raise place.invalid(expected) from None
-    if at < 0:
-        raise place.invalid(expected)
-    return at
-
-
-def _format_time(at: int) -> str:
-    time = _EPOCH + timedelta(microseconds=at // NS_PER_US)
-    return time.replace(tzinfo=None).isoformat() + "Z"

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from k40s.annotations.keys import NETWORK_GRANT_KEY, NETWORK_KEY
 from k40s.annotations.network_state import MOST_CHANNELS, BackEnd
 from k40s.errors import InvalidAnnotationError
+from k40s.ledger.entry_json import NAME, NAME_FORM
 from k40s.network.model import Path, PathRequirement, Requirement, SlotRequirement
 from k40s.network.text import (
     INTERFACE,
     INTERFACE_FORM,
-    NAME,
-    NAME_FORM,
     PEER,
     PEER_FORM,
     format_bit_rate,

@@ -10,8 +10,9 @@ from types import MappingProxyType
 from k40s.annotations.keys import NETWORK_STATE_KEY
 from k40s.annotations.node_assurance import MAX_LEASE, MIN_LEASE
 from k40s.errors import InvalidAnnotationError
+from k40s.ledger.entry_json import NAME
 from k40s.network import conditions
-from k40s.network.text import INTERFACE, INTERFACE_FORM, NAME
+from k40s.network.text import INTERFACE, INTERFACE_FORM
 from k40s.strict_json import Json, format_json, read_json
 from k40s.units import Nanoseconds, format_duration
 
@@ -26,6 +27,7 @@ MOST_NETWORKS = 16
 _ENDPOINT = re.compile(
     r"https://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}", re.ASCII
 )
+_HELD = re.compile(r"[0-9a-f]{8}", re.ASCII)
 _HEALTH = re.compile(r"[a-z][a-z0-9.-]{0,39}", re.ASCII)
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?Z", re.ASCII
@@ -56,6 +58,8 @@ class StationState:
     """A node's station on one network.
 
     ``health`` is ``HEALTHY`` or the code of a fault; ``channels`` counts those that are free.
+    ``held`` is the digest of the slots that were read back (``k40s.network.held``), None where
+    nothing could be read.
     """
 
     interface: str
@@ -63,12 +67,15 @@ class StationState:
     role: Role = Role.STATION
     health: str = HEALTHY
     channels: int = 0
+    held: str | None = None
 
     def __post_init__(self) -> None:
         if INTERFACE.fullmatch(self.interface) is None:
             raise ValueError(f"an interface is {INTERFACE_FORM}")
         if _HEALTH.fullmatch(self.health) is None:
             raise ValueError("health is a code in lower case")
+        if self.held is not None and _HELD.fullmatch(self.held) is None:
+            raise ValueError("a digest is 8 hexadecimal digits")
         if not 0 <= self.channels <= MOST_CHANNELS:
             raise ValueError(f"free channels are counted from 0 to {MOST_CHANNELS}")
 
@@ -132,6 +139,7 @@ def format_network_state(value: NetworkNodeState) -> str:
                     "role": one.role.value,
                     "health": one.health,
                     "channels": one.channels,
+                    **({} if one.held is None else {"held": one.held}),
                 }
                 for name, one in sorted(value.networks.items())
             },
@@ -153,13 +161,14 @@ def _read_networks(place: Json) -> Mapping[str, StationState]:
 
 
 def _read_station(place: Json) -> StationState:
-    field = place.fields(("interface", "backend", "role", "health", "channels"))
+    field = place.fields(("interface", "backend", "role", "health", "channels"), ("held",))
     return StationState(
         interface=field["interface"].text(INTERFACE, INTERFACE_FORM),
         back_end=field["backend"].member_of(BackEnd),
         role=field["role"].member_of(Role),
         health=field["health"].text(_HEALTH, 'a code in lower case, such as "ok"'),
         channels=field["channels"].integer(0, MOST_CHANNELS),
+        held=field["held"].text(_HELD, "8 hexadecimal digits") if "held" in field else None,
     )
 
 

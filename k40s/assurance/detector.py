@@ -62,6 +62,10 @@ class Rule:
         if not self.harms:
             raise ValueError(f"rule for {self.metric} harms nobody")
 
+    def __hash__(self) -> int:
+        """Of the metric alone: rules are looked up in every sample, and few share a metric."""
+        return hash(self.metric)
+
 
 @unique
 class Trigger(StrEnum):
@@ -99,12 +103,14 @@ def observe(state: AlarmState, rule: Rule, *, at: Nanoseconds, value: float) -> 
     kept = max(rule.window, TREND_SAMPLES) - 1
     times = (*state.times[-kept:], at)
     values = (*state.values[-kept:], value)
-    state = replace(
-        state,
+    state = AlarmState(
+        active=state.active,
+        changed=state.changed,
         times=times,
         values=values,
         high=(*state.high[1 - rule.window :], _is_high(rule, times, values))[-rule.window :],
         excess=0.0 if rule.change is None else accumulate(state.excess, rule.change, value),
+        trigger=state.trigger,
     )
     if state.changed is not None and at - state.changed < rule.hold:
         return state

@@ -158,6 +158,12 @@ def recover(
 
 
 def _in_calm(state: GammaState, policy: GammaPolicy, at: Nanoseconds) -> GammaState:
+    if (
+        state.calm_since is not None
+        and state.value == HIGHEST
+        and not (state.falls or state.counted)
+    ):
+        return state  # what a node at rest is in every sample
     calm_since = at if state.calm_since is None else state.calm_since
     rises = state.rises
     if rises is None:

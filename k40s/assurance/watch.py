@@ -50,6 +50,11 @@ class WatchState:
         """Whether the last sample spoke for a hazard by any rule."""
         return any(alarm.suspicious for alarm in self.alarms.values())
 
+    @property
+    def alarmed(self) -> bool:
+        """Whether any alarm is active."""
+        return any(alarm.active for alarm in self.alarms.values())
+
     def seen_by(self, victims: Collection[Victim]) -> "WatchState":
         """The state with the rules alone whose alarms are a hazard for one of these victims."""
         alarms = {

@@ -13,7 +13,7 @@ from gunicorn.workers.base import Worker
 
 from k40s.http.connections.accept_loop import AcceptLoop
 from k40s.http.connections.handshake import OnAuthenticated
-from k40s.http.connections.http_connection import HttpConnection
+from k40s.http.connections.http_connection import HttpConnection, TakeOver
 from k40s.http.connections.limits import find_connection_limits
 from k40s.http.connections.nonblocking_io import ConnectionHandler
 from k40s.http.connections.worker_pool import WorkerPool
@@ -83,6 +83,9 @@ class TwoStageWorker(Worker):
             listener.close()
 
     def _handle(self, request: bytes, connection: HttpConnection) -> tuple[bytes, bool]:
+        def take_over(taker: TakeOver) -> None:
+            connection.taker = taker
+
         return handle_request(
             self.wsgi,
             self.cfg,
@@ -90,4 +93,5 @@ class TwoStageWorker(Worker):
             connection.sock,
             connection.address,
             keep=self.alive,
+            on_taken=take_over,
         )

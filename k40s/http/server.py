@@ -1,4 +1,4 @@
-"""Serves a WSGI application with gunicorn: one process, threads, mutual TLS.
+"""Serves a WSGI application with gunicorn: one process, threads, TLS, mutual as a rule.
 
 One worker process whatever the environment says (``WEB_CONCURRENCY``), because it is the single
 writer of its state and its metrics must stay whole.
@@ -30,7 +30,12 @@ from k40s.http.connections.handshake import (
 from k40s.http.gunicorn_worker import TwoStageWorker, WorkerOptions
 from k40s.http.listening import Host, listen
 from k40s.http.middleware import MAX_BODY, Guard
-from k40s.http.tls import RenewingContext, TlsFiles, server_context
+from k40s.http.tls import (
+    RenewingContext,
+    TlsFiles,
+    anonymous_server_context,
+    server_context,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -50,7 +55,7 @@ def serve(
     host: Host,
     port: int,
     tls: TlsFiles | None,
-    allowed_clients: frozenset[str] = frozenset(),
+    allowed_clients: frozenset[str] | None = frozenset(),
     restricted: Mapping[str, frozenset[str]] = _NOBODY,
     threads: int = 8,
     max_body: int = MAX_BODY,
@@ -61,13 +66,15 @@ def serve(
     ``build`` is called in the worker process: start threads, open stores and make connections
     there, since none of them survives the fork. With ``tls``, a client must present a certificate
     of our CA whose common name is in ``allowed_clients``; one that is in ``restricted`` as well may
-    only call the paths named there. Renewed files are used for new connections at once. Raises
+    only call the paths named there. None as ``allowed_clients`` asks no client for a certificate.
+    Renewed files are used for new connections at once. Raises
     ``UnavailableError`` when the TLS files or the address cannot be used; one of our errors out of
     ``build`` ends the process with its text on stderr.
     """
     make_handler: Callable[[OnAuthenticated], ConnectionHandler] = accept_plain
     if tls is not None:
-        context = RenewingContext(tls, server_context)
+        make = anonymous_server_context if allowed_clients is None else server_context
+        context = RenewingContext(tls, make)
         make_handler = partial(authenticate_by_tls, context.get, allowed_clients)
     allowed = None if tls is None else allowed_clients
 

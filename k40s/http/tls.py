@@ -60,6 +60,14 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
     return context
 
 
+def anonymous_server_context(files: TlsFiles) -> ssl.SSLContext:
+    """Ask no client for a certificate: an API server has none for webhooks by default."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(files.cert, files.key)
+    return context
+
+
 def client_context(files: TlsFiles | ClientTls) -> ssl.SSLContext:
     """Present our certificate, and trust no other CA than the given one."""
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=files.ca)

@@ -8,6 +8,7 @@ either way.
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +30,22 @@ _PROXY_PORT = 80
 def connect(
     *,
     kubeconfig: str | None = None,
+    context: str = "",
     environment: Mapping[str, str] | None = None,
     service_account: Path = MOUNT,
     timeout: Nanoseconds = DEFAULT_TIMEOUT,
 ) -> KubeGateway:
     """Connect by ``kubeconfig``, or by the service account of the pod that this runs in.
 
-    ``kubeconfig`` is the path of a file, or several as in ``KUBECONFIG``.
+    ``kubeconfig`` is the path of a file, or several as in ``KUBECONFIG``; ``context`` is one of
+    its contexts, "" the current one.
 
     ``environment`` is the pod's, ``service_account`` the directory of its token. Nothing is sent
     yet. Raises ``UnavailableError`` when neither can be read.
     """
     try:
         if kubeconfig:
-            return _connect_by_kubeconfig(kubeconfig, timeout)
+            return _connect_by_kubeconfig(kubeconfig, context, timeout)
         account = ServiceAccount(environment or {}, directory=service_account)
         client = HttpClient(
             base_url=account.url,
@@ -57,29 +60,52 @@ def connect(
     return KubeGateway(ApiTransport(client))
 
 
-def _connect_by_kubeconfig(kubeconfig: str, timeout: Nanoseconds) -> KubeGateway:
+def caller_token(kubeconfig: str, context: str = "") -> str:
+    """The bearer token of a kubeconfig's user, for another server that asks the API server.
+
+    Token files and exec plugins are followed. "" where the user has none, as with a client
+    certificate. Raises ``UnavailableError`` when the kubeconfig cannot be used.
+    """
+    return _authorization(_load(kubeconfig, context)).removeprefix("Bearer ")
+
+
+def _load(kubeconfig: str, context: str) -> Any:  # noqa: ANN401  # of a library without types
+    """The library's configuration by a kubeconfig."""
     from kubernetes import client, config  # noqa: PLC0415  # memory
 
     from k40s.kube.kubeconfig import read_kubeconfig  # noqa: PLC0415  # memory
 
     settings = client.Configuration()
-
-    def token() -> str:
-        try:
-            return settings.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
-        except (config.ConfigException, OSError) as error:
-            raise UnavailableError(f"kubeconfig's token: {error}") from error
-
     try:
-        found = read_kubeconfig(kubeconfig)
+        found = read_kubeconfig(kubeconfig, context=context)
         load: Callable[..., None] = config.load_kube_config
         load(
             config_file=os.pathsep.join(map(str, found.files)),
             context=found.context,
             client_configuration=settings,
         )
-        manager = client.ApiClient(settings).rest_client.pool_manager
     except (config.ConfigException, OSError, ValueError) as error:
+        raise UnavailableError(str(error)) from error
+    return settings
+
+
+def _authorization(settings: Any) -> str:  # noqa: ANN401  # as above
+    """The ``Authorization`` header, "" where the user has no token."""
+    from kubernetes import config  # noqa: PLC0415  # memory
+
+    try:
+        return settings.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
+    except (config.ConfigException, OSError) as error:
+        raise UnavailableError(f"kubeconfig's token: {error}") from error
+
+
+def _connect_by_kubeconfig(kubeconfig: str, context: str, timeout: Nanoseconds) -> KubeGateway:
+    from kubernetes import client  # noqa: PLC0415  # memory
+
+    settings = _load(kubeconfig, context)
+    try:
+        manager = client.ApiClient(settings).rest_client.pool_manager
+    except (OSError, ValueError) as error:
         raise UnavailableError(str(error)) from error
     return KubeGateway(
         ApiTransport(
@@ -87,7 +113,7 @@ def _connect_by_kubeconfig(kubeconfig: str, timeout: Nanoseconds) -> KubeGateway
                 base_url=settings.host.rstrip("/"),
                 tls=_tls(settings),
                 server_name=settings.tls_server_name or None,
-                authorization=token,
+                authorization=partial(_authorization, settings),
                 proxy=_proxy(manager.proxy, settings.proxy_headers),
                 timeout=timeout,
                 max_idle=_CONNECTIONS,

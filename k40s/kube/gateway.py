@@ -23,6 +23,13 @@ from k40s.kube.objects.read import (
     node_record,
     pod_record,
 )
+from k40s.kube.objects.runtimes import (
+    CLASSES_PATH,
+    NodeRuntimes,
+    RuntimeClassRecord,
+    node_runtimes,
+    runtime_class_record,
+)
 from k40s.kube.records import (
     LeaseRecord,
     NetworkRecord,
@@ -68,6 +75,14 @@ class KubeGateway:
         """List and watch Nodes (metadata alone), by label selector or one by name."""
         query = label_query(labels=labels, fields=f"metadata.name={name}" if name else "")
         return ApiSource(self._api, "/api/v1/nodes", query, node_record, METADATA_ONLY)
+
+    def node_runtimes(self) -> ApiSource[NodeRuntimes]:
+        """List and watch the runtime handlers of all Nodes, by whole objects."""
+        return ApiSource(self._api, "/api/v1/nodes", "", node_runtimes)
+
+    def runtime_classes(self) -> ApiSource[RuntimeClassRecord]:
+        """List and watch RuntimeClasses."""
+        return ApiSource(self._api, CLASSES_PATH, "", runtime_class_record)
 
     def pods(
         self, *, namespace: str = "", node: str = "", labels: str = ""

@@ -55,6 +55,10 @@ class Heartbeats:
         self._renewed.pop(name, None)
         self._seen.pop(name, None)
 
+    def seen(self, name: str) -> int | None:
+        """When the Lease was last renewed, or None if it never was."""
+        return self._seen.get(name)
+
     def expiry(self, name: str, lease: Nanoseconds) -> int | None:
         """When the holder becomes stale, or None if it has never renewed its Lease."""
         seen = self._seen.get(name)

@@ -76,8 +76,8 @@ class Informer(Generic[R]):
         while not self._stop.is_set():
             try:
                 self._watch(self._list())
-            except GoneError:
-                _log.info("listing again", extra={"informer": self.name, "cause": "410 Gone"})
+            except GoneError as error:
+                _log.info("listing again", extra={"informer": self.name, "cause": str(error)})
                 self._wait()
             except UnavailableError as error:
                 self._report(error)

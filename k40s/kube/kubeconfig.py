@@ -5,7 +5,7 @@ files are ignored.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,14 @@ _LISTS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kubeconfig:
-    """The files that are not empty, by precedence, and the context to use."""
+    """The files that are not empty, by precedence, and the context to use.
+
+    ``namespace`` is the context's, "" where it names none.
+    """
 
     files: tuple[Path, ...]
     context: str
+    namespace: str = ""
 
 
 def kubeconfig_files(setting: str) -> tuple[Path, ...]:
@@ -39,8 +43,8 @@ def _expand(path: Path) -> Path:
         return path
 
 
-def read_kubeconfig(setting: str) -> Kubeconfig:
-    """Look into the file or files that a setting names.
+def read_kubeconfig(setting: str, *, context: str = "") -> Kubeconfig:
+    """Look into the file or files that a setting names; ``context`` replaces the current one.
 
     Raises ``UnavailableError`` where there is none, one cannot be understood, or no context is
     named.
@@ -49,13 +53,26 @@ def read_kubeconfig(setting: str) -> Kubeconfig:
     if not paths:
         raise UnavailableError(f"no kubeconfig file: {setting}")
     documents = {path: _read(path) for path in paths}
-    named = [document.get("current-context") for document in documents.values()]
-    context = next((name for name in named if isinstance(name, str) and name), None)
-    if context is None:
+    if not context:
+        named = [document.get("current-context") for document in documents.values()]
+        context = next((name for name in named if isinstance(name, str) and name), "")
+    if not context:
         raise UnavailableError(f"no current-context in {setting}")
     return Kubeconfig(
-        files=tuple(path for path, document in documents.items() if document), context=context
+        files=tuple(path for path, document in documents.items() if document),
+        context=context,
+        namespace=_namespace(documents.values(), context),
     )
+
+
+def _namespace(documents: Iterable[Mapping[str, Any]], context: str) -> str:
+    """The namespace of the context, which the first file that has it declares."""
+    for document in documents:
+        for item in document.get("contexts") or []:
+            if item["name"] == context:
+                found = (item.get("context") or {}).get("namespace")
+                return found if isinstance(found, str) else ""
+    return ""
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from k40s.network.model import NetworkState
+from k40s.tenants.ledger import TenantState
 from k40s.units import Nanoseconds
 
 
@@ -104,6 +105,8 @@ class PodRecord:
     """The pod's IP address; "" until it has one."""
     host_network: bool = False
     """Whether the address is the node's own."""
+    runtime_class: str = ""
+    """Name of its RuntimeClass; "" is the node's default runtime."""
 
     @property
     def key(self) -> str:
@@ -202,3 +205,19 @@ class NetworkRecord:
     def key(self) -> str:
         """The key of an informer's ``delete``."""
         return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantRecord:
+    """A Tenant.
+
+    One that cannot be used has a ``fault`` in its ``state``, and is listed in ``faults`` as well.
+    """
+
+    state: TenantState
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key of an informer's ``delete``."""
+        return self.state.name

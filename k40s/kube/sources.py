@@ -91,8 +91,8 @@ class ApiSource(Generic[R]):
     def watch(self, resource_version: str) -> Iterator[WatchEvent[R]]:
         """Changes since that version, until the server ends the stream after some minutes.
 
-        Raises ``GoneError`` when the version is too old: then only a new list helps. Raises
-        ``UnavailableError`` when the connection fails.
+        Raises ``GoneError`` when the version is too old, and where the kind is not served (any
+        more): then only a new list helps. Raises ``UnavailableError`` when the connection fails.
         """
         path = self._url(
             watch=1,
@@ -100,8 +100,11 @@ class ApiSource(Generic[R]):
             resourceVersion=resource_version,
             timeoutSeconds=_WATCH_S,
         )
-        for event in self._api.stream(path, accept=self._accept, silence=_SILENCE):
-            yield self._event(event)
+        try:
+            for event in self._api.stream(path, accept=self._accept, silence=_SILENCE):
+                yield self._event(event)
+        except NotFoundError as error:
+            raise GoneError(str(error)) from error
 
     def _event(self, event: dict[str, Any]) -> WatchEvent[R]:
         kind, item = event.get("type"), event.get("object")

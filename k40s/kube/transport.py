@@ -16,7 +16,7 @@ STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 
 _MAX_TEXT = 200
 _MAX_DIGITS = 20
-_REFUSALS = (400, 401, 403, 422)
+_REFUSALS = (400, 401, 422)
 MAX_ANSWER = 64 << 20
 """Bytes. A page of 500 pods takes some megabytes."""
 
@@ -35,6 +35,10 @@ class TooManyRequestsError(UnavailableError):
 
 class RefusedError(UnavailableError):
     """The API server refuses the request (400, 401, 403, 422), and has certainly not done it."""
+
+
+class ForbiddenError(RefusedError):
+    """The caller has no right to it (403)."""
 
 
 class ApiTransport:
@@ -90,6 +94,8 @@ def _read(call: str, status: int, data: bytes) -> dict[str, Any]:
             raise ConflictError(text)
         case HTTPStatus.GONE:
             raise GoneError(text)
+        case HTTPStatus.FORBIDDEN:
+            raise ForbiddenError(text)
         case HTTPStatus.TOO_MANY_REQUESTS:
             raise TooManyRequestsError(text)
         case _:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from k40s.network.model import NetworkReservation, NetworkState, Owner, Requirement
+from k40s.ledger.entry import Owner
+from k40s.network.model import NetworkReservation, NetworkState, Requirement
 from k40s.network.network_fit import NetworkFit, Places, find_reservation
 from k40s.reasons import Reason
 

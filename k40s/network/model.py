@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
+from k40s.ledger.entry import Entry
 from k40s.tdma.model import Cycle, SlotGrant, SlotRequest
 from k40s.units import Nanoseconds
 
@@ -112,15 +112,6 @@ Requirement = SlotRequirement | PathRequirement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """The pod that holds a reservation."""
-
-    uid: str
-    namespace: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
     """Capacity reserved towards one peer: the vertices from the pod's node to the peer's."""
 
@@ -134,23 +125,11 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkReservation:
-    """What one pod holds of one network: an entry of ``Network.status.reservations``.
+class NetworkReservation(Entry):
+    """What one pod holds of one network: an entry of ``Network.status.reservations``."""
 
-    ``until``: unless the pod is bound to ``node`` by then, it may be collected; None once bound.
-    ``attempt`` names the bind that made it.
-    """
-
-    owner: Owner
-    node: str
     slots: tuple[SlotGrant, ...] = ()
     paths: tuple[Path, ...] = ()
-    attempt: str = ""
-    until: datetime | None = None
-
-    def __post_init__(self) -> None:
-        if self.until is not None and self.until.utcoffset() != timedelta(0):
-            raise ValueError("the time until which it is held is in UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,3 +144,8 @@ class NetworkState:
     measured: Mapping[tuple[str, str], Nanoseconds] = field(default_factory=dict)
     resource_version: str = ""
     fault: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self.network.name

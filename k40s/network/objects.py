@@ -8,17 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from k40s.errors import InvalidInputError
+from k40s.ledger.entry_json import NAME, NAME_FORM
 from k40s.network.model import Link, Member, Network, NetworkReservation, NetworkState, Tdma
 from k40s.network.reservations import Known, read_reservations
-from k40s.network.text import (
-    INTERFACE,
-    INTERFACE_FORM,
-    NAME,
-    NAME_FORM,
-    checked,
-    read_bit_rate,
-    read_moment,
-)
+from k40s.network.text import INTERFACE, INTERFACE_FORM, checked, read_bit_rate, read_moment
 from k40s.strict_json import Json
 from k40s.tdma.conflict import outside
 from k40s.tdma.model import LARGEST_MTU, SMALLEST_PAYLOAD, Cycle

@@ -4,58 +4,74 @@ A link has the same delay in both directions, and a reservation takes its bandwi
 search from the peer serves every node and both directions (Dijkstra 1959).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import pairwise
 
-from k40s.network.model import Network, NetworkState
-from k40s.network.usage import Edge
+from k40s.network.model import Network, NetworkState, Path
+from k40s.network.usage import Edge, add_bandwidth
 from k40s.reasons import Reason
 from k40s.units import Nanoseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """The shortest paths from every vertex to ``root``: delay in ns, and the next vertex."""
+    """The shortest paths from every vertex to ``root``: delay in ns, and the next vertex.
+
+    ``rooms`` is the bandwidth left on the fullest link of each path; None is without a bound.
+    """
 
     root: str
     delays: Mapping[str, int]
     following: Mapping[str, str]
+    rooms: Mapping[str, int | None] = field(default_factory=dict)
+    _paths: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
 
     def path(self, vertex: str) -> tuple[str, ...] | None:
         """The vertices from this one to the root, both included; None where there is no path."""
-        if vertex not in self.delays:
-            return None
+        found = self._paths.get(vertex)
+        if found is None and vertex in self.delays:
+            after = self.following[vertex]
+            rest = self._paths.get(after) or (self._walk(after) if vertex != self.root else ())
+            found = self._paths[vertex] = (vertex, *rest)
+        return found
+
+    def _walk(self, vertex: str) -> tuple[str, ...]:
         found = [vertex]
         while found[-1] != self.root:
             found.append(self.following[found[-1]])
+        for index, one in enumerate(found):
+            self._paths[one] = tuple(found[index:])
         return tuple(found)
 
 
-@dataclass(slots=True, kw_only=True)
-class PathSearch:
-    """Searches paths on one network; ``used`` in bit/s is what others hold of each link.
+class Graph:
+    """The links of a network; ``used`` in bit/s is what is reserved of each. Does not change."""
 
-    The trees of a search are kept, so that it serves all nodes.
-    """
-
-    state: NetworkState
-    used: Mapping[Edge, int]
-    capacities: dict[Edge, int | None] = field(init=False, default_factory=dict)
-    _links: dict[str, dict[str, tuple[int, int | None]]] = field(init=False, default_factory=dict)
-    """The delay of each link, and the bandwidth left on it; None is without a bound."""
-    _trees: dict[tuple[str, int], Tree] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for link in self.state.network.links:
+    def __init__(self, network: Network, used: Mapping[Edge, int]) -> None:
+        self.capacities: dict[Edge, int | None] = {}
+        self.links: dict[str, dict[str, tuple[int, int | None]]] = {}
+        """The delay of each link, and the bandwidth left on it; None is without a bound."""
+        for link in network.links:
             left, right = link.ends
-            room = None
-            self.capacities[frozenset(link.ends)] = link.capacity
-            if link.capacity is not None:
-                room = link.capacity - self.used.get(frozenset(link.ends), 0)
-            self._links.setdefault(left, {})[right] = link.delay, room
-            self._links.setdefault(right, {})[left] = link.delay, room
+            edge = frozenset(link.ends)
+            room = self.capacities[edge] = link.capacity
+            if room is not None:
+                room -= used.get(edge, 0)
+            self.links.setdefault(left, {})[right] = link.delay, room
+            self.links.setdefault(right, {})[left] = link.delay, room
+
+
+class PathSearch:
+    """Searches paths on one network; its trees are kept, so that it serves all nodes."""
+
+    def __init__(self, state: NetworkState, graph: Graph) -> None:
+        self._state = state
+        self._links = graph.links
+        self._trees: dict[tuple[str, int], Tree] = {}
+        self._by_path = not state.measured and not state.network.delays
+        """Whether nothing is known of delays but what the links say."""
 
     def find(
         self,
@@ -64,19 +80,24 @@ class PathSearch:
         *,
         delay: Nanoseconds | None,
         bandwidth: int,
-        own: Mapping[Edge, int],
+        before: Sequence[Path] = (),
     ) -> tuple[str, ...] | Reason:
         """The vertices from a node to the peer's node, or why there are none.
 
-        ``own`` in bit/s is what the same pod takes of links for its other peers.
+        ``before`` are the same pod's paths to other peers, whose bandwidth is taken as well: of a
+        link at most what all of them have together.
         """
         if node == peer:
             return (node,)
         tree = self._tree(peer, bandwidth)
         path = tree.path(node)
-        if path is not None and bandwidth and own and not self._has_room(path, bandwidth, own):
-            tree = self._search(peer, bandwidth, own)
-            path = tree.path(node)
+        if path is not None and bandwidth and before:
+            room = tree.rooms[node]
+            if room is not None and room < bandwidth + sum([one.bandwidth for one in before]):
+                own = _taken(before)
+                if not self._has_room(path, bandwidth, own):
+                    tree = self._search(peer, bandwidth, own)
+                    path = tree.path(node)
         if path is not None and (delay is None or self._delay(node, peer, tree) <= delay):
             return path
         return self._without_path(node, peer, delay, bandwidth)
@@ -86,7 +107,7 @@ class PathSearch:
     ) -> tuple[str, ...] | Reason:
         """Why there is no such path; or the ends, where a matrix without links is all there is."""
         nearest = self._tree(peer, 0)
-        if node not in nearest.delays and not _in_matrix(self.state.network, node, peer):
+        if node not in nearest.delays and not _in_matrix(self._state.network, node, peer):
             return Reason.NETWORK_NO_PATH
         if delay is not None and self._delay(node, peer, nearest) > delay:
             return Reason.NETWORK_DELAY
@@ -105,15 +126,15 @@ class PathSearch:
 
     def _matrix_delay(self, path: tuple[str, ...]) -> int | None:
         ends = path[0], path[-1]
-        if len(path) > len(ends) or not _in_matrix(self.state.network, *ends):
+        if len(path) > len(ends) or not _in_matrix(self._state.network, *ends):
             return None
         return self._delay(*ends, Tree(root=ends[1], delays={}, following={}))
 
     def _delay(self, node: str, peer: str, tree: Tree) -> int:
         """Of the worse direction: measured, else of the matrix, else of the path."""
-        measured, matrix = self.state.measured, self.state.network.delays
-        if not measured and not matrix:
+        if self._by_path:
             return tree.delays[node]
+        measured, matrix = self._state.measured, self._state.network.delays
         worst = 0
         for pair in ((node, peer), (peer, node)):
             known = measured.get(pair, matrix.get(pair))
@@ -133,15 +154,19 @@ class PathSearch:
         )
 
     def _search(self, root: str, bandwidth: int, own: Mapping[Edge, int]) -> Tree:
-        """Equal delays are decided by fewer links, then by name, so the result is reproducible."""
+        """Equal delays are decided by fewer links, then by name, so the result is reproducible.
+
+        A vertex with one link is reached by that link alone, so it needs no place in the queue.
+        """
         delays: dict[str, int] = {}
         following: dict[str, str] = {}
-        queue: list[tuple[int, int, str, str]] = [(0, 0, root, root)]
+        rooms: dict[str, int | None] = {}
+        queue: list[tuple[int, int, str, str, int | None]] = [(0, 0, root, root, None)]
         while queue:
-            delay, hops, vertex, after = heappop(queue)
+            delay, hops, vertex, after, left = heappop(queue)
             if vertex in delays:
                 continue
-            delays[vertex], following[vertex] = delay, after
+            delays[vertex], following[vertex], rooms[vertex] = delay, after, left
             for end, (further, room) in self._links.get(vertex, {}).items():
                 if end in delays:
                     continue
@@ -149,8 +174,19 @@ class PathSearch:
                     taken = own.get(frozenset((vertex, end)), 0) if own else 0
                     if room - taken < bandwidth:
                         continue
-                heappush(queue, (delay + further, hops + 1, end, vertex))
-        return Tree(root=root, delays=delays, following=following)
+                ahead = room if left is None or (room is not None and room < left) else left
+                if len(self._links[end]) == 1:
+                    delays[end], following[end], rooms[end] = delay + further, vertex, ahead
+                else:
+                    heappush(queue, (delay + further, hops + 1, end, vertex, ahead))
+        return Tree(root=root, delays=delays, following=following, rooms=rooms)
+
+
+def _taken(paths: Sequence[Path]) -> Mapping[Edge, int]:
+    own: dict[Edge, int] = {}
+    for path in paths:
+        add_bandwidth(own, path)
+    return own
 
 
 def _in_matrix(network: Network, node: str, peer: str) -> bool:

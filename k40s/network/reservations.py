@@ -1,13 +1,18 @@
 """Reservations of a Network's status, as JSON and as values."""
 
-import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
-from k40s.network.model import NetworkReservation, Owner, Path
-from k40s.network.text import (
+from k40s.ledger.entry_json import (
+    MOST_ENTRIES,
     NAME,
     NAME_FORM,
+    OPTIONAL,
+    REQUIRED,
+    entry_json,
+    read_entry,
+)
+from k40s.network.model import NetworkReservation, Path
+from k40s.network.text import (
     PEER,
     PEER_FORM,
     checked,
@@ -21,19 +26,12 @@ from k40s.strict_json import Json
 from k40s.tdma.model import SlotGrant, Window
 from k40s.units import format_duration
 
-MOST_RESERVATIONS = 4096
-"""Of a Network: the API server takes objects of 1.5 MB."""
 MOST_WINDOWS = 1024
 """Of one slot grant."""
 MOST_OF_A_POD = 16
 """Grants of one pod on one network."""
 _LONGEST_PHASING = 1 << 31
 _MOST_VERTICES = 1024
-_UID = re.compile(r"[!-~]{1,128}", re.ASCII)
-_ATTEMPT = re.compile(r"[!-~]{0,128}", re.ASCII)
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?Z", re.ASCII
-)
 
 
 def format_reservations(reservations: Iterable[NetworkReservation]) -> list[dict[str, object]]:
@@ -52,7 +50,7 @@ def read_reservations(place: Json, known: Known | None = None) -> tuple[NetworkR
     What is ``known`` and has not changed is not read again.
     """
     read: dict[tuple[str, str], NetworkReservation] = {}
-    for item in place.items(at_most=MOST_RESERVATIONS):
+    for item in place.items(at_most=MOST_ENTRIES):
         one = _recall(item.value, known) if known else None
         if one is None:
             one = _read_reservation(item)
@@ -75,21 +73,17 @@ def _recall(item: object, known: Known) -> NetworkReservation | None:
 
 
 def _read_reservation(item: Json) -> NetworkReservation:
-    field = item.fields(("pod", "node"), ("slots", "paths", "attempt", "until"))
-    pod = field["pod"].fields(("uid", "namespace", "name"))
+    field = item.fields(REQUIRED, ("slots", "paths", *OPTIONAL))
     slots = field["slots"].items(at_most=MOST_OF_A_POD) if "slots" in field else []
     paths = field["paths"].items(at_most=MOST_OF_A_POD) if "paths" in field else []
+    entry = read_entry(field)
     return NetworkReservation(
-        owner=Owner(
-            uid=pod["uid"].text(_UID, "a pod's UID"),
-            namespace=pod["namespace"].text(NAME, NAME_FORM),
-            name=pod["name"].text(NAME, NAME_FORM),
-        ),
-        node=field["node"].text(NAME, NAME_FORM),
+        owner=entry.owner,
+        node=entry.node,
         slots=tuple(map(_read_grant, slots)),
         paths=tuple(map(_read_path, paths)),
-        attempt=field["attempt"].text(_ATTEMPT, "an attempt's id") if "attempt" in field else "",
-        until=_read_time(field["until"]) if "until" in field else None,
+        attempt=entry.attempt,
+        until=entry.until,
     )
 
 
@@ -119,29 +113,12 @@ def _read_path(item: Json) -> Path:
     )
 
 
-def _read_time(place: Json) -> datetime:
-    expected = 'a time in UTC, such as "2026-03-01T12:00:00Z"'
-    text = place.text(_TIME, expected)
-    try:
-        return datetime.fromisoformat(text[:-1]).replace(tzinfo=UTC)
-    except ValueError:
-        raise place.invalid(expected) from None
-
-
 def _reservation_json(one: NetworkReservation) -> dict[str, object]:
-    owner = one.owner
-    written: dict[str, object] = {
-        "pod": {"uid": owner.uid, "namespace": owner.namespace, "name": owner.name},
-        "node": one.node,
-    }
+    written = entry_json(one)
     if one.slots:
         written["slots"] = [{"windows": list(map(_window_json, g.windows))} for g in one.slots]
     if one.paths:
         written["paths"] = list(map(_path_json, one.paths))
-    if one.attempt:
-        written["attempt"] = one.attempt
-    if one.until is not None:
-        written["until"] = one.until.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
     return written
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from k40s.ledger.entry_json import MOST_ENTRIES
 from k40s.network.model import NetworkReservation
-from k40s.network.reservations import MOST_RESERVATIONS
 
 MOST_WINDOWS = 256
 """Slots of one pod on one network, joint ones counted one by one."""
@@ -37,21 +37,21 @@ class Room:
         return (
             windows <= MOST_WINDOWS
             and self.windows + windows <= MOST_WINDOWS_OF_ALL
-            and self.entries < MOST_RESERVATIONS
+            and self.entries < MOST_ENTRIES
             and self.size + _size(new) <= LARGEST
         )
 
 
 def _count(one: NetworkReservation) -> int:
-    return sum(len(grant.windows) for grant in one.slots)
+    return sum([len(grant.windows) for grant in one.slots])
 
 
 def _size(one: NetworkReservation) -> int:
     """Bytes of an entry in JSON, at most."""
     owner = one.owner
     names = sum(map(len, (owner.uid, owner.namespace, owner.name, one.node, one.attempt)))
-    paths = sum(
-        _PATH + len(path.peer) + sum(len(vertex) + _VERTEX for vertex in path.nodes)
-        for path in one.paths
-    )
+    paths = 0
+    for path in one.paths:
+        nodes = path.nodes
+        paths += _PATH + len(path.peer) + sum(map(len, nodes)) + _VERTEX * len(nodes)
     return _ENTRY + names + _GRANT * len(one.slots) + _WINDOW * _count(one) + paths

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from k40s.network.conditions import shortened
+from k40s.ledger.conditions import shortened
 from k40s.network.model import NetworkReservation
 from k40s.tdma.model import Cycle, Window
 from k40s.units import Nanoseconds, format_duration

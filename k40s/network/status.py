@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from k40s.network.conditions import Condition
+from k40s.ledger.conditions import Condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

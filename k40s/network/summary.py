@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from k40s.network.conditions import Condition, judge_health, judge_validity
+from k40s.ledger.conditions import Condition
+from k40s.network.conditions import judge_health, judge_validity
 from k40s.network.model import Network, NetworkReservation, NetworkState
 from k40s.network.slot_listing import find_stretches, list_free, list_paths, list_slots
 from k40s.network.status import NetworkSummary

@@ -4,14 +4,12 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
+from k40s.ledger.entry_json import NAME
 from k40s.strict_json import Json
 from k40s.units import DURATION_FORM, Nanoseconds, parse_duration
 
 T = TypeVar("T")
 
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
-"""Of a Network, a node, a namespace or a pod: what Kubernetes allows as an object's name."""
-NAME_FORM = 'a name in lower case, such as "plant"'
 PEER = re.compile(rf"(?:{NAME.pattern}/)?{NAME.pattern}", re.ASCII)
 PEER_FORM = 'a node\'s name, or a pod as "namespace/name"'
 INTERFACE = re.compile(r"(?!\.\.?$)[!-.0-9;-~]{1,15}", re.ASCII)

@@ -1,8 +1,9 @@
-"""Client of the node API: reserve, ask for admission, withdraw."""
+"""Client of the node API: reserve, ask for admission, read the state, withdraw."""
 
 from http import HTTPStatus
 from urllib.parse import quote
 
+from k40s.annotations import CpuState, parse_cpu_state
 from k40s.errors import InvalidInputError
 from k40s.node_api.calls import WITHDRAWN, CallReasons, DaemonError, NodeCalls, Requests
 from k40s.node_api.messages import (
@@ -18,6 +19,7 @@ __all__ = ["DaemonError", "Requests", "RubicanteClient"]
 
 _RESERVED = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.CONFLICT)
 _ADMISSION = (HTTPStatus.OK,)
+_STATE = (HTTPStatus.OK,)
 _REASONS = CallReasons(
     silent=Reason.CPU_DAEMON_SILENT,
     untrusted=Reason.CPU_DAEMON_UNTRUSTED,
@@ -52,6 +54,15 @@ class RubicanteClient:
         text = format_reservation_request(request)
         body = self._calls.call("POST", url, text, good=_ADMISSION, timeout=timeout)
         return _read_answer(body, request, f"POST {url}")
+
+    def read_state(self, endpoint: str, *, timeout: Nanoseconds) -> CpuState:
+        """``GET /v1/state?form=published``: the published state, with all reservations."""
+        url = f"{endpoint}/v1/state?form=published"
+        body = self._calls.call("GET", url, None, good=_STATE, timeout=timeout)
+        try:
+            return parse_cpu_state(body.decode())
+        except (InvalidInputError, UnicodeDecodeError) as error:
+            raise _unreadable(f"GET {url}: {error}") from error
 
     def withdraw(self, endpoint: str, uid: str, *, attempt: str, timeout: Nanoseconds) -> None:
         """``DELETE /v1/reservations/{uid}``; one that does not exist is no error."""

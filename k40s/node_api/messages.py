@@ -74,6 +74,7 @@ class AdmissionAnswer:
     """Whether the pod is schedulable, why not, what it got, and the utilization of every core.
 
     ``reason`` is set exactly when the pod is not schedulable; ``detail`` carries figures.
+    ``exchange``: servers of other pods are exchanged first, and ``utilization`` is that of before.
     """
 
     schedulable: bool
@@ -82,10 +83,13 @@ class AdmissionAnswer:
     utilization: Mapping[int, Fraction]
     granted: tuple[Reservation, ...] = ()
     generation: int
+    exchange: bool = False
 
     def __post_init__(self) -> None:
         if self.schedulable != (self.reason is None):
             raise ValueError("a reason is given exactly when the pod is not schedulable")
+        if self.exchange and not self.schedulable:
+            raise ValueError("servers are exchanged for a pod that is schedulable")
 
 
 def format_reservation_request(request: ReservationRequest) -> bytes:
@@ -141,6 +145,7 @@ def format_admission_answer(answer: AdmissionAnswer) -> bytes:
             },
             "granted": [_granted_json(held) for held in answer.granted],
             "generation": answer.generation,
+            **({"exchange": True} if answer.exchange else {}),
         }
     ).encode()
 
@@ -149,12 +154,15 @@ def parse_admission_answer(body: bytes) -> AdmissionAnswer:
     """Read such an answer. Raises ``InvalidInputError``."""
     whole = read_body(body, "answer body")
     field = whole.fields(
-        ("schedulable", "reason", "detail", "utilization", "granted", "generation")
+        ("schedulable", "reason", "detail", "utilization", "granted", "generation"), ("exchange",)
     )
     schedulable = field["schedulable"].boolean()
     reason = read_reason(field["reason"])
     if schedulable != (reason is None):
         raise field["reason"].invalid("null exactly when the pod is schedulable")
+    exchange = "exchange" in field and field["exchange"].boolean()
+    if exchange and not schedulable:
+        raise field["exchange"].invalid("true only where the pod is schedulable")
     places = field["granted"].items(at_most=MAX_GRANTED)
     granted = tuple(_read_granted(place) for place in places)
     require_distinct(granted, places)
@@ -165,6 +173,7 @@ def parse_admission_answer(body: bytes) -> AdmissionAnswer:
         utilization=_read_utilization(field["utilization"]),
         granted=granted,
         generation=field["generation"].integer(0, MAX_GENERATION),
+        exchange=exchange,
     )
 
 

@@ -6,7 +6,8 @@ Whatever a body holds, reading gives a value or raises ``InvalidInputError``, ne
 import re
 from dataclasses import dataclass
 
-from k40s.network.text import INTERFACE, INTERFACE_FORM, NAME, NAME_FORM
+from k40s.ledger.entry_json import NAME, NAME_FORM
+from k40s.network.text import INTERFACE, INTERFACE_FORM
 from k40s.node_api.bodies import PodRef, pod_json, read_body, read_pod, read_reason
 from k40s.reasons import Reason
 from k40s.strict_json import Json, format_json

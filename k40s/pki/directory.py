@@ -2,6 +2,7 @@
 
 ``ca.crt`` and ``ca.key`` stay with the operator; the key is in no Secret. Each
 ``<secret>.yaml`` is a Secret, and ``kustomization.yaml`` names them all: ``kubectl apply -k``.
+A ConfigMap tells from when until when each is valid, to who may not read Secrets.
 """
 
 import base64
@@ -25,6 +26,7 @@ from k40s.pki.authority import (
     read_validity,
     renew_authority,
 )
+from k40s.pki.validity import VALIDITY, validity_map
 
 _AUTHORITY = "k40s CA"
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
@@ -53,6 +55,14 @@ def identities(namespace: str) -> dict[str, Identity]:
         "k40s-extender-client-tls": Identity(common_name="k40s-extender"),
         "k40s-scheduler-tls": Identity(common_name="k40s-scheduler"),
         "k40s-controller-client-tls": Identity(common_name="k40s-controller"),
+        # People's browsers reach it by a forwarded port as well.
+        "k40s-insight-tls": _server("k40s-insight", namespace, "localhost"),
+        "k40s-insight-client-tls": Identity(common_name="k40s-insight"),
+        # The API server calls a webhook by its Service's name, which kustomize may change. No
+        # client of ours checks a name of this form, so it stands for none of our other servers.
+        "k40s-webhook-tls": Identity(
+            common_name="k40s-webhook-server", dns_names=("k40s-webhook", f"*.{namespace}.svc")
+        ),
         "k40s-rubicante-tls": _server("rubicante", namespace),
         "k40s-scarmiglione-tls": _server("scarmiglione", namespace),
     }
@@ -129,6 +139,7 @@ class CertificateDirectory:
                 secret = self._secret(name, pair, authority.certificate)
                 _write_file(self._path / f"{name}.yaml", secret, mode=0o600)
                 written.append(name)
+        _write_file(self._path / f"{VALIDITY}.yaml", self._validities(), mode=0o644)
         _write_file(self._path / "kustomization.yaml", self._kustomization(), mode=0o644)
         return written
 
@@ -187,9 +198,21 @@ class CertificateDirectory:
             {
                 "apiVersion": "kustomize.config.k8s.io/v1beta1",
                 "kind": "Kustomization",
-                "resources": [f"{name}.yaml" for name in identities(self._namespace)],
+                "resources": [
+                    *(f"{name}.yaml" for name in identities(self._namespace)),
+                    f"{VALIDITY}.yaml",
+                ],
             }
         )
+
+    def _validities(self) -> bytes:
+        """The ConfigMap of what is in the directory."""
+        told = {
+            one.name: (one.validity.not_before, one.validity.not_after)
+            for one in self.status()
+            if one.validity is not None
+        }
+        return _yaml(validity_map(self._namespace, told))
 
 
 def _read_secret(path: Path) -> tuple[str, bytes]:
@@ -204,11 +227,11 @@ def _read_secret(path: Path) -> tuple[str, bytes]:
         ) from error
 
 
-def _server(service: str, namespace: str) -> Identity:
+def _server(service: str, namespace: str, *further: str) -> Identity:
     full = f"{service}.{namespace}.svc"
     return Identity(
         common_name=f"{service}-server",
-        dns_names=(service, f"{service}.{namespace}", full, f"{full}.cluster.local"),
+        dns_names=(service, f"{service}.{namespace}", full, f"{full}.cluster.local", *further),
     )
 
 

@@ -23,18 +23,23 @@ PREFIX = "K40S_"
 _FIELDS = """
     actuator_acts actuator_holds actuator_peer actuator_silence actuator_socket actuator_store
     admission_test allowed_clients bind_timeout cgroup_path cgroup_root client_tls_directory
-    controller_name core_capacity cpu_cgroup_path cpus cpuset_cgroup_path culprit dry_run
+    controller_name core_capacity cpu_cgroup_path cpus cpuset_cgroup_path culprit default_priority
+    default_scheduler default_tolerations dry_run evict_culprits evictions_per_hour exchange
     extender_name extender_port extender_service extender_timeout filter_patience gamma_alarm
     gamma_longest_quiet gamma_quiet gamma_timeout group_prefix groups hardware_assurance
-    hi_reserve high_threshold host identity kubeconfig leader_lease lease lease_namespace
-    listen_host load_balance_off log_level low_threshold mechanisms migration_hold_off
-    migration_interval migration_owner_cooldown migration_pod_cooldown migration_rest
-    migration_retry migration_surge_timeout migrations_per_hour namespace network_back_end
-    network_lease network_timeout node_name overruns_path packing pod_ip pod_uid port probe_port
+    hi_reserve high_priority_class high_threshold host hrtick identity insight_name kubeconfig
+    leader_lease lease lease_namespace listen_host load_balance_off log_level low_priority_class
+    low_threshold mechanisms migration_hold_off migration_interval migration_owner_cooldown
+    migration_pod_cooldown migration_rest migration_retry migration_surge_timeout
+    migrations_per_hour migrations_per_namespace mutating_configuration namespace network_back_end
+    network_lease network_timeout node_name overruns_path packing pod_ip pod_uid port preemption
+    preemption_claim preemption_hold_off preemption_interval preemption_namespace_victims_per_hour
+    preemption_rest preemption_retry preemption_settle preemption_victims_per_hour probe_port
     proc_path profile_path reservation_lease reserve_timeout rt_capacity rubicante_name
-    sampling_period scarmiglione_name scheduler_debug_path scheduler_name settling_time
-    station_timeout store sys_path tdma_last_slot tdmacfg_path threads tick tls_directory
-    unified_cgroup_path
+    runtime_classes sampling_period scarmiglione_name scheduler_debug_path scheduler_name
+    session_lifetime settling_time station_timeout store streams streams_per_user sys_path
+    tdma_last_slot tdmacfg_path tenant_timeout threads tick tls_directory token_audiences
+    unified_cgroup_path validating_configuration
 """
 NAMES = frozenset(PREFIX + field.upper() for field in _FIELDS.split())
 """The environment variables of all processes. Processes share an environment, and the daemons of a

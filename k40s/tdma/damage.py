@@ -6,8 +6,9 @@ cycles have already spoilt the place for frequent requests, and less beside anot
 useless gap to it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from math import gcd
 from operator import mul
@@ -27,8 +28,15 @@ Gain = tuple[list[int], list[int]]
 """Of each piece: what is gained before it, and per ns in it."""
 
 
+_MOST_KEPT = 200_000
+"""Figures of gains that are kept for one table, some 50 bytes each."""
+
+
 class LostBegins:
-    """Where later packets cannot begin any more, because of the windows there are."""
+    """Where later packets cannot begin any more, because of the windows there are.
+
+    Any thread may ask; what is computed is kept.
+    """
 
     def __init__(self, cycle: Cycle, windows: Iterable[Window]) -> None:
         payload = min(REFERENCE_PAYLOAD, cycle.mtu)
@@ -36,6 +44,7 @@ class LostBegins:
         spans = lost_begins(spans_of(cycle, windows), cycle, self._packet)
         self._lost = Occupancy(spans, cycle.period)
         self._lengths = [later - one for one, later in pairwise(self._lost.edges)]
+        self._gains: dict[tuple[int, int, int], Gain] = {}
 
     def place(self, intervals: Iterable[tuple[int, int]]) -> Place:
         """The begins that slots in these intervals (ascending) touch, each once."""
@@ -49,9 +58,20 @@ class LostBegins:
 
     def gain(self, base: int, step: int, residue: int) -> Gain:
         """What is lost besides in ``base`` cycles, by slots in every ``step``-th of them."""
-        bits = residues(step, base) << residue
-        rate = [(bits & ~lost).bit_count() for lost in self._lost.taken(base)]
-        return [0, *accumulate(map(mul, self._lengths, rate))], rate
+        found = self._gains.get((base, step, residue))
+        if found is None:
+            bits = residues(step, base) << residue
+            rate = [(bits & ~lost).bit_count() for lost in self._lost.taken(base)]
+            found = [0, *accumulate(map(mul, self._lengths, rate))], rate
+            if (len(self._gains) + 1) * len(rate) <= _MOST_KEPT:
+                self._gains[base, step, residue] = found
+        return found
+
+
+@lru_cache(maxsize=2)
+def lost_begins_of(cycle: Cycle, windows: tuple[Window, ...]) -> LostBegins:
+    """Those of a table; kept, since requests with other jitters are searched in the same one."""
+    return LostBegins(cycle, windows)
 
 
 def growth(place: Place, gain: Gain) -> int:
@@ -64,20 +84,26 @@ def growth(place: Place, gain: Gain) -> int:
     return total
 
 
-def damage(table: SlotTable, grant: SlotGrant) -> Fraction:
+def never() -> bool:
+    """A search that has all the time it needs."""
+    return False
+
+
+def damage(table: SlotTable, grant: SlotGrant, *, late: Callable[[], bool] = never) -> Fraction:
     """The share of begins that a grant takes from later requests, from 0 to 1.
 
     The mean over ``BASES``. ``table`` is without the grant. All slots of a grant are used in the
-    same cycles.
+    same cycles. ``late`` may raise to give it up.
     """
     if not grant.windows:
         return Fraction(0)
     cycle = table.cycle
-    lost = LostBegins(cycle, table.windows)
+    lost = lost_begins_of(cycle, table.windows)
     place = lost.place(sorted((window.offset, window.end) for window in grant.windows))
     one = grant.windows[0]
     total = Fraction(0)
     for base in BASES:
+        late()
         step = gcd(one.every, base)
         taken = growth(place, lost.gain(base, step, one.phase % step))
         total += Fraction(taken, base * cycle.period)

@@ -56,7 +56,10 @@ def residues(step: int, count: int) -> int:
 
 
 class Occupancy:
-    """The pieces of a cycle of ``length`` ns, and for each base what is taken in them."""
+    """The pieces of a cycle of ``length`` ns, and for each base what is taken in them.
+
+    Any thread may ask.
+    """
 
     def __init__(self, spans: Iterable[Span], length: int) -> None:
         taking = [span for span in spans if span.start < span.end]
@@ -79,12 +82,13 @@ class Occupancy:
         """For each piece, the cycles modulo ``base`` in which something takes it."""
         found = self._taken.get(base)
         if found is None:
-            found = self._taken[base] = [0] * len(self._edges)
+            found = [0] * len(self._edges)
             for pieces, phase, every in self._spans:
                 step = gcd(every, base)
                 bits = residues(step, base) << (phase % step)
                 for piece in pieces:
                     found[piece] |= bits
+            self._taken[base] = found
         return found
 
     def blocked(self, start: int, end: int, base: int) -> int:

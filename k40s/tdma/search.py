@@ -7,20 +7,26 @@ already, and whole cycles stay free for the frequent ones.
 
 Candidates are the ends of windows, and the last places before their begins. If any place is free,
 one of these is: moved to earlier times, a free slot stops at the end of something.
+
+Time bounds the choice, not the answer: a search that is late takes the earliest of the places that
+were best so far.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import gcd
 
 from k40s.reasons import Reason
 from k40s.tdma.conflict import prove
-from k40s.tdma.damage import BASES, LostBegins, Place, growth
+from k40s.tdma.damage import BASES, LostBegins, Place, growth, lost_begins_of, never
 from k40s.tdma.expression import Expression, Inexpressible, express
 from k40s.tdma.model import Cycle, SlotGrant, SlotRequest, SlotTable, Window
 from k40s.tdma.occupancy import Occupancy, folded, residues, spans_of
 from k40s.tdma.wire import whole_us_down, whole_us_up
 from k40s.units import Nanoseconds
+
+Late = Callable[[], bool]
+"""Whether to come to an end. It is asked every few ms, and may raise to give up the search."""
 
 
 @dataclass(slots=True)
@@ -32,28 +38,28 @@ class _Candidate:
     place: Place
 
 
-def find_grant(table: SlotTable, request: SlotRequest, *, jitter: int = 0) -> SlotGrant | Reason:
+def find_grant(
+    table: SlotTable, request: SlotRequest, *, jitter: int = 0, late: Late = never
+) -> SlotGrant | Reason:
     """The slots for a request on a station whose packets leave up to ``jitter`` ns late.
 
-    Raises ``CollisionError`` if the independent test refuses what was found.
+    Raises ``CollisionError`` if the independent test refuses what was found, and what ``late``
+    raises.
     """
     form = express(table.cycle, request, jitter=jitter)
     if isinstance(form, Inexpressible):
         return Reason.NETWORK_INEXPRESSIBLE
-    free = list(_free_offsets(table, form))
+    free = list(_free_offsets(table, form, late))
     if not free:
         return Reason.NETWORK_NO_SLOT
-    lost = LostBegins(table.cycle, table.windows)
-    best = _best(
-        lost,
-        form,
-        [_Candidate(at, cycles, lost.place(_intervals(form, at))) for at, cycles in free],
-    )
+    lost = lost_begins_of(table.cycle, table.windows)
+    candidates = [_Candidate(at, cycles, lost.place(_intervals(form, at))) for at, cycles in free]
+    best = _best(lost, form, candidates, late)
     earliest = (best.free & -best.free).bit_length() - 1
     return prove(_grant(form, best.offset, earliest), table)
 
 
-def _free_offsets(table: SlotTable, form: Expression) -> Iterator[tuple[int, int]]:
+def _free_offsets(table: SlotTable, form: Expression, late: Late) -> Iterator[tuple[int, int]]:
     """Offsets at which at least one cycle is free, ascending, and these cycles as bits.
 
     The parts of a cycle are laid on top of each other: where the first of several slots is free
@@ -63,6 +69,7 @@ def _free_offsets(table: SlotTable, form: Expression) -> Iterator[tuple[int, int
     occupancy = Occupancy(spans, form.spacing)
     all_cycles = (1 << form.every) - 1
     for offset in _offsets(table.cycle, occupancy, form):
+        late()
         free = all_cycles & ~occupancy.blocked(offset, offset + form.block, form.every)
         if free:
             yield offset, free
@@ -78,23 +85,29 @@ def _offsets(cycle: Cycle, occupancy: Occupancy, form: Expression) -> list[int]:
     return sorted(offset for offset in found if lowest <= offset <= highest)
 
 
-def _best(lost: LostBegins, form: Expression, candidates: list[_Candidate]) -> _Candidate:
+def _best(
+    lost: LostBegins, form: Expression, candidates: list[_Candidate], late: Late
+) -> _Candidate:
     """The candidate that takes least from the first base, then from the next; the earliest."""
     for base in BASES:
+        if late():
+            break
         step = gcd(form.every, base)
         if len(candidates) == 1 and (step == 1 or candidates[0].free.bit_count() == 1):
             continue
-        candidates = _least(lost, form, candidates, base, step)
+        candidates = _least(lost, form, candidates, base, late)
     return candidates[0]
 
 
 def _least(
-    lost: LostBegins, form: Expression, candidates: list[_Candidate], base: int, step: int
+    lost: LostBegins, form: Expression, candidates: list[_Candidate], base: int, late: Late
 ) -> list[_Candidate]:
     """The candidates that take least from one base, with the cycles in which they do."""
-    least, kept = -1, dict[int, int]()
+    least, kept, step = -1, dict[int, int](), gcd(form.every, base)
     classes = residues(step, form.every)
     for residue in range(step):
+        if late() and kept:
+            break
         these = classes << residue
         gain = None
         for number, candidate in enumerate(candidates):

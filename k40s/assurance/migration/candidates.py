@@ -29,6 +29,7 @@ class Obstacle(StrEnum):
     IN_PROGRESS = "move-in-progress"
     INTERVAL = "interval"
     PER_HOUR = "per-hour"
+    PER_NAMESPACE = "namespace-per-hour"
     NO_NODE = "no-node"
     BUDGET = "disruption-budget"
     SIBLING = "sibling-not-ready"
@@ -110,6 +111,12 @@ def find_obstacle(
         return fixed
     if now - insufficient[pod.node, pod.criticality] < policy.hold_off:
         return Obstacle.HOLD_OFF
+    return _find_own_limit(pod, history, policy, now)
+
+
+def _find_own_limit(
+    pod: PlacedPod, history: History, policy: MigrationPolicy, now: int
+) -> Obstacle | None:
     own = history.of_owner(pod.owner)
     if any(
         now - move.at < policy.rest and pod.created >= move.at - CLOCK_DIFFERENCE for move in own
@@ -118,6 +125,8 @@ def find_obstacle(
     last = last_move(own)
     if last is not None and now - last < policy.owner_cooldown:
         return Obstacle.OWNER_COOLDOWN
+    if len(history.of_namespace(pod.namespace, now - HOUR)) >= policy.per_namespace:
+        return Obstacle.PER_NAMESPACE
     return None
 
 

@@ -23,6 +23,8 @@ class MigrationPolicy:
     """Least time between the beginnings of two moves, cluster-wide."""
     per_hour: int = 12
     """Most moves that begin in any hour, cluster-wide."""
+    per_namespace: int = 6
+    """Most moves of one namespace's pods that begin in any hour: the others keep their part."""
     owner_cooldown: Nanoseconds = Nanoseconds(60 * NS_PER_S)
     """Least time between the beginnings of two moves of one owner."""
     rest: Nanoseconds = Nanoseconds(1800 * NS_PER_S)
@@ -33,10 +35,9 @@ class MigrationPolicy:
     """A replacement has to be ready within so long."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.per_hour <= MOST_PER_HOUR:
-            raise ValueError(
-                f"moves per hour: found {self.per_hour}, expected 1 to {MOST_PER_HOUR}"
-            )
+        for number in (self.per_hour, self.per_namespace):
+            if not 1 <= number <= MOST_PER_HOUR:
+                raise ValueError(f"moves per hour: found {number}, expected 1 to {MOST_PER_HOUR}")
         for field in fields(self):
             value = getattr(self, field.name)
             least = 0 if field.name in ("hold_off", "interval") else 1

@@ -72,6 +72,10 @@ class History:
         """Moves of one owner's pods."""
         return tuple(one for one in self.moves if one.owner == owner)
 
+    def of_namespace(self, namespace: str, start: int) -> tuple[PastMove, ...]:
+        """Moves of one namespace's pods that began later than ``start``."""
+        return tuple(one for one in self.since(start) if one.pod.startswith(f"{namespace}/"))
+
     def left(self, start: int) -> frozenset[str]:
         """Nodes that were left later than ``start``."""
         return frozenset(one.node for one in self.since(start))

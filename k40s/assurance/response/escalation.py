@@ -87,7 +87,8 @@ def _step_after_relapse(state: ResponseState, now: Situation, release: Release) 
     hold = replace(release.hold, steps=(), helped=False, releases=release.hold.releases + 1)
     rung = policy.after(hold.reached)
     step = rung.step if rung is not None else policy.strongest_hold
-    if step is not None and not step.reversible and _block(state, now, hold.uid, step):
+    block = None if step is None or step.reversible else _block(state, now, hold.uid, step)
+    if block is not None:
         step = policy.strongest_hold or step
     if step is None:
         return state, ()
@@ -96,7 +97,7 @@ def _step_after_relapse(state: ResponseState, now: Situation, release: Release) 
     if not acts:
         return after, ()
     left = tuple(kept for kept in after.releases if kept is not release)
-    return replace(after, releases=left), acts
+    return replace(after, releases=left, blocked=block), acts
 
 
 def _escalate(state: ResponseState, now: Situation) -> Asked:
@@ -151,7 +152,9 @@ def _take(state: ResponseState, now: Situation, case: Case, step: Step, cause: C
     hold = case.hold
     acts: tuple[Act, ...] = ()
     if not step.reversible:
-        hold, acts = _before_ending(hold, now)
+        hold, acts = _with_quota(hold, now, Cause.BEFORE_ENDING)
+    elif step is Step.MOVE:
+        hold, acts = _with_quota(hold, now, cause)
     act = do_step(
         step, uid=hold.uid, pod=hold.pod, quota=now.policy.quota, reason=now.reason(cause)
     )
@@ -162,15 +165,16 @@ def _take(state: ResponseState, now: Situation, case: Case, step: Step, cause: C
     return ask(state, (*acts, act), now.at)
 
 
-def _before_ending(hold: Hold, now: Situation) -> tuple[Hold, tuple[Act, ...]]:
-    """A pod that ends is throttled meanwhile, where that is configured.
+def _with_quota(hold: Hold, now: Situation, cause: Cause) -> tuple[Hold, tuple[Act, ...]]:
+    """A pod that is moved or ends is throttled meanwhile, where that is configured.
 
-    It is not frozen: a frozen pod either ended the hazard, or is released as innocent.
+    Other CPUs alone would be less than the quota that a relapse has come after. One that ends is
+    not frozen: a frozen pod either ended the hazard, or is released as innocent.
     """
     throttles = any(rung.step is Step.QUOTA for rung in now.policy.rungs)
     if Step.QUOTA in hold.steps or not throttles:
         return hold, ()
-    reason = now.reason(Cause.BEFORE_ENDING)
+    reason = now.reason(cause)
     throttle = do_step(
         Step.QUOTA, uid=hold.uid, pod=hold.pod, quota=now.policy.quota, reason=reason
     )

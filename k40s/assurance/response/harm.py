@@ -6,6 +6,7 @@ of the critical task's own cgroup tells the one that harms: 1 to 3 ms/s against 
 A gauge that tells nothing must not pass for one that tells of no harm. Pressure tells only of pods
 that hardly wait when the node is calm: one that shares its core with other real-time tasks waits
 for them as admission has planned. So each pod's own pressure in calm is kept, as the baseline.
+A virtual machine whose host is busy makes every thread wait: there, harm is twice the baseline.
 """
 
 from collections.abc import Mapping
@@ -23,22 +24,24 @@ class HarmPolicy:
     pressure: int = 5_000
     """Microseconds per second in which some task of the pod waited for a CPU (PSI); measured:
     at most 3070 under any stress that leaves latency alone, at least 11068 under ``open``."""
+    rise: int = 2
+    """…and at least so many times the pod's own median pressure in calm."""
     window: Nanoseconds = Nanoseconds(500 * NS_PER_MS)
     """Pressure is taken over at least so much, as in the measurement."""
     windows: int = 2
     """So many windows in succession begin the harm by pressure, so many quiet ones end any harm."""
-    quiet: int = 3_000
+    quiet: int = 4_000
     """A pod whose median pressure in calm is higher has no gauge; measured: 1120 to 1902, and 2517
-    on a busy machine."""
+    and 3328 on busy virtual machines."""
     baseline: int = 60
     """So many windows of calm make that median…"""
     least: int = 20
     """…and a pod with fewer has no gauge yet."""
 
     def __post_init__(self) -> None:
-        if self.pressure <= 0 or self.window <= 0 or self.windows < 1:
+        if self.pressure <= 0 or self.rise < 1 or self.window <= 0 or self.windows < 1:
             raise ValueError(
-                "a gauge of harm has a positive pressure, window and number of windows"
+                "a gauge of harm has a positive pressure, rise, window and number of windows"
             )
         if not (0 < self.quiet < self.pressure and 0 < self.least <= self.baseline):
             raise ValueError("a gauge of harm breaks 0 < quiet < pressure or 0 < least <= baseline")
@@ -127,7 +130,7 @@ def gauge_harm(
     high = tuple(
         Harm(uid=uid, gauge=Gauge.PRESSURE, value=rates[uid])
         for uid in hearing
-        if rates[uid] >= policy.pressure
+        if rates[uid] >= _harmful(baselines[uid], policy)
     )
     if sure or high:
         bad = state.bad + 1
@@ -192,6 +195,11 @@ def _baselines(
         if pod.pressure is not None
     }
     return {uid: values for uid, values in found.items() if values}
+
+
+def _harmful(baseline: tuple[float, ...], policy: HarmPolicy) -> float:
+    """The pressure that is harm for a pod that waits so much when the node is calm."""
+    return max(float(policy.pressure), policy.rise * median(baseline))
 
 
 def _is_quiet(values: tuple[float, ...], policy: HarmPolicy) -> bool:

@@ -97,8 +97,7 @@ def confirm(state: ResponseState, act: Act, *, at: Nanoseconds, done: bool) -> R
     state = replace(state, refused=refused)
     if not case.hold.steps:
         return drop_case(state, act.uid)
-    reached = max(case.hold.steps, key=lambda step: step.rank)
-    return put_case(state, replace(case, hold=replace(case.hold, reached=reached)))
+    return put_case(state, replace(case, hold=_without_reaching(case.hold, act.step)))
 
 
 def agree(state: ResponseState, held: Mapping[str, Hold], *, at: Nanoseconds) -> ResponseState:
@@ -139,8 +138,13 @@ def withdraw(state: ResponseState, act: Act, *, again: bool) -> ResponseState:
     case = find_case(state, act.uid)
     if case is None or not again or not case.hold.steps or act.step in case.hold.steps:
         return state
-    reached = max(case.hold.steps, key=lambda step: step.rank)
-    return put_case(state, replace(case, hold=replace(case.hold, reached=reached)))
+    return put_case(state, replace(case, hold=_without_reaching(case.hold, act.step)))
+
+
+def _without_reaching(hold: Hold, step: Step) -> Hold:
+    """The hold as if this step had not been reached. An eviction stays asked for after a kill."""
+    held = max(hold.steps, key=lambda step: step.rank)
+    return replace(hold, reached=Step.EVICT if step is Step.KILL else held)
 
 
 def _is_threat(policy: ResponsePolicy, hazard: Hazard) -> bool:

@@ -27,12 +27,13 @@ _FORBIDDEN = "this client may not call this"
 
 def authenticate_by_tls(
     context: Callable[[], ssl.SSLContext],
-    allowed: frozenset[str],
+    allowed: frozenset[str] | None,
     on_authenticated: OnAuthenticated,
 ) -> ConnectionHandler:
     """Handshake; a client whose certificate has an allowed name is authenticated.
 
-    A client of our authority that is not on the list is answered 403.
+    A client of our authority that is not on the list is answered 403. With None every client is
+    taken that completes the handshake.
     """
 
     def handle(raw: socket.socket, address: object) -> ConnectionCoroutine:
@@ -48,7 +49,7 @@ def authenticate_by_tls(
             except ssl.SSLError:
                 yield from linger(connection)  # so that the alert arrives
                 return None
-            if peer_name(connection) not in allowed:
+            if allowed is not None and peer_name(connection) not in allowed:
                 yield from _refuse(connection)
                 return None
             handed_off = True

@@ -32,6 +32,10 @@ class PeerClosedError(Exception):
     """The client has closed the connection."""
 
 
+TakeOver = Callable[[socket.socket], None]
+"""Takes over a connection's non-blocking socket, which nobody else uses from then on."""
+
+
 class HttpConnection:
     """Used by one thread at a time. Methods raise ``OSError`` when the connection is broken."""
 
@@ -48,6 +52,8 @@ class HttpConnection:
         self.sock = sock
         self.address = address
         self.state = State.IDLE
+        self.taker: TakeOver | None = None
+        """Who takes the connection over instead of the response, such as a stream."""
         self._max_body = max_body
         self._limits = limits
         self._clock = clock

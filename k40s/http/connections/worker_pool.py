@@ -40,6 +40,8 @@ _REQUEUE = READ | WRITE
 """No event to wait for; the other ready connections come first."""
 _NEW = -1
 """A connection that no thread has had yet."""
+_TAKEN = -2
+"""A connection that the application has taken over: its response is whatever that sends."""
 
 RequestHandler = Callable[[bytes, HttpConnection], tuple[bytes, bool]]
 """From a whole request to a whole response, and whether the connection may be kept."""
@@ -128,7 +130,9 @@ class WorkerPool:
             self._close(connection)
         self._threads.shutdown(wait=False)
         while self._returned:
-            self._returned.popleft()[0].close()
+            connection, wants = self._returned.popleft()
+            if wants != _TAKEN:
+                connection.close()
         for closed in (self._selector, self._wake, self._waker):
             closed.close()
 
@@ -139,6 +143,8 @@ class WorkerPool:
             self._submit(connection)
             return
         self._busy -= 1
+        if wants == _TAKEN:
+            return
         if wants == _REQUEUE:
             self._submit(connection)
             return
@@ -199,6 +205,9 @@ class WorkerPool:
             request = connection.next_request()
             if request is not None:
                 response, keep = self._handle(request, connection)
+                if connection.taker is not None:
+                    connection.taker(connection.sock)
+                    return _TAKEN
                 connection.respond(response, keep=keep)
                 until = self._clock() + self._keep
                 answered = True

@@ -23,6 +23,8 @@ from k40s.units import NS_PER_S
 if TYPE_CHECKING:
     from socket import socket
 
+    from k40s.http.connections.http_connection import TakeOver
+
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,11 @@ _STATUS: dict[type[Exception], str] = {
     UnsupportedTransferCoding: "501 Not Implemented",
     ExpectationFailed: "417 Expectation Failed",
 }
+
+
+TAKE_OVER = "k40s.take_over"
+"""The environment's function that hands the connection over to what it is given, once the
+application has returned; the application's response is then dropped."""
 
 
 class ResponseBuffer:
@@ -80,14 +87,16 @@ def handle_request(
     address: Any,  # noqa: ANN401  # as the system writes it
     *,
     keep: bool,
+    on_taken: "Callable[[TakeOver], None] | None" = None,
 ) -> tuple[bytes, bool]:
     """Return the response, and whether the connection may be kept.
 
-    ``sock`` is what the application sees as its connection. An application that fails is answered
-    for with 500, and logged with its trace.
+    ``on_taken`` is called by an application that takes the connection over. ``sock`` is what the
+    application sees as its connection. An application that fails is answered for with 500, and
+    logged with its trace.
     """
     try:
-        return _handle_request(wsgi, config, request, sock, address, keep=keep)
+        return _handle_request(wsgi, config, request, sock, address, keep=keep, on_taken=on_taken)
     except ParseException as error:
         status = _STATUS.get(type(error), "400 Bad Request")
         return format_refusal(status, str(error)[:200]), False
@@ -104,6 +113,7 @@ def _handle_request(
     address: Any,  # noqa: ANN401  # as the system writes it
     *,
     keep: bool,
+    on_taken: "Callable[[TakeOver], None] | None",
 ) -> tuple[bytes, bool]:
     buffer: Any = ResponseBuffer()
     parsed: Any = next(RequestParser(config, [request], address))
@@ -112,6 +122,8 @@ def _handle_request(
     )
     environ["gunicorn.socket"] = sock
     environ["wsgi.multithread"] = True
+    if on_taken is not None:
+        environ[TAKE_OVER] = on_taken
     if not keep:
         response.force_close()
     body = wsgi(environ, response.start_response)

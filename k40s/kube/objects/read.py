@@ -4,7 +4,7 @@ Every object that has its names becomes a record, whose faults are its unreadabl
 its names it raises ``NamelessError``.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from k40s.annotations import ENFORCED_CONDITION
 from k40s.kube.objects.containers import (
@@ -32,7 +32,7 @@ __all__ = [
 
 _LONGEST_LEASE_S = (1 << 31) - 1
 _OF_SPEC = (
-    *("node", "scheduler", "cpu_request_millis", "priority_class"),
+    *("node", "scheduler", "cpu_request_millis", "priority_class", "runtime_class"),
     *("containers", "sidecars", "init_containers", "ephemeral_containers"),
 )
 _OF_STATUS = ("phase", "container_ids", "states", "address")
@@ -91,6 +91,9 @@ def pod_record(item: JsonObject) -> PodRecord:
         ),
         address=fields.text("address", "status.podIP", status.get("podIP")),
         host_network=spec.get("hostNetwork") not in (None, False),
+        runtime_class=fields.text(
+            "runtime_class", "spec.runtimeClassName", spec.get("runtimeClassName")
+        ),
         faults=fields.faults,
     )
 
@@ -146,8 +149,8 @@ def _renewed(fields: Fields, spec: JsonObject) -> datetime | None:
     try:
         renewed = datetime.fromisoformat(text.upper())
         if renewed.utcoffset() is not None:
-            return renewed
-    except ValueError:
+            return renewed.astimezone(UTC)
+    except (ValueError, OverflowError):
         pass
     fields.refuse("renewed", "spec.renewTime", text, "a time with its zone, in RFC 3339")
     return None

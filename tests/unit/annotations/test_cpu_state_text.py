@@ -305,8 +305,10 @@ ROW = '["00000000",1,"HI",3000,100000,[98],[[2000,100000,90000]]]'
 @pytest.mark.parametrize(
     ("old", "new", "path", "expected"),
     [
-        ('"v":2', '"v":4', "$.v", "a whole number from 1 to 3"),
-        ('"v":2', '"v":4,"future":true', "$.v", "a whole number from 1 to 3"),
+        ('"v":2', '"v":5', "$.v", "a whole number from 1 to 4"),
+        ('"v":2', '"v":5,"future":true', "$.v", "a whole number from 1 to 4"),
+        ('"v":2', '"v":3,"exch":"off"', "$.exch", "no such field before version 4"),
+        ('"v":2', '"v":4,"exch":"on"', "$.exch", '"off", or no such field'),
         ('"v":2', '"v":2,"hi":"20ms/100ms"', "$.hi", "no such field before version 3"),
         ('"v":2', '"v":3,"hi":"20ms"', "$.hi", "a WCET and a period in whole microseconds"),
         ('"v":2', '"v":3,"hi":"200ms/100ms"', "$.hi", "a WCET and a period"),
@@ -356,3 +358,12 @@ def test_a_node_without_cores_has_a_state_too() -> None:
     bare = replace(value, node=replace(value.node, cores=()), utilization={}, mechanism="none")
 
     assert parse_cpu_state(format_cpu_state(bare)) == bare
+
+
+def test_only_a_node_that_exchanges_no_servers_says_so() -> None:
+    assert '"exch"' not in format_cpu_state(state())
+    text = format_cpu_state(replace(state(), exchanges=False))
+
+    assert '"v":4' in text
+    assert '"exch":"off"' in text
+    assert not parse_cpu_state(text).exchanges

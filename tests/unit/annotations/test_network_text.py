@@ -259,7 +259,9 @@ def test_a_state_is_checked_at_birth(change: dict[str, object]) -> None:
         NetworkNodeState(**(whole | change))  # type: ignore[arg-type]  # of many types
 
 
-@pytest.mark.parametrize("change", [{"interface": "a/b"}, {"health": "Bad"}, {"channels": -1}])
+@pytest.mark.parametrize(
+    "change", [{"interface": "a/b"}, {"health": "Bad"}, {"channels": -1}, {"held": "xyz"}]
+)
 def test_a_station_is_checked_at_birth(change: dict[str, object]) -> None:
     whole: dict[str, object] = {"interface": "eth0", "back_end": BackEnd.NONE}
 

@@ -383,7 +383,7 @@ def test_says_in_one_line_that_it_cannot_listen(files: NamedFiles) -> None:
         [sys.executable, "-c", CHILD, "8443", str(directory), "192.0.2.1", "0"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

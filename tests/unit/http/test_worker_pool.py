@@ -320,3 +320,21 @@ def test_one_that_asks_without_pause_does_not_keep_others_waiting(world: World) 
     world.run_until(lambda: len(world.asked) == 51, one)
 
     assert [request[:11] for request in world.asked].index(b"GET /modest") <= 2
+
+
+def test_a_connection_that_is_taken_over_leaves_the_pool_open(world: World) -> None:
+    taken: list[socket.socket] = []
+
+    def answer(_request: bytes, connection: HttpConnection) -> tuple[bytes, bool]:
+        connection.taker = taken.append
+        return b"dropped", True
+
+    pool = WorkerPool(answer, threads=1, limit=10, max_body=1000, clock=lambda: world.now, keep=0)
+    client = world.connect(REQUEST, pool)
+    world.run_until(lambda: bool(taken) and pool.is_idle, pool)
+
+    assert len(pool) == 0
+    pool.close()
+    taken[0].sendall(b"stream")
+    assert client.recv(100) == b"stream"
+    taken[0].close()

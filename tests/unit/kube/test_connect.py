@@ -15,6 +15,7 @@ from k40s.kube.records import LeaseRecord, NodeCondition, NodeRecord, ObjectRef,
 from k40s.kube.transport import (
     ApiTransport,
     ConflictError,
+    ForbiddenError,
     NotFoundError,
     RefusedError,
     TooManyRequestsError,
@@ -170,7 +171,7 @@ def test_binds_nothing_without_a_version(api: FakeApiServer, gateway: KubeGatewa
     [
         (409, ConflictError),
         (404, NotFoundError),
-        (403, RefusedError),
+        (403, ForbiddenError),
         (422, RefusedError),
         (429, TooManyRequestsError),
         (500, UnavailableError),

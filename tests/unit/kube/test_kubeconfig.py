@@ -135,3 +135,15 @@ def test_a_file_that_cannot_be_used_is_one_clear_error(
 def test_a_list_of_which_no_file_exists_is_named(setting: str) -> None:
     with pytest.raises(UnavailableError, match=f"no kubeconfig file: {setting}"):
         read_kubeconfig(setting)
+
+
+def test_a_context_may_be_chosen_and_its_namespace_counts(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("current-context: a\ncontexts: [{name: a, context: {namespace: plant}}]\n")
+    second.write_text("contexts: [{name: b, context: {namespace: office}}, {name: c}]\n")
+    setting = f"{first}:{second}"
+
+    assert read_kubeconfig(setting).namespace == "plant"
+    assert read_kubeconfig(setting, context="b").namespace == "office"
+    assert read_kubeconfig(setting, context="c").namespace == ""
+    assert read_kubeconfig(setting, context="b").context == "b"

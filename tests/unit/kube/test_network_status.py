@@ -11,8 +11,9 @@ from k40s.http.client import HttpClient
 from k40s.kube.network_statuses import NetworkStatuses, network_source
 from k40s.kube.objects.network_status import status_patch, watched_network
 from k40s.kube.transport import ApiTransport, ConflictError
-from k40s.network.conditions import Condition, Truth
-from k40s.network.model import NetworkReservation, NetworkState, Owner
+from k40s.ledger.conditions import Condition, Truth
+from k40s.ledger.entry import Owner
+from k40s.network.model import NetworkReservation, NetworkState
 from k40s.network.status import NetworkSummary
 from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.kube.api_server import Answer, serving

@@ -10,7 +10,8 @@ from k40s.errors import UnavailableError, UnreadableError
 from k40s.http.client import HttpClient
 from k40s.kube.gateway import KubeGateway
 from k40s.kube.transport import ApiTransport, ConflictError, NotFoundError
-from k40s.network.model import NetworkReservation, Owner
+from k40s.ledger.entry import Owner
+from k40s.network.model import NetworkReservation
 from k40s.tdma.model import SlotGrant, Window
 from k40s.units import NS_PER_S, NS_PER_US, Nanoseconds
 from tests.fakes.kube.api_server import Answer, FakeApiServer, serving

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from k40s.kube.objects.conditions import read_conditions
+from k40s.kube.objects.managed_pods import managed_pod_record
 from k40s.kube.objects.read import NamelessError, lease_record, node_record, pod_record
 from k40s.kube.records import PodRecord
 from k40s.units import NS_PER_S
@@ -258,3 +260,13 @@ def test_a_container_state_of_any_shape_hinders_nothing(state: object) -> None:
 
     assert faults(record) <= {"states"}
     assert set(record.states) == {"c"}
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_is_out_of_range_in_utc_is_none(time: str) -> None:
+    condition = {"type": "Ready", "status": "True", "lastTransitionTime": time}
+    lease = lease_record({"metadata": NAMES, "spec": {"renewTime": time}})
+    created = managed_pod_record(pod(metadata={"creationTimestamp": time}))
+
+    assert read_conditions([condition])["Ready"].since is None
+    assert (lease.renewed, created.created) == (None, None)

@@ -185,7 +185,7 @@ def test_a_pod_does_not_hold_the_client_library_in_memory() -> None:
         [sys.executable, "-c", f"import sys, {modules}; print(*sys.modules)"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     ).stdout.split()
 

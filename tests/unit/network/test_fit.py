@@ -1,5 +1,5 @@
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
-from k40s.network.fit import NetworksFit, find_reservation, find_reservations
+from k40s.ledger.entry import Owner
+from k40s.ledger.entry_json import MOST_ENTRIES
+from k40s.network.fit import NetworkFit, NetworksFit, find_reservation, find_reservations
 from k40s.network.model import (
     NetworkReservation,
     NetworkState,
-    Owner,
     Path,
     PathRequirement,
     Requirement,
     SlotRequirement,
 )
 from k40s.network.objects import parse_network
-from k40s.network.reservations import MOST_RESERVATIONS, format_reservations
+from k40s.network.reservations import format_reservations
 from k40s.network.room import LARGEST, MOST_WINDOWS_OF_ALL, Room
 from k40s.network.usage import utilization
 from k40s.reasons import Reason
@@ -393,7 +394,7 @@ def test_reservations_end_before_the_networks_object_is_too_large_to_be_written(
 
 
 def test_a_network_has_a_bound_of_pods() -> None:
-    held = crowd(granted(OFFICE, "n1", path(bandwidth=1)), MOST_RESERVATIONS)
+    held = crowd(granted(OFFICE, "n1", path(bandwidth=1)), MOST_ENTRIES)
     bare = [replace(one, paths=()) for one in held]
 
     assert find(with_held(OFFICE, *bare), "n1", path(delay=1_000)) is Reason.NETWORK_FULL
@@ -410,3 +411,36 @@ def test_what_is_estimated_of_an_entry_is_not_less_than_it_takes() -> None:
         written = len(json.dumps(format_reservations([entry])))
 
         assert written <= Room.of([entry]).size <= 1.3 * written
+
+
+def test_a_search_that_was_given_up_goes_on_where_it_ended() -> None:
+    asked = 0
+
+    def patience(most: int) -> Callable[[], bool]:
+        left = most
+
+        def late() -> bool:
+            nonlocal left, asked
+            left, asked = left - 1, asked + 1
+            if left < 0:
+                raise TimeoutError
+            return False
+
+        return late
+
+    needs = [slot(), slot(512), slot(128, period=8)]
+    fit = NetworkFit(PLANT, ME, needs, places=PLACES.get)
+    whole = NetworkFit(PLANT, ME, needs, places=PLACES.get).at("n1", late=patience(10**6))
+    needed, asked = asked, 0
+
+    rounds = 0
+    found: NetworkReservation | Reason | None = None
+    while found is None:
+        rounds += 1
+        try:
+            found = fit.at("n1", late=patience(needed // 2))
+        except TimeoutError:
+            continue
+
+    assert found == whole
+    assert rounds > 1

@@ -3,15 +3,8 @@ from datetime import datetime
 
 import pytest
 
-from k40s.network.model import (
-    Link,
-    Member,
-    Network,
-    NetworkReservation,
-    Owner,
-    Path,
-    Tdma,
-)
+from k40s.ledger.entry import Owner
+from k40s.network.model import Link, Member, Network, NetworkReservation, Path, Tdma
 from k40s.tdma.model import Cycle
 from k40s.units import NS_PER_MS, NS_PER_US, Nanoseconds
 

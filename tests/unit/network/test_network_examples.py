@@ -6,8 +6,9 @@ from typing import Any
 import yaml
 
 from k40s.annotations import NETWORK_KEY, parse_network_requirements
+from k40s.ledger.entry import Owner
 from k40s.network.fit import find_reservations
-from k40s.network.model import NetworkState, Owner
+from k40s.network.model import NetworkState
 from k40s.network.objects import parse_network
 from k40s.reasons import Reason
 

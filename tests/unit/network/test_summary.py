@@ -4,17 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from k40s.network.conditions import LONGEST_MESSAGE, Condition, Truth, judge_health
-from k40s.network.model import (
-    Link,
-    Member,
-    Network,
-    NetworkReservation,
-    NetworkState,
-    Owner,
-    Path,
-    Tdma,
-)
+from k40s.ledger.conditions import LONGEST_MESSAGE, Condition, Truth
+from k40s.ledger.entry import Owner
+from k40s.network.conditions import judge_health
+from k40s.network.model import Link, Member, Network, NetworkReservation, NetworkState, Path, Tdma
 from k40s.network.slot_listing import MOST_LINES, find_stretches, list_free, list_slots
 from k40s.network.status import NetworkSummary
 from k40s.network.summary import summarize

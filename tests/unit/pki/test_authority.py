@@ -26,6 +26,7 @@ from k40s.pki.authority import (
     renew_authority,
 )
 from k40s.pki.directory import CertificateDirectory
+from k40s.pki.validity import parse_validity
 from tests.unit.conftest import NamedFiles, unpack
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -35,6 +36,9 @@ SECRETS = [
     "k40s-extender-client-tls",
     "k40s-scheduler-tls",
     "k40s-controller-client-tls",
+    "k40s-insight-tls",
+    "k40s-insight-client-tls",
+    "k40s-webhook-tls",
     "k40s-rubicante-tls",
     "k40s-scarmiglione-tls",
 ]
@@ -209,8 +213,27 @@ def test_keeps_the_authoritys_key_to_itself(tmp_path: Path) -> None:
         assert set(data) == {"tls.crt", "tls.key", "ca.crt"}
         assert key not in map(base64.b64decode, data.values())
     assert yaml.safe_load((path / "kustomization.yaml").read_text())["resources"] == [
-        f"{secret}.yaml" for secret in SECRETS
+        *(f"{secret}.yaml" for secret in SECRETS),
+        "k40s-certificates.yaml",
     ]
+
+
+def test_tells_who_may_read_no_secret_until_when_each_is_valid(tmp_path: Path) -> None:
+    issue_at(tmp_path, NOW)
+
+    told = yaml.safe_load((tmp_path / "k40s-certificates.yaml").read_text())
+
+    assert (told["kind"], set(told["data"])) == ("ConfigMap", {"ca.crt", *SECRETS})
+    for one in directory(tmp_path).status():
+        assert one.validity is not None
+        begin, end = parse_validity(told["data"][one.name], source="x")
+        assert (begin, end) == (one.validity.not_before, one.validity.not_after)
+
+
+@pytest.mark.parametrize("text", ["", "2026-01-01", "2026-01-01/2027-01-01", "a/b"])
+def test_a_validity_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="two times in RFC 3339"):
+        parse_validity(text, source="ConfigMap")
 
 
 def test_makes_everything_once(tmp_path: Path) -> None:
@@ -350,7 +373,7 @@ def test_the_command_issues_reports_and_renews(run: Run, tmp_path: Path) -> None
 
     assert (missing, issued, complete, idle, forced) == (1, 0, 0, 0, 0)
     assert f"kubectl apply -k {output}" in said
-    assert table.count("valid") == 7
+    assert table.count("valid") == len(SECRETS) + 1
     assert nothing == "Nothing is due.\n"
     assert renewed.count("written") == len(SECRETS)
 
@@ -369,7 +392,7 @@ def test_the_command_keeps_secrets_in_the_namespace_that_they_are_in(
     }
     assert found == {"plant-a"}
     assert code == 0
-    assert status.count("valid") == 7
+    assert status.count("valid") == len(SECRETS) + 1
 
 
 def test_the_command_asks_for_the_namespace_where_secrets_are_of_several(

@@ -122,6 +122,24 @@ def test_limits_of_the_cluster(
     assert find_limit(history, POLICY, NOW, in_progress=in_progress) is found
 
 
+@pytest.mark.parametrize(
+    ("namespace", "moves", "found"),
+    [
+        ("default", POLICY.per_namespace, Obstacle.PER_NAMESPACE),
+        ("default", POLICY.per_namespace - 1, None),
+        ("other", POLICY.per_namespace, None),
+        ("def", POLICY.per_namespace, None),
+    ],
+)
+def test_one_namespace_does_not_use_up_the_moves_of_the_others(
+    namespace: str, moves: int, found: Obstacle | None
+) -> None:
+    pod = replace(POD, namespace=namespace, owner=f"Deployment {namespace}/late")
+    history = [ago(100 + n, owner=f"Deployment default/{n}") for n in range(moves)]
+
+    assert obstacle(pod, *history, ago(3601), ago(3700)) is found
+
+
 def test_a_move_leaves_the_hour_after_an_hour() -> None:
     history = History(moves=tuple(ago(HOUR // NS_PER_S) for _ in range(POLICY.per_hour)))
 
@@ -225,6 +243,7 @@ def test_a_move_is_in_progress_until_its_timeout() -> None:
     [
         {"per_hour": 0},
         {"per_hour": 61},
+        {"per_namespace": 0},
         {"rest": Nanoseconds(0)},
         {"rest": Nanoseconds(2 * HOUR + 1)},
         {"hold_off": Nanoseconds(-1)},

@@ -13,6 +13,8 @@ from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 POLICY = HarmPolicy()
 QUIET, OPEN = 1_278, 11_068
 """Microseconds per second, as measured for a SCHED_FIFO task: at rest, and under ``open``."""
+NOISY = 3_328
+"""At rest, on a virtual machine whose host was busy."""
 
 
 class Critical:
@@ -48,6 +50,21 @@ class Critical:
                 calm=self.calm,
             )
         return self.state.harmed
+
+
+def test_a_pod_of_a_noisy_machine_is_harmed_at_twice_its_own_calm() -> None:
+    pod = Critical().rest(NOISY)
+
+    found = [pod.wait(rate) for rate in (OPEN, *[2 * NOISY - 2] * 2, *[2 * NOISY] * 2)]
+
+    assert found == [False, False, False, False, True]
+
+
+def test_a_pod_that_waits_more_in_calm_has_no_gauge() -> None:
+    pod = Critical().rest(POLICY.quiet + 2)
+
+    assert pod.wait(POLICY.quiet + 2) is None
+    assert pod.wait(OPEN, 2) is None
 
 
 def test_pressure_of_two_windows_is_harm_and_two_quiet_ones_end_it() -> None:
@@ -189,6 +206,7 @@ def test_fast_samples_are_gathered_to_whole_windows() -> None:
     "change",
     [
         {"pressure": 0},
+        {"rise": 0},
         {"window": 0},
         {"windows": 0},
         {"quiet": 0},

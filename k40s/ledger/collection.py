@@ -1,4 +1,4 @@
-"""Collection of reservations: which entries of ``Network.status`` stand, and which are given back.
+"""Collection of reservations: which entries of a status stand, and which are given back.
 
 An entry is removed when its pod is gone, has ended or is bound to another node, or when it expired
 while the pod was unbound. A bound pod never loses its entry: binding cannot be undone, so a pod
@@ -11,8 +11,11 @@ be asked for at the API server; ``collect`` decides on what it answered.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum, unique
+from typing import Generic, TypeVar
 
-from k40s.network.model import NetworkReservation
+from k40s.ledger.entry import Entry
+
+E = TypeVar("E", bound=Entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,25 +51,29 @@ REMOVALS = tuple(one for one in Fate if one.removes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
+class Removal(Generic[E]):
     """An entry that is given back, and why."""
 
-    reservation: NetworkReservation
+    reservation: E
     fate: Fate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CollectionPlan:
-    """The entries as they are to be, in their order; what was removed, and how many were bound."""
+class CollectionPlan(Generic[E]):
+    """The entries as they are to be, in their order.
 
-    reservations: tuple[NetworkReservation, ...]
-    removed: tuple[Removal, ...] = ()
+    What was removed, how many were bound, and how many were added for pods that had none.
+    """
+
+    reservations: tuple[E, ...]
+    removed: tuple[Removal[E], ...] = ()
     bound: int = 0
+    added: int = 0
 
     @property
     def changes(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.removed or self.bound)
+        return bool(self.removed or self.bound or self.added)
 
 
 EntryKey = tuple[str, str]
@@ -74,12 +81,12 @@ EntryKey = tuple[str, str]
 was bound."""
 
 
-def entry_key(reservation: NetworkReservation) -> EntryKey:
-    """The key of an entry, unique in a Network."""
+def entry_key(reservation: Entry) -> EntryKey:
+    """The key of an entry, unique in a ledger."""
     return reservation.owner.uid, reservation.node
 
 
-def judge(reservation: NetworkReservation, pod: PodFact | None, *, expired: bool) -> Fate:
+def judge(reservation: Entry, pod: PodFact | None, *, expired: bool) -> Fate:
     """The fate of one entry. ``pod`` is None when it is gone for certain."""
     if pod is None:
         return Fate.GONE
@@ -93,10 +100,10 @@ def judge(reservation: NetworkReservation, pod: PodFact | None, *, expired: bool
 
 
 def find_suspects(
-    reservations: Collection[NetworkReservation],
+    reservations: Collection[E],
     cached: Mapping[str, PodFact],
     expired: Collection[EntryKey],
-) -> tuple[NetworkReservation, ...]:
+) -> tuple[E, ...]:
     """Entries that a cache of pods, which may lag behind, would remove.
 
     ``cached`` is by UID; a pod that is missing may be one that the cache has yet to see.
@@ -110,16 +117,16 @@ def find_suspects(
 
 
 def collect(
-    reservations: Collection[NetworkReservation],
+    reservations: Collection[E],
     pods: Mapping[str, PodFact | None],
     expired: Collection[EntryKey],
-) -> CollectionPlan:
+) -> CollectionPlan[E]:
     """Decide on every entry. Of a pod that is missing in ``pods`` nothing is known: it is kept.
 
     Whether an entry is in ``expired`` matters only while its pod is unbound.
     """
-    kept: list[NetworkReservation] = []
-    removed: list[Removal] = []
+    kept: list[E] = []
+    removed: list[Removal[E]] = []
     bound = 0
     for one in reservations:
         fate = Fate.KEPT

@@ -1,0 +1,1 @@
+"""insight's HTTP API as its callers see it."""
