@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from daemons.rubicante.api.app import create_app
 from daemons.rubicante.api.reservations import Reservations
 from daemons.rubicante.api.upkeep import Upkeep
-from daemons.rubicante.book.book import Book, BookStore
+from daemons.rubicante.book.book import Book, BookStore, FindExchange
+from daemons.rubicante.book.exchanging import find_exchange_in_groups
 from daemons.rubicante.cluster.enforced_condition import EnforcedConditions, PodConditionWriter
 from daemons.rubicante.cluster.node_state import NodeState
 from daemons.rubicante.cluster.pod_events import PodEvents
@@ -29,8 +30,10 @@ from daemons.rubicante.mechanisms.node import Mechanisms, bare_node
 from daemons.rubicante.metrics import (
     BookMetrics,
     EnforcementMetrics,
+    ExchangeMetrics,
     FeedbackMetrics,
     ReconciliationMetrics,
+    TimerMetrics,
 )
 from daemons.rubicante.monitoring.audit import Audit
 from daemons.rubicante.monitoring.feedback import Feedback
@@ -38,6 +41,7 @@ from daemons.rubicante.monitoring.overrun_counts import OverrunCounts
 from daemons.rubicante.settings import Settings
 from k40s.admission_plugins.registry import load_admission_test
 from k40s.annotations import CPU_STATE_SINCE_KEY
+from k40s.cpu.outcome import ADMISSION_TEST
 from k40s.kube.events import EventWriter
 from k40s.kube.informer import Informer
 from k40s.kube.list_watch import WatchSource
@@ -55,6 +59,7 @@ _LOOK = Nanoseconds(NS_PER_MS)
 _PUBLISH = Nanoseconds(100 * NS_PER_MS)
 _UPKEEP = Nanoseconds(500 * NS_PER_MS)
 _FEEDBACK = Nanoseconds(NS_PER_S)
+_LATENESS = Nanoseconds(10 * NS_PER_S)
 _PAUSE = Nanoseconds(2 * NS_PER_S)
 """After the API server or the store was unavailable."""
 _JOIN_SECONDS = 5.0
@@ -91,6 +96,7 @@ class Daemon:
         self.stop = threading.Event()
         book_metrics = BookMetrics(self.registry)
         metrics = EnforcementMetrics(self.registry)
+        exchange_metrics = ExchangeMetrics(self.registry)
         feedback_metrics = FeedbackMetrics(self.registry)
         audit_metrics = ReconciliationMetrics(self.registry)
         self._loops = Loops(stop=self.stop, on_error=book_metrics.errors.inc)
@@ -104,12 +110,13 @@ class Daemon:
             admit=book_metrics.timed(load_admission_test(settings.admission_test)),
             lease=settings.reservation_lease,
             clock=nanoseconds,
+            find_exchange=self._exchange_search(settings),
         )
         self.mechanisms = Mechanisms(
             settings,
             system=system,
             access=deadline,
-            held=self.book.node().reservations,
+            held=self.book.standing().reservations,
             stop=self.stop,
             clock=clock,
         )
@@ -122,6 +129,7 @@ class Daemon:
             back_ends=self.mechanisms.back_ends,
             statuses=self.pods,
             metrics=metrics,
+            exchange_metrics=exchange_metrics,
             clock=clock,
         )
         self.loop = EnforcementLoop(enforcer=self.enforcer, watch=self._watch, clock=clock)
@@ -140,6 +148,7 @@ class Daemon:
             enforcer=self.enforcer,
             changed=self.loop.wake,
             metrics=book_metrics,
+            exchange_metrics=exchange_metrics,
             enforceable=self._can_enforce,
         )
         self.upkeep = Upkeep(
@@ -155,7 +164,9 @@ class Daemon:
             metrics=metrics,
             clock=clock,
         )
-        self.pod_events = PodEvents(writer=gateway, metrics=feedback_metrics, clock=clock)
+        self.pod_events = PodEvents(
+            node=settings.node_name, writer=gateway, metrics=feedback_metrics, clock=clock
+        )
         self.feedback = Feedback(
             book=self.book,
             enforcement=self.enforcer,
@@ -201,9 +212,14 @@ class Daemon:
             enforcement=self.enforcer,
             warnings=self.audit.warnings,
             test=settings.admission_test,
+            exchanges=settings.exchange,
         )
         self.offer = OfferRefresh(
-            mechanisms=self.mechanisms, book=self.book, reservations=self.reservations
+            mechanisms=self.mechanisms,
+            book=self.book,
+            reservations=self.reservations,
+            events=self.pod_events,
+            metrics=TimerMetrics(self.registry),
         )
         self.report = CpuReport(
             mechanisms=self.mechanisms,
@@ -254,6 +270,7 @@ class Daemon:
         if self._enforces:
             self._loops.start("enforce", _LOOK, self.loop.tick)
             self._loops.start("offer", _PUBLISH, self.offer.refresh)
+            self._loops.start("lateness", _LATENESS, self.offer.measure)
             self._loops.start("feedback", _FEEDBACK, self._look_at_tasks)
             self._loops.start("events", _FEEDBACK, self.pod_events.send)
         self._loops.start("conditions", _FEEDBACK, self._write_conditions)
@@ -265,6 +282,8 @@ class Daemon:
         self._watch.ring()
         self._loops.join(_JOIN_SECONDS)
         self._watch.close()
+        with self.book.lock:
+            self.mechanisms.end(self.book.standing().reservations)
         self.mechanisms.close()
 
     def healthy(self) -> str | None:
@@ -274,6 +293,12 @@ class Daemon:
     def ready(self) -> str | None:
         """Why the node takes no reservations yet, if it does not."""
         return self.report.unready() or self.publication.trouble()
+
+    def _exchange_search(self, settings: Settings) -> FindExchange | None:
+        """None where servers are not exchanged: plans are for the default test alone."""
+        if not settings.exchange or settings.admission_test != ADMISSION_TEST:
+            return None
+        return find_exchange_in_groups
 
     def _can_enforce(self) -> bool:
         return not self.capability.problems

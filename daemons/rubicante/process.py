@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from flask import Flask
 
 from daemons.rubicante.daemon import Daemon
+from daemons.rubicante.kernel.hog import LinuxHog
 from daemons.rubicante.kernel.sched_attr import LinuxAttributes
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.mechanisms.deadline.offer import DeadlineAccess
@@ -18,6 +19,7 @@ from daemons.rubicante.settings import Settings
 from k40s.http.probes import ProbeServer
 from k40s.kube.connect import connect
 from k40s.node_agent.store_handover import open_store
+from k40s.pki.metrics import CertificateMetrics
 
 
 class Process:
@@ -36,7 +38,15 @@ class Process:
             gateway=gateway,
             pods=gateway.pods(node=settings.node_name),
             store=store,
-            deadline=DeadlineAccess(attributes=LinuxAttributes(dry_run=settings.dry_run)),
+            deadline=DeadlineAccess(
+                attributes=LinuxAttributes(dry_run=settings.dry_run),
+                start_hog=None if settings.dry_run else LinuxHog,
+            ),
+        )
+        CertificateMetrics(
+            self._daemon.registry,
+            process="rubicante",
+            certificates={"server": settings.tls_directory / "tls.crt"},
         )
         ProbeServer(
             host=settings.listen_host,

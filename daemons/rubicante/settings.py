@@ -56,6 +56,9 @@ class Settings:
     """Which core is tried first: first-fit, best-fit or worst-fit."""
     load_balance_off: bool = False
     """Permission to switch off load balancing in v1 cpusets, for DEADLINE on single cores."""
+    hrtick: bool = False
+    """Permission to switch on the scheduler feature HRTICK_DL, which ends SCHED_DEADLINE budgets on
+    time instead of at a tick."""
     admission_test: str = ADMISSION_TEST
     """The schedulability test; another than the default is one that is installed."""
     rt_capacity: Fraction = Fraction(95, 100)
@@ -65,6 +68,8 @@ class Settings:
     hi_reserve: str = "20ms/100ms"
     """A HI task, WCET/period, that LOW pods leave room for: C/T of each core, and all that the task
     needs somewhere on the node. "none" keeps no room."""
+    exchange: bool = True
+    """Where a pod has no room, exchange servers of running pods for others that leave it room."""
     group_prefix: str = "k40s-rt"
     """Prefix of the names of all budget groups; unique among daemons on one kernel."""
     tick: Nanoseconds | None = None

@@ -34,7 +34,14 @@ def create_app(*, reservations: Reservations, state: NodeState) -> Flask:
 
     @app.get("/v1/state")
     def read_state() -> Response:
-        return _json(200, state.document())
+        form = request.args.get("form", openapi.READABLE)
+        if form not in openapi.FORMS:
+            expected = " or ".join(openapi.FORMS)
+            raise InvalidInputError(
+                source="request query", path="form", found=form, expected=expected
+            )
+        published = form == openapi.PUBLISHED
+        return _json(200, state.published_whole() if published else state.document())
 
     @app.post("/v1/admission")
     def preview() -> Response:

@@ -7,7 +7,9 @@ takes, and unique names. A body that breaks one of these is 422 as well.
 import re
 from collections.abc import Mapping
 
+from daemons.rubicante.kernel.preemption import Preemption
 from daemons.rubicante.mechanisms.back_end import UID
+from daemons.rubicante.mechanisms.timer.hrtick import FeatureState
 from k40s.annotations.reservation_rows import HIGHEST_CORE
 from k40s.annotations.workload import (
     CONTAINER_NAME,
@@ -30,6 +32,9 @@ from k40s.units import DURATION
 
 Schema = Mapping[str, object]
 
+READABLE, PUBLISHED = FORMS = ("readable", "published")
+"""What ``GET /v1/state`` answers: for people, or as the Node's annotation without its limit."""
+
 ATTEMPT = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 
 _FRACTION: Schema = {
@@ -51,7 +56,12 @@ def document() -> Schema:
             "description": "Mutual TLS; only named clients may call (403). Durations carry units.",
         },
         "paths": {
-            "/v1/state": {"get": _reading("state", "Everything the daemon knows.", _STATE)},
+            "/v1/state": {
+                "parameters": [_FORM],
+                "get": _reading(
+                    "state", "Everything the daemon knows.", {"anyOf": [_STATE, _WHOLE]}
+                ),
+            },
             "/v1/openapi.json": {"get": _reading("describe", "This document.", {"type": "object"})},
             "/v1/admission": {"post": _admission()},
             "/v1/reservations/{pod_uid}": {
@@ -172,7 +182,13 @@ def _answer() -> Schema:
             "utilization": {"type": "object", "additionalProperties": _FRACTION},
             "granted": {"type": "array", "items": granted, "maxItems": MAX_GRANTED},
             "generation": {"type": "integer", "minimum": 0, "maximum": MAX_GENERATION},
-        }
+        },
+        {
+            "exchange": {
+                "type": "boolean",
+                "description": "Servers of other pods are exchanged first; absent: they are not.",
+            }
+        },
     )
 
 
@@ -218,19 +234,68 @@ def _content(schema: Schema, description: str = "Done.") -> Schema:
 _TEXT: Schema = {"type": "string"}
 _DURATION: Schema = {**_text(DURATION), "description": _MILLISECONDS}
 _PRIORITY: Schema = {"type": "integer", "minimum": 1, "maximum": HIGHEST_PRIORITY}
+_STATE_POD: Schema = {
+    "type": "object",
+    "required": ["uid", "prices"],
+    "properties": {
+        "uid": _TEXT,
+        "prices": {
+            "type": "array",
+            "description": "For each container its tasks' ΣC/T, and its servers' ΣQ/P.",
+            "items": _object({"container": _TEXT, "declared": _FRACTION, "reserved": _FRACTION}),
+        },
+    },
+}
+_MAYBE_TIME: Schema = {"anyOf": [_DURATION, {"type": "null"}]}
+_STATE_DEADLINE: Schema = {
+    "type": "object",
+    "description": "How late SCHED_DEADLINE budgets end: `overrun` is counted on.",
+    "required": ["overrun", "delay", "hrtick_dl", "by_k40s", "preemption", "bound", "measured"],
+    "properties": {
+        "overrun": _DURATION,
+        "delay": _DURATION,
+        "hrtick_dl": {"enum": [state.value for state in FeatureState]},
+        "by_k40s": {"type": "boolean"},
+        "preemption": {"enum": [model.value for model in Preemption]},
+        "bound": _MAYBE_TIME,
+        "measured": _object({"user": _MAYBE_TIME, "calls": _MAYBE_TIME}),
+    },
+}
+_STATE_EXCHANGE: Schema = {
+    "type": "object",
+    "description": "Servers of a core that are being exchanged, so that a pod has room there.",
+    "required": ["core", "pod", "step", "steps", "moving", "cause"],
+    "properties": {
+        "core": _CORE,
+        "pod": {"type": ["string", "null"], "description": "For whom; null when it is gone."},
+        "step": {"type": "integer", "minimum": 1},
+        "steps": {"type": "integer", "minimum": 1},
+        "moving": {"type": ["string", "null"], "description": "The pod that has two groups."},
+        "cause": {**_TEXT, "description": "What holds it up, if anything does."},
+    },
+}
 _STATE: Schema = {
     "type": "object",
-    "required": ["generation", "test", "problems", "warnings", "cores", "pods"],
+    "required": ["generation", "test", "problems", "warnings", "cores", "pods", "exchanges"],
     "properties": {
         "generation": {"type": "integer", "minimum": 0},
         "test": _TEXT,
         "problems": {"type": "array", "items": _TEXT},
         "warnings": {"type": "array", "items": _TEXT},
+        "deadline": {"anyOf": [_STATE_DEADLINE, {"type": "null"}]},
         "cores": {"type": "object", "additionalProperties": _FRACTION},
-        "pods": {"type": "array", "items": {"type": "object"}},
+        "pods": {"type": "array", "items": _STATE_POD},
+        "exchanges": {"type": "array", "items": _STATE_EXCHANGE},
     },
 }
+_WHOLE: Schema = {"type": "object", "required": ["v", "gen", "test", "url", "cores"]}
 _POD_UID: Schema = {"name": "pod_uid", "in": "path", "required": True, "schema": _text(UID)}
+_FORM: Schema = {
+    "name": "form",
+    "in": "query",
+    "description": "`published`: the Node's annotation cpu-state without its limit of 1 KB.",
+    "schema": {"enum": list(FORMS), "default": READABLE},
+}
 _ATTEMPT: Schema = {
     "name": "attempt",
     "in": "query",

@@ -12,10 +12,12 @@ from daemons.rubicante.book.book import Book, Reserved
 from daemons.rubicante.book.entry import Entry, Phase
 from daemons.rubicante.cluster.pods import PodSource, Wake
 from daemons.rubicante.mechanisms.back_end import MechanismRefusedError
-from daemons.rubicante.metrics import BookMetrics
+from daemons.rubicante.metrics import BookMetrics, ExchangeMetrics
 from k40s.annotations import ALLOCATION_KEY
+from k40s.cpu.admission.exchange import Exchange
 from k40s.cpu.model import Reservation
 from k40s.cpu.outcome import Admission, Rejection
+from k40s.cpu.price import Price, prices_of
 from k40s.errors import InvalidAnnotationError, UnavailableError, UnreadableError
 from k40s.kube.records import PodRecord
 from k40s.node_api.allocation import core_name
@@ -57,6 +59,7 @@ class Reservations:
         enforcer: KernelClaims,
         changed: Wake,
         metrics: BookMetrics,
+        exchange_metrics: ExchangeMetrics,
         enforceable: IsEnforceable,
     ) -> None:
         self._node = node
@@ -65,6 +68,7 @@ class Reservations:
         self._enforcer = enforcer
         self._changed = changed
         self._metrics = metrics
+        self._exchange_metrics = exchange_metrics
         self._enforceable = enforceable
         self._open = threading.Event()
         self.kernel_refused = threading.Event()
@@ -113,13 +117,33 @@ class Reservations:
             return self._answer(outcome), False
         if outcome.created:
             self._metrics.reserved.inc()
-            self._metrics.show(self._book.node())
+            self._metrics.show(self._book.standing())
             log.info(
                 "pod reserved",
-                extra={"pod": request.pod.uid, "servers": list(map(_brief, _granted(outcome)))},
+                extra={
+                    "pod": request.pod.uid,
+                    "servers": list(map(_brief, _granted(outcome))),
+                    "prices": list(map(_in_short, prices_of(_granted(outcome)))),
+                },
             )
+            if outcome.exchange is not None:
+                self._note_exchange(outcome.exchange)
             self._changed()
         return self._answer(outcome), outcome.created
+
+    def _note_exchange(self, exchange: Exchange) -> None:
+        self._exchange_metrics.begun.inc()
+        log.info(
+            "exchange begun",
+            extra={
+                "pod": exchange.pod_uid,
+                "core": exchange.core,
+                "servers": [
+                    f"{step.before.pod_uid}: {_brief(step.before)} -> {_brief(step.after)}"
+                    for step in exchange.steps
+                ],
+            },
+        )
 
     def preview(self, request: ReservationRequest) -> AdmissionAnswer:
         """What ``reserve`` would answer, without looking up the pod and without any change."""
@@ -145,7 +169,7 @@ class Reservations:
                 return False
             self._book.start_release(pod_uid)
             self._enforcer.release(pod_uid)
-        self._metrics.show(self._book.node())
+        self._metrics.show(self._book.standing())
         self._changed()
         return True
 
@@ -204,9 +228,9 @@ class Reservations:
             return None
         return Rejection(reason=Reason.POD_CHANGED, detail="it holds a lease for what it says now")
 
-    def _answer(self, outcome: Reserved | Admission | Rejection) -> AdmissionAnswer:
+    def _answer(self, outcome: Reserved | Admission | Exchange | Rejection) -> AdmissionAnswer:
         with self._book.lock:
-            node, generation = self._book.node(), self._book.generation
+            node, generation = self._book.standing(), self._book.generation
         refused = isinstance(outcome, Rejection)
         if isinstance(outcome, Admission):
             node = outcome.node
@@ -217,6 +241,7 @@ class Reservations:
             utilization=node.utilizations(),
             granted=_granted(outcome),
             generation=generation,
+            exchange=_exchanges(outcome),
         )
 
 
@@ -238,11 +263,24 @@ def _brief(reservation: Reservation) -> str:
     return f"{reservation.container}: {budget} in {period} on core {core}"
 
 
-def _granted(outcome: Reserved | Admission | Rejection) -> tuple[Reservation, ...]:
+def _in_short(price: Price) -> str:
+    return (
+        f"{price.container}: WCETs {float(price.declared):.3f}, "
+        f"reserved {float(price.reserved):.3f} of a core"
+    )
+
+
+def _exchanges(outcome: Reserved | Admission | Exchange | Rejection) -> bool:
+    return isinstance(outcome, Exchange) or (
+        isinstance(outcome, Reserved) and outcome.exchange is not None
+    )
+
+
+def _granted(outcome: Reserved | Admission | Exchange | Rejection) -> tuple[Reservation, ...]:
     match outcome:
         case Reserved():
             return outcome.entry.reservations
-        case Admission():
+        case Admission() | Exchange():
             return outcome.granted
         case _:
             return ()

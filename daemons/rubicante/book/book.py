@@ -3,10 +3,14 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Protocol
 
+from daemons.rubicante.book import exchanging
 from daemons.rubicante.book.entry import Entry, Phase, format_entries, parse_entries
-from k40s.cpu.model import CpuNode, Reservation
+from daemons.rubicante.book.progress import Progress, format_progress, parse_progress
+from k40s.cpu.admission.exchange import Exchange
+from k40s.cpu.model import CpuNode, PodDemand
 from k40s.cpu.outcome import Admission, Admit, Rejection
 from k40s.cpu.workload import resolve
 from k40s.errors import UnavailableError
@@ -17,6 +21,9 @@ from k40s.units import Clock, Nanoseconds
 
 Claim = Callable[[Entry, Iterable[Entry]], None]
 """Reserves an entry in the kernel, beside all others; raises when the kernel refuses."""
+
+FindExchange = Callable[[CpuNode, PodDemand], Exchange | None]
+"""An exchange of servers that lets in a pod which admission refuses."""
 
 _GENERATION = "generation"
 _MAX_DIGITS = 18
@@ -36,14 +43,21 @@ class BookStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved:
-    """``created`` is False when the book already held the same reservation."""
+    """``created`` is False when the book already held the same reservation.
+
+    With ``exchange`` the reservation takes effect when that is done.
+    """
 
     entry: Entry
     created: bool
+    exchange: Exchange | None = None
 
 
 class Book:
     """Reserves, confirms and releases; each change is on disk before it is visible.
+
+    Where admission refuses a pod, ``find_exchange`` may find how the servers of a core can be
+    exchanged for it; without, none are.
 
     ``lock`` guards the book and, since the kernel follows the book, all changes of the kernel.
     ``node`` is the node without reservations. The generation counts changes of what admission
@@ -58,14 +72,21 @@ class Book:
         admit: Admit,
         lease: Nanoseconds,
         clock: Clock,
+        find_exchange: FindExchange | None = None,
     ) -> None:
         self.lock = threading.RLock()
         self._store = store
         self._base = node.holding(())
         self._admit = admit
+        self._find_exchange = find_exchange
         held = store.entries()
         self._generation = _read_generation(held.get(_GENERATION, "0"))
         self._entries = parse_entries(held)
+        self._exchanges = {
+            core: one
+            for core, one in parse_progress(held).items()
+            if one.withdrawn or one.newcomer in self._entries
+        }
         self._leases = Leases(length=lease, clock=clock, held=self._entries)
 
     @property
@@ -87,9 +108,17 @@ class Book:
     def node(self) -> CpuNode:
         """The node as admission sees it."""
         with self.lock:
-            return self._base.holding(
-                tuple(r for entry in self.entries() for r in entry.reservations)
-            )
+            return exchanging.as_admitted_to(self.standing(), self._exchanges.values())
+
+    def standing(self) -> CpuNode:
+        """The node with what threads may use at present."""
+        with self.lock:
+            return exchanging.standing(self._base, self._entries, self._exchanges.values())
+
+    def exchanges(self) -> tuple[Progress, ...]:
+        """The exchanges of servers under way, by core."""
+        with self.lock:
+            return tuple(self._exchanges[core] for core in sorted(self._exchanges))
 
     def describe(self, node: CpuNode, *, invalidate: bool = False) -> None:
         """Take over another platform or capacity of the node; reservations stay.
@@ -98,10 +127,13 @@ class Book:
         are retried.
         """
         with self.lock:
-            if invalidate or node.holding(()) != self._base:
-                self._commit({}, base=node.holding(()))
+            base = replace(node.holding(()), changing=frozenset())
+            if invalidate or base != self._base:
+                self._commit({}, base=base)
 
-    def preview(self, request: ReservationRequest, *, runs: bool = False) -> Admission | Rejection:
+    def preview(
+        self, request: ReservationRequest, *, runs: bool = False
+    ) -> Admission | Exchange | Rejection:
         """What ``reserve`` would answer now; changes nothing."""
         with self.lock:
             node = self.node()
@@ -115,7 +147,10 @@ class Book:
             )
             if isinstance(demand, Reason):
                 return Rejection(reason=demand, detail=f"platform {node.platform!r}")
-            return self._admit(node, demand)
+            outcome = self._admit(node, demand)
+            if isinstance(outcome, Admission) or self._find_exchange is None or runs:
+                return outcome
+            return self._find_exchange(node, demand) or outcome
 
     def reserve(
         self,
@@ -128,30 +163,17 @@ class Book:
     ) -> Reserved | Rejection:
         """Admit a pod and store a leased entry, or change nothing.
 
-        A pod that ``runs`` by an earlier grant is admitted even where it leaves no room for HI.
+        A pod that ``runs`` by an earlier grant is admitted even where it leaves no room for HI, and
+        no servers are exchanged for it.
         A repeat of the same request returns the same reservation and renews its lease. The request
         of a withdrawn ``attempt`` is refused. ``claim`` is called before anything is written, with
         the new entry and all others as they will be; what it raises leaves the book unchanged.
         """
         uid = request.pod.uid
         with self.lock:
-            if self._leases.is_withdrawn(attempt):
-                return Rejection(reason=Reason.POD_WITHDRAWN)
-            held = self._entries.get(uid)
-            repeat = held is not None and _same(held.request, request)
-            if held is not None and held.phase is not Phase.RELEASING:
-                if repeat:
-                    self._leases.renew(uid, attempt)
-                    return Reserved(entry=held, created=False)
-                if held.phase is Phase.BOUND:
-                    return Rejection(
-                        reason=Reason.POD_CHANGED, detail="the pod runs under another contract"
-                    )
-            if request.generation not in (None, self._generation):
-                return Rejection(
-                    reason=Reason.CPU_STALE_GENERATION,
-                    detail=f"judged by {request.generation}, at {self._generation}",
-                )
+            known = self._answer_known(request, attempt)
+            if known is not None:
+                return known
             outcome = self.preview(request, runs=runs)
             if isinstance(outcome, Rejection):
                 return outcome
@@ -161,12 +183,63 @@ class Book:
                 phase=Phase.LEASED,
                 reservations=outcome.granted,
             )
-            changes = {**self._moved(outcome), uid: entry}
-            after = {**self._entries, **changes}
-            claim(entry, [e for other, e in after.items() if e is not None and other != uid])
-            self._commit(changes)
+            if isinstance(outcome, Exchange):
+                progress = Progress(exchange=outcome)
+                self._commit({uid: entry}, exchanges={outcome.core: progress})
+            else:
+                changes = {**self._moved(outcome), uid: entry}
+                after = {**self._entries, **changes}
+                claim(entry, [e for other, e in after.items() if e is not None and other != uid])
+                self._commit(changes)
             self._leases.grant(uid, attempt)
-            return Reserved(entry=entry, created=True)
+            exchange = outcome if isinstance(outcome, Exchange) else None
+            return Reserved(entry=entry, created=True, exchange=exchange)
+
+    def _answer_known(
+        self, request: ReservationRequest, attempt: str
+    ) -> Reserved | Rejection | None:
+        """The answer where no admission is needed: a repeat, or what the book does not take."""
+        if self._leases.is_withdrawn(attempt):
+            return Rejection(reason=Reason.POD_WITHDRAWN)
+        held = self._entries.get(request.pod.uid)
+        if held is not None and held.phase is not Phase.RELEASING:
+            if _same(held.request, request):
+                self._leases.renew(request.pod.uid, attempt)
+                return Reserved(entry=held, created=False)
+            if held.phase is Phase.BOUND:
+                return Rejection(
+                    reason=Reason.POD_CHANGED, detail="the pod runs under another contract"
+                )
+        if request.generation not in (None, self._generation):
+            return Rejection(
+                reason=Reason.CPU_STALE_GENERATION,
+                detail=f"judged by {request.generation}, at {self._generation}",
+            )
+        if held is not None and exchanging.is_changing(held, self._exchanges.values()):
+            return Rejection(
+                reason=Reason.CPU_CORE_CHANGING, detail="what the pod holds is being exchanged"
+            )
+        return None
+
+    def begin_step(self, core: int, node: CpuNode) -> None:
+        """A reservation has its second group, in the kernel too; ``node`` is the one with both."""
+        with self.lock:
+            now = self._exchanges[core]
+            changed = exchanging.with_step_begun(self._entries, now, node)
+            self._commit(changed, exchanges={core: now.begun()})
+
+    def complete_step(self, core: int) -> None:
+        """The reservation has its second group alone."""
+        with self.lock:
+            now = self._exchanges[core]
+            changed = exchanging.with_step_completed(self._entries, now)
+            self._commit(changed, exchanges={core: now.completed()})
+
+    def arrive(self, core: int, node: CpuNode) -> None:
+        """The pod that room was made for takes it; ``node`` is the one with it."""
+        with self.lock:
+            changed = exchanging.with_newcomer(self._entries, self._exchanges[core], node)
+            self._commit(changed, exchanges={core: None})
 
     def confirm(self, pod_uid: str) -> bool:
         """The pod is bound here: its lease no longer expires. False when nothing was leased."""
@@ -183,7 +256,8 @@ class Book:
         with self.lock:
             if pod_uid not in self._entries:
                 return False
-            self._commit({pod_uid: None})
+            left = exchanging.without_pod(self._exchanges.values(), pod_uid)
+            self._commit({pod_uid: None}, exchanges=left)
             self._leases.drop(pod_uid)
             return True
 
@@ -208,16 +282,15 @@ class Book:
         with self.lock:
             return self.is_leased(pod_uid) and self._leases.has_expired(pod_uid)
 
-    def _moved(self, outcome: Admission) -> dict[str, Entry | None]:
-        """Other pods' entries whose servers grew or whose priority bands moved."""
-        by_pod: dict[str, list[Reservation]] = {}
-        for reservation in outcome.node.reservations:
-            by_pod.setdefault(reservation.pod_uid, []).append(reservation)
-        changed: dict[str, Entry | None] = {}
-        for uid, entry in self._entries.items():
-            if uid in by_pod and (after := entry.holding(tuple(by_pod[uid]))) != entry:
-                changed[uid] = after
-        return changed
+    def _moved(self, outcome: Admission) -> Mapping[str, Entry]:
+        """Other pods' entries whose servers grew or whose priority bands moved.
+
+        Cores that are being exchanged stay as they are: there a pod may have two servers.
+        """
+        present = outcome.node.reservations
+        return exchanging.taking(
+            self._entries, (r for r in present if r.core not in self._exchanges)
+        )
 
     def _advance(self, pod_uid: str, before: Phase, after: Phase) -> bool:
         with self.lock:
@@ -229,11 +302,26 @@ class Book:
             self._entries[pod_uid] = moved
             return True
 
-    def _commit(self, changes: Mapping[str, Entry | None], *, base: CpuNode | None = None) -> None:
-        """Write entries and the next generation in one transaction, then take them over."""
-        self._store.write({**format_entries(changes), _GENERATION: str(self._generation + 1)})
+    def _commit(
+        self,
+        changes: Mapping[str, Entry | None],
+        *,
+        base: CpuNode | None = None,
+        exchanges: Mapping[int, Progress | None] = MappingProxyType({}),
+    ) -> None:
+        """Write entries, exchanges and the next generation in one transaction, then take them over.
+
+        What is none any more is removed.
+        """
+        texts = {**format_entries(changes), **format_progress(exchanges)}
+        self._store.write({**texts, _GENERATION: str(self._generation + 1)})
         self._generation += 1
         self._base = base or self._base
+        for core, progress in exchanges.items():
+            if progress is None:
+                self._exchanges.pop(core, None)
+            else:
+                self._exchanges[core] = progress
         for uid, entry in changes.items():
             if entry is None:
                 self._entries.pop(uid, None)

@@ -49,9 +49,10 @@ class Entry:
         return self.request.pod
 
     def holding(self, reservations: tuple[Reservation, ...]) -> "Entry":
-        """The same entry with its reservations as admission changed them, in the entry's order."""
+        """The same entry with those of its reservations that changed, in the entry's order."""
         by_key = {reservation.key: reservation for reservation in reservations}
-        return replace(self, reservations=tuple(by_key[held.key] for held in self.reservations))
+        after = tuple(by_key.get(held.key, held) for held in self.reservations)
+        return replace(self, reservations=after)
 
     def in_phase(self, phase: Phase) -> "Entry":
         """The same entry in another phase."""

@@ -1,14 +1,17 @@
 """The state of the node's CPUs: as published on the Node, and in full for ``GET /v1/state``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from daemons.rubicante.book.book import Book
 from daemons.rubicante.book.entry import Entry, Phase
+from daemons.rubicante.book.progress import Progress
 from daemons.rubicante.enforcement.conditions import Condition, StandIn
 from daemons.rubicante.enforcement.view import EnforcementView
 from daemons.rubicante.mechanisms.capability import Capability
+from daemons.rubicante.mechanisms.timer.budget_timer import TimerStatus
+from daemons.rubicante.mechanisms.timer.lateness import BOUNDS
 from k40s.annotations import (
     CPU_STATE_KEY,
     PLATFORM_FACTOR_KEY,
@@ -18,9 +21,11 @@ from k40s.annotations import (
     format_cpu_state,
     parse_platform_factor,
 )
+from k40s.annotations.cpu_state import MAX_WHOLE_STATE
 from k40s.annotations.reserve import format_reserve
 from k40s.cpu.model import CpuNode
 from k40s.cpu.outcome import ADMISSION_TEST
+from k40s.cpu.price import prices_of
 from k40s.kube.records import NodeRecord
 from k40s.node_api.allocation import core_name, server_json
 from k40s.strict_json import format_json
@@ -35,13 +40,21 @@ class CapabilitySource(Protocol):
         """As it was last found."""
         ...
 
+    def timer(self) -> TimerStatus | None:
+        """The timer that ends SCHED_DEADLINE budgets; None where that is not to be used."""
+        ...
+
 
 Warnings = Callable[[], Sequence[str]]
 """Warnings for the operator, beside those of the capability."""
 
 
 class NodeState:
-    """Both forms of the state. ``test`` names the schedulability test that admission runs."""
+    """Both forms of the state.
+
+    ``test`` names the schedulability test that admission runs, ``exchanges`` is whether servers are
+    exchanged for a pod that it refuses.
+    """
 
     def __init__(
         self,
@@ -53,6 +66,7 @@ class NodeState:
         enforcement: EnforcementView,
         warnings: Warnings = tuple,
         test: str = ADMISSION_TEST,
+        exchanges: bool = True,
     ) -> None:
         self._book = book
         self._mechanisms = mechanisms
@@ -60,16 +74,18 @@ class NodeState:
         self._lease = lease
         self._enforcement = enforcement
         self._test = test
+        self._makes_exchanges = exchanges
         self._warnings = warnings
 
     def cpu_state(self) -> CpuState:
         """The state now.
 
-        Incomplete while a pod still runs on a core that is no longer set aside for reservations.
+        Incomplete while a pod still runs on a core that is no longer set aside for reservations,
+        and while servers are being exchanged: the node itself then knows what it can admit.
         """
         with self._book.lock:
-            node, generation = self._book.node(), self._book.generation
-            entries = self._book.entries()
+            node, generation = self._book.standing(), self._book.generation
+            entries, exchanges = self._book.entries(), self._book.exchanges()
         used = node.utilizations()
         return CpuState(
             generation=generation,
@@ -79,13 +95,21 @@ class NodeState:
             lease=self._lease,
             node=node,
             utilization=used,
-            complete=all(held.core in used for held in node.reservations),
+            complete=not exchanges and all(held.core in used for held in node.reservations),
             leased=frozenset(e.pod.uid for e in entries if e.phase is Phase.LEASED),
+            exchanges=self._makes_exchanges,
         )
 
     def annotations(self) -> dict[str, str | None]:
         """The annotations of the Node."""
         return {CPU_STATE_KEY: format_cpu_state(self.cpu_state())}
+
+    def published_whole(self) -> str:
+        """The annotation's text with all reservations, also where the annotation lacks them.
+
+        Without them where some pod runs on a core that is no longer set aside.
+        """
+        return format_cpu_state(self.cpu_state(), at_most=MAX_WHOLE_STATE)
 
     def labels(self) -> dict[str, str | None]:
         """The labels of the Node."""
@@ -97,6 +121,8 @@ class NodeState:
             state, entries = self.cpu_state(), self._book.entries()
             troubles, stood = self._enforcement.conditions(), self._enforcement.stand_ins()
             pods = [self._pod(entry, troubles, stood) for entry in entries]
+            causes = self._enforcement.exchange_causes()
+            exchanges = [_exchange(one, causes) for one in self._book.exchanges()]
         node, found = state.node, self._mechanisms.capability
         return format_json(
             {
@@ -108,6 +134,7 @@ class NodeState:
                     dict.fromkeys((*self._mechanisms.capability.warnings, *self._warnings()))
                 ),
                 "tick": format_duration(node.tick),
+                "deadline": self._deadline(node),
                 "platform": node.platform,
                 "platform_factor": str(node.platform_factor),
                 "node_capacity": str(node.node_capacity),
@@ -117,8 +144,28 @@ class NodeState:
                     str(core_name(core)): str(used) for core, used in state.utilization.items()
                 },
                 "pods": pods,
+                "exchanges": exchanges,
             }
         )
+
+    def _deadline(self, node: CpuNode) -> dict[str, object] | None:
+        """How late SCHED_DEADLINE budgets end, and why; None where it is not offered."""
+        offer, timer = node.deadline, self._mechanisms.timer()
+        if offer is None or timer is None:
+            return None
+        bound, seen = BOUNDS[timer.model], timer.measured
+        return {
+            "overrun": format_duration(offer.tick),
+            "delay": format_duration(offer.delay),
+            "hrtick_dl": timer.hrtick.state.value,
+            "by_k40s": timer.by_k40s,
+            "preemption": timer.model.value,
+            "bound": None if bound is None else format_duration(bound),
+            "measured": {
+                name: None if late is None else format_duration(late)
+                for name, late in (("user", seen.user), ("calls", seen.calls))
+            },
+        }
 
     def _pod(
         self, entry: Entry, troubles: Sequence[Condition], stood: Sequence[StandIn]
@@ -133,6 +180,14 @@ class NodeState:
             "criticality": entry.request.workload.criticality.name,
             "phase": entry.phase.value,
             "servers": [server_json(reservation) for reservation in entry.reservations],
+            "prices": [
+                {
+                    "container": price.container,
+                    "declared": str(price.declared),
+                    "reserved": str(price.reserved),
+                }
+                for price in prices_of(entry.reservations)
+            ],
             "threads": [
                 {
                     "container": container,
@@ -148,6 +203,19 @@ class NodeState:
                 if c.pod_uid == uid
             ],
         }
+
+
+def _exchange(progress: Progress, causes: Mapping[int, str]) -> dict[str, object]:
+    """One exchange under way: whom it is for, the step that is next or has begun, what waits."""
+    step = progress.step
+    return {
+        "core": progress.core,
+        "pod": progress.newcomer,
+        "step": min(progress.done + 1, len(progress.exchange.steps)),
+        "steps": len(progress.exchange.steps),
+        "moving": step.before.pod_uid if step is not None and progress.overlaps else None,
+        "cause": causes.get(progress.core, ""),
+    }
 
 
 def describe_node(node: CpuNode, record: NodeRecord) -> CpuNode:

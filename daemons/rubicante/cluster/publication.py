@@ -8,16 +8,32 @@ from typing import Protocol
 
 from daemons.rubicante.book.book import Book
 from daemons.rubicante.cluster.node_state import NodeState, describe_node
+from daemons.rubicante.cluster.pod_events import EventReason
 from daemons.rubicante.mechanisms.node import Mechanisms
-from daemons.rubicante.metrics import BookMetrics
+from daemons.rubicante.mechanisms.timer.hrtick import FeatureState
+from daemons.rubicante.mechanisms.timer.lateness import BOUNDS
+from daemons.rubicante.metrics import BookMetrics, TimerMetrics
 from k40s.errors import InvalidAnnotationError
 from k40s.kube.records import NodeRecord
 from k40s.node_agent.publication import NodeKeys
 
 log = logging.getLogger(__name__)
 
+_LOST = (
+    "the scheduler feature HRTICK_DL was switched off by another program: SCHED_DEADLINE budgets "
+    "are overrun by up to two ticks, and what was admitted on it may miss deadlines"
+)
+
 Health = Callable[[], str | None]
 """Why the process should be restarted, if it should."""
+
+
+class NodeEvents(Protocol):
+    """Events on the Node; implemented by ``PodEvents``."""
+
+    def add_node(self, reason: EventReason, text: str) -> bool:
+        """Queue one."""
+        ...
 
 
 class ReservationService(Protocol):
@@ -78,7 +94,7 @@ class CpuReport:
             return None
         generation = self._book.generation
         if generation != self._generation:
-            self._metrics.show(self._book.node())
+            self._metrics.show(self._book.standing())
             self._contents = NodeKeys(
                 annotations=self._state.annotations(), labels=self._state.labels()
             )
@@ -102,21 +118,38 @@ class CpuReport:
 
 
 class OfferRefresh:
-    """Finds the node's capability again after the kernel refused what was offered."""
+    """Finds the node's capability again after the kernel refused what was offered.
+
+    ``events`` tells the Node's readers of a timer that was lost.
+    """
 
     def __init__(
-        self, *, mechanisms: Mechanisms, book: Book, reservations: ReservationService
+        self,
+        *,
+        mechanisms: Mechanisms,
+        book: Book,
+        reservations: ReservationService,
+        events: NodeEvents,
+        metrics: TimerMetrics,
     ) -> None:
         self._mechanisms = mechanisms
         self._book = book
         self._reservations = reservations
+        self._events = events
+        self._metrics = metrics
+        self._losses = 0
+        self._show()
+
+    def measure(self) -> None:
+        """Measure how late budgets end, if that is due; no lock is held meanwhile."""
+        self._mechanisms.measure(lambda: self._book.standing().reservations)
 
     def refresh(self) -> None:
         """When due, update the book's node from the kernel's present capability."""
         if not self._mechanisms.is_due():
             return
         with self._book.lock:
-            known = self._book.node()
+            known = self._book.standing()
             self._mechanisms.look(known.reservations)
             found = self._mechanisms.node()
             self._book.describe(
@@ -124,3 +157,24 @@ class OfferRefresh:
                 invalidate=self._reservations.kernel_refused.is_set(),
             )
             self._reservations.kernel_refused.clear()
+        self._show()
+
+    def _show(self) -> None:
+        timer, offer = self._mechanisms.timer(), self._mechanisms.capability.deadline
+        if timer is None:
+            return
+        if timer.losses > self._losses:
+            self._losses = timer.losses
+            again = "; it is on again" if timer.hrtick.state is FeatureState.ON else ""
+            self._events.add_node(EventReason.TIMER_LOST, f"{_LOST}{again}")
+        self._metrics.show(
+            state=timer.hrtick.state.value,
+            permitted=timer.permitted,
+            losses=timer.losses,
+            lateness={
+                "counted": None if offer is None else offer.tick,
+                "bound": BOUNDS[timer.model],
+                "user": timer.measured.user,
+                "calls": timer.measured.calls,
+            },
+        )

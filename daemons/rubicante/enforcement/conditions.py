@@ -3,12 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 from daemons.rubicante.book.entry import Phase
 from daemons.rubicante.enforcement.pod import SETTLED_AFTER
 from daemons.rubicante.enforcement.tracked_pods import ReservationState, TrackedPod, state_of
+from daemons.rubicante.kernel.sandboxes import Sandbox, SandboxKind
 from daemons.rubicante.mechanisms.back_end import Held
+from k40s.kube.records import PodRecord
 
 NOT_FOUND_AFTER = 5.0
 """Seconds for which the pod's status may differ from what the kernel shows."""
@@ -37,16 +40,30 @@ class Trouble(StrEnum):
     """The container runs by the pod's status, and the pod's cgroup has none of its id."""
     UNREADABLE = "unreadable"
     """The container runs by the pod's status, and what the kernel shows of it cannot be read."""
+    INSIDE_VM = "inside-virtual-machine"
+    """The pod runs in a virtual machine, whose kernel schedules its tasks."""
+    INSIDE_SANDBOX = "inside-sandbox"
+    """The pod runs on a kernel in user space, such as gVisor's, which schedules its tasks."""
     NOT_RUNNING = "not-running"
     """The container cannot run, or has ended badly, by the pod's status."""
     CORE_CHANGING = "core-changing"
-    """The thread is there and waits for neighbours' servers to grow, for ten seconds."""
+    """The thread is there and waits for neighbours' servers to change, for ten seconds."""
     REFUSED_BY_KERNEL = "refused-by-kernel"
     """The kernel refused a step; it is tried again each second."""
     NOT_RELEASED = "not-released"
     """The pod is gone and the kernel still holds its bandwidth."""
+    ENFORCED_LATE = "enforced-late"
+    """Budgets on the node may be overrun by more than the pod was admitted for."""
 
 
+_SANDBOX_TROUBLES = {
+    SandboxKind.VIRTUAL_MACHINE: Trouble.INSIDE_VM,
+    SandboxKind.USER_KERNEL: Trouble.INSIDE_SANDBOX,
+}
+_INSIDE_ADVICE = (
+    "run it by a RuntimeClass whose containers are processes of the node, such as runc, "
+    "or declare no real-time tasks"
+)
 _ADVICE = "name the task's thread (pthread_setname_np, prctl PR_SET_NAME)"
 _TEXT = {
     Trouble.THREAD_MISSING: "no thread bears the name of {tasks} (container {container}): "
@@ -63,9 +80,14 @@ _TEXT = {
     "{tasks} runs as an ordinary thread",
     Trouble.UNREADABLE: "container {container} runs, and what the kernel shows of it cannot be "
     "read: {tasks} may run as an ordinary thread",
+    Trouble.INSIDE_VM: "container {container} runs in a virtual machine, whose own kernel "
+    "schedules {tasks}: this node cannot hold it to its budget",
+    Trouble.INSIDE_SANDBOX: "container {container} runs on a kernel in user space, which "
+    "schedules {tasks}: this node cannot hold it to its budget",
     Trouble.NOT_RUNNING: "container {container} does not run, and so not {tasks}",
-    Trouble.CORE_CHANGING: "{tasks} (container {container}) waits for other servers to grow",
+    Trouble.CORE_CHANGING: "{tasks} (container {container}) waits for its core's servers to change",
     Trouble.REFUSED_BY_KERNEL: "{tasks} (container {container}) is not enforced",
+    Trouble.ENFORCED_LATE: "{tasks} (container {container}) may miss deadlines",
     Trouble.NOT_RELEASED: "{tasks} (container {container}) is gone, its bandwidth is not free yet",
 }
 
@@ -120,6 +142,7 @@ class StandIn:
 class Observation:
     """Findings on a pod. ``unreadable`` is why the cgroup tree could not be read, if so.
 
+    ``held_up`` is what holds up the exchange of servers that it waits for, if anything does.
     ``search`` describes where the pod's cgroup was looked for, ``names`` lists what is in it.
     """
 
@@ -127,10 +150,16 @@ class Observation:
     unreadable: str
     search: Describe
     names: ListNames
+    held_up: str = ""
 
 
-def find_condition(phase: Phase, held: Held, seen: Observation, now: float) -> Condition | None:
-    """The condition of one reservation at ``now``, if it has lasted long enough to be reported."""
+def find_condition(
+    phase: Phase, held: Held, seen: Observation, now: float, *, late: str = ""
+) -> Condition | None:
+    """The condition of one reservation at ``now``, if it has lasted long enough to be reported.
+
+    ``late`` says why the node does not guarantee its deadlines any more, if so.
+    """
     state, releasing = seen.pod.enforcement.of(held), seen.pod.release.failure
     found: _Wrong | None = None
     if phase is Phase.RELEASING:
@@ -140,6 +169,8 @@ def find_condition(phase: Phase, held: Held, seen: Observation, now: float) -> C
         found = _Wrong(Trouble.REFUSED_BY_KERNEL, state.failure.since, state.failure.cause)
     elif waiting := _waiting(held, state, seen.pod):
         found = _find_wrong(held.reservation.container, waiting, state, seen)
+    if found is None and late and phase is not Phase.RELEASING:
+        found = _Wrong(Trouble.ENFORCED_LATE, now, late)
     if found is None or now - found.since < _PATIENCE.get(found.trouble, 0.0):
         return None
     return Condition(
@@ -175,6 +206,8 @@ _PATIENCE = {
     Trouble.POD_NOT_FOUND: NOT_FOUND_AFTER,
     Trouble.CONTAINER_NOT_FOUND: NOT_FOUND_AFTER,
     Trouble.UNREADABLE: NOT_FOUND_AFTER,
+    Trouble.INSIDE_VM: NOT_FOUND_AFTER,
+    Trouble.INSIDE_SANDBOX: NOT_FOUND_AFTER,
     Trouble.NOT_RUNNING: NOT_FOUND_AFTER,
 }
 
@@ -190,7 +223,10 @@ def _find_wrong(
     if runs is not None and not runs.running:
         since = status.since[container]
         return _Wrong(Trouble.NOT_RUNNING, since, runs.text) if runs.failing else None
-    missing = None if runs is None else _find_missing(container, state, seen)
+    if state.sandbox is not None:
+        missing: _Wrong | None = _find_inside(state.sandbox, state, record)
+    else:
+        missing = None if runs is None else _find_missing(container, state, seen)
     if missing is not None or changed is None:
         return missing
     since = state.appeared
@@ -203,7 +239,17 @@ def _find_wrong(
     ):
         if causes:
             return _Wrong(trouble, since, _causes(causes), tuple(causes))
-    return _Wrong(Trouble.CORE_CHANGING, since, tasks=tuple(waiting))
+    return _Wrong(Trouble.CORE_CHANGING, since, seen.held_up, tuple(waiting))
+
+
+def _find_inside(sandbox: Sandbox, state: ReservationState, record: PodRecord | None) -> _Wrong:
+    """A program beside the sandbox, in the container itself, has its time to name threads."""
+    trouble, since = _SANDBOX_TROUBLES[sandbox.kind], state.sandboxed
+    if state.found and state.count:
+        since = max(since, state.appeared + SETTLED_AFTER - NOT_FOUND_AFTER)
+    name = "" if record is None else record.runtime_class
+    asked = f"by its RuntimeClass {name}, " if name else ""
+    return _Wrong(trouble, since, f"{asked}inside {sandbox.text}; {_INSIDE_ADVICE}")
 
 
 def _find_missing(container: str, state: ReservationState, seen: Observation) -> _Wrong | None:
@@ -219,11 +265,17 @@ def _find_missing(container: str, state: ReservationState, seen: Observation) ->
         return _Wrong(
             Trouble.CONTAINER_NOT_FOUND,
             since,
-            lambda: f"{cgroups.pod} has {_listed(seen.names())}, and nothing of id {id_}",
+            lambda: _listed(cgroups.pod, seen.names(), id_, _runtime_of(status.record)),
         )
     if state.found and not state.count:
-        return _Wrong(Trouble.NO_THREAD, since)
+        return _Wrong(Trouble.NO_THREAD, since, _runtime_of(status.record))
     return None
+
+
+def _runtime_of(record: PodRecord | None) -> str:
+    """A hint, where the pod's runtime may be one that this node does not see into."""
+    name = "" if record is None else record.runtime_class
+    return f"its RuntimeClass {name} may run it in a virtual machine" if name else ""
 
 
 def _causes(causes: Mapping[str, str]) -> str:
@@ -231,7 +283,9 @@ def _causes(causes: Mapping[str, str]) -> str:
     return "; ".join(texts)
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _listed(pod: Path | None, names: tuple[str, ...], id_: str, hint: str) -> str:
+    """What a pod's cgroup has instead of a container's."""
     shown = ", ".join(f"{name[:80]!a}" for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{shown}{more}" if names else "no cgroup"
+    found = f"{pod} has {shown if names else 'no cgroup'}{more}, and nothing of id {id_}"
+    return f"{found}; {hint}" if hint else found

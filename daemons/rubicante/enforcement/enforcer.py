@@ -7,13 +7,15 @@ whose last look was a second ago.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from daemons.rubicante.book.book import Book
 from daemons.rubicante.book.entry import Entry, Phase
 from daemons.rubicante.enforcement.conditions import Condition, StandIn
+from daemons.rubicante.enforcement.exchange.exchanges import Exchanges
+from daemons.rubicante.enforcement.exchange.two_groups import TwoGroups
 from daemons.rubicante.enforcement.locator import SLOW_RESCAN, Locator, rescan_delay
 from daemons.rubicante.enforcement.mode_change import ModeChanges, Permits
 from daemons.rubicante.enforcement.pod import PodEnforcer
@@ -23,7 +25,7 @@ from daemons.rubicante.enforcement.tracked_pods import TrackedPods
 from daemons.rubicante.kernel.threads import Thread
 from daemons.rubicante.mechanisms.back_end import Held, Stray, held_by
 from daemons.rubicante.mechanisms.back_ends import BackEnds, KernelView
-from daemons.rubicante.metrics import EnforcementMetrics
+from daemons.rubicante.metrics import EnforcementMetrics, ExchangeMetrics
 from k40s.errors import KernelError
 from k40s.kube.records import PodRecord
 from k40s.units import MonotonicClock
@@ -55,6 +57,7 @@ class Enforcer:
         back_ends: BackEnds,
         statuses: Statuses,
         metrics: EnforcementMetrics,
+        exchange_metrics: ExchangeMetrics,
         clock: MonotonicClock,
     ) -> None:
         self._book = book
@@ -73,16 +76,29 @@ class Enforcer:
         )
         self._releases = Releases(book=book, metrics=metrics, clock=clock)
         self._mode_changes = ModeChanges(
-            threads=back_ends.threads, clock=clock, held=book.node().reservations
+            threads=back_ends.threads, clock=clock, held=book.standing().reservations
+        )
+        self._exchanges = Exchanges(
+            book=book,
+            pods=self._tracked,
+            threads=back_ends.threads,
+            mode_changes=self._mode_changes,
+            metrics=exchange_metrics,
+            clock=clock,
         )
         self._report = EnforcementReport(
-            book=book, pods=self._tracked, tree=back_ends.tree, clock=clock
+            book=book,
+            pods=self._tracked,
+            exchanges=self._exchanges,
+            tree=back_ends.tree,
+            clock=clock,
         )
         self._known: tuple[Held, ...] = ()
         self.has_groups = False
         """Whether threads may be born in budget groups."""
         for entry in book.entries():
-            self._tracked.of(entry.pod.uid).release.ran_until = clock()
+            pod = self._tracked.of(entry.pod.uid)
+            pod.ran, pod.release.ran_until = True, clock()
 
     def claim(self, entry: Entry, others: Iterable[Entry]) -> None:
         """Reserve in the kernel, before the pod is bound.
@@ -90,7 +106,7 @@ class Enforcer:
         ``others`` are the other pods' entries as they will be. Raises ``KernelError`` when the
         kernel refuses, and then gives back what was reserved.
         """
-        kernel = self._back_ends.view(held_by(*others, entry))
+        kernel = self._back_ends.view(self._exchanges.snapshot((*others, entry)))
         try:
             for mechanism, view in kernel.all():
                 view.claim([h for h in held_by(entry) if h.reservation.mechanism is mechanism])
@@ -109,16 +125,19 @@ class Enforcer:
             kernel = self._back_ends.view(known)
             if known != self._known or len(self._tracked.all()) > len(entries):
                 self._mode_changes.make_due()
+                self._note_ends(known)
                 self._tracked.keep_only([entry.pod.uid for entry in entries])
             self._known = known
             kept = [entry for entry in entries if entry.phase is not Phase.RELEASING]
+            self._exchanges.arrange(kernel, known)
             self._look_at_all(kept, kernel)
+            soon = self._exchanges.advance(kernel, known)
             self.has_groups = any(view.may_evict for _, view in kernel.all())
             self._count()
             now, dues = self._clock(), [pod.due for pod in self._tracked.all()]
             next_look = max(0.0, min(self._mode_changes.again_at, *dues, now + SLOW_RESCAN) - now)
         self._pods.log()
-        return next_look
+        return next_look if soon is None else min(next_look, soon)
 
     def evict(self) -> None:
         """Move ordinary threads out of budget groups; tasks among them are due for a look."""
@@ -175,8 +194,29 @@ class Enforcer:
         """Main threads that are enforced for tasks whose name no thread bears."""
         return self._report.stand_ins()
 
+    def exchange_causes(self) -> dict[int, str]:
+        """What holds up exchanges of servers, by core."""
+        with self._book.lock:
+            return self._exchanges.causes()
+
+    def take_move_notices(self) -> list[tuple[str, str]]:
+        """(pod UID, text) of threads moved since the last call though a job may have been late."""
+        with self._book.lock:
+            return self._exchanges.take_notices()
+
     def _snapshot(self, entries: Iterable[Entry]) -> tuple[Held, ...]:
-        return tuple(held for entry in entries for held in self._tracked.held(entry))
+        return self._exchanges.snapshot(entries)
+
+    def _note_ends(self, known: Sequence[Held]) -> None:
+        """Servers have ended whose threads ran: those of departed pods, and exchanged ones."""
+        present = {_server_of(held) for held in known}
+        ended = [
+            held.reservation
+            for held in self._known
+            if _server_of(held) not in present and self._tracked.of(held.name.pod_uid).ran
+        ]
+        if ended:
+            self._mode_changes.note_ends(ended, [held.reservation for held in known])
 
     def _look_at_all(self, entries: Sequence[Entry], kernel: KernelView) -> None:
         """Pods one by one: one that cannot be read hinders no other."""
@@ -207,20 +247,26 @@ class Enforcer:
         if not self._mode_changes.is_due():
             return self._mode_changes.permits
         reserved = self._snapshot(entries)
-        permits = self._mode_changes.prepare(reserved, kernel, self._prioritized(reserved))
+        prioritized = self._prioritized(entries, kernel)
+        permits = self._mode_changes.prepare(reserved, kernel, prioritized)
         for name in permits.grow:
             self._tracked.of(name.pod_uid).due = 0.0
         return permits
 
-    def _prioritized(self, reserved: Iterable[Held]) -> Iterator[tuple[Thread, int]]:
+    def _prioritized(
+        self, entries: Iterable[Entry], kernel: KernelView
+    ) -> Iterator[tuple[Thread, int]]:
         """Enforced threads with the priorities that the book grants them."""
-        for held in reserved:
-            pod = self._tracked.find(held.name.pod_uid)
+        for held in (held for entry in entries for held in self._tracked.held(entry)):
+            pod, view = self._tracked.find(held.name.pod_uid), kernel.of(held)
             threads = {} if pod is None else pod.enforcement.of(held).threads
-            names = (task.name for task in held.reservation.tasks)
-            for name, priority in zip(names, held.reservation.priorities, strict=False):
-                if name in threads:
-                    yield threads[name], priority
+            for position, task in enumerate(held.reservation.tasks):
+                thread = threads.get(task.name)
+                if thread is not None and held.reservation.priorities:
+                    levels = held.reservation.priorities
+                    if isinstance(view, TwoGroups):
+                        levels = view.priorities(thread.tid)
+                    yield thread, levels[position]
 
     def _release_if_due(self, pod_uid: str) -> None:
         pod = self._tracked.of(pod_uid)
@@ -247,6 +293,7 @@ class Enforcer:
         self._pods.enforce(
             entry, pod, kernel, reserved=reserved, containers=containers, permits=permits
         )
+        pod.ran |= bool(pod.enforcement.tids())
         pod.unreadable.clear()
         pod.looked = now
         ended = self._clock()
@@ -263,3 +310,9 @@ class Enforcer:
         self._metrics.tasks.labels(state="enforced").set(enforced - stood)
         self._metrics.tasks.labels(state="stand-in").set(stood)
         self._metrics.tasks.labels(state="waiting").set(sum(map(len, tasks)) - enforced)
+
+
+def _server_of(held: Held) -> Hashable:
+    """What ends when a pod departs or its server is exchanged; a budget may grow meanwhile."""
+    reservation = held.reservation
+    return held.name, reservation.core, reservation.group, reservation.server.period

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemons.rubicante.kernel.pod_cgroups import PodTree
+from daemons.rubicante.kernel.sandboxes import Sandbox, find_sandbox, is_monitor
 from daemons.rubicante.kernel.threads import (
     NAME_BYTES,
     Process,
@@ -29,6 +30,8 @@ _LAUNCHERS = re.compile(
 """Programs whose first thread starts others and waits for them: shells, init programs, launchers;
 and java, whose first thread only starts the one that runs ``main``."""
 _SHOWN = 4
+_SEARCHED = 2048
+"""Threads of a pod among which its sandbox is looked for: the monitor's are few, and old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,10 @@ class Locator:
             known |= {tid for path in beside for tid in self._tree.tids(path)}
         moved = self._living([tid for tid in away if tid not in known])
         return LocatedContainer(cgroup=cgroup, certain=named is not None, threads=moved + present)
+
+    def find_sandbox(self, pod: Path) -> Sandbox | None:
+        """What a pod's programs run in beside this kernel, by the threads in its cgroup."""
+        return find_sandbox(self._threads, self._living(self._tree.tids(pod)[:_SEARCHED]))
 
     def _living(self, tids: Sequence[int]) -> tuple[Thread, ...]:
         return tuple(t for t in map(self._threads.find, tids) if t is not None)
@@ -177,6 +184,8 @@ def find_stand_in(processes: Processes, *, alone: bool = True) -> Thread | str:
     others = processes.others(main)
     beside = f", beside {_names(processes, others)}" if others else ""
     shown = f"its main thread, {leader.name!a} (PID {main.pid})"
+    if is_monitor(leader.name):
+        return f"{shown}{beside}, runs a virtual machine"
     if _LAUNCHERS.fullmatch(leader.name):
         return f"{shown}{beside}, is known to start others and wait, and is not held instead"
     if others and alone:

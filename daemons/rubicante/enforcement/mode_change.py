@@ -24,11 +24,13 @@ from k40s.units import NS_PER_S, MonotonicClock
 class Permits:
     """Permitted changes: servers that may grow, cores on which no new thread may start.
 
-    In ``again`` seconds more may; None where nothing is held back by time.
+    Those with servers that still have to grow are ``growing``. In ``again`` seconds more may; None
+    where nothing is held back by time.
     """
 
     grow: frozenset[GroupName]
     closed: frozenset[int]
+    growing: frozenset[int]
     again: float | None
 
     def may_enter(self, reservation: Reservation) -> bool:
@@ -37,7 +39,7 @@ class Permits:
         return not self.closed if core == ANY_CORE else core not in self.closed
 
 
-NO_PERMITS = Permits(grow=frozenset(), closed=frozenset(), again=None)
+NO_PERMITS = Permits(grow=frozenset(), closed=frozenset(), growing=frozenset(), again=None)
 
 
 class ModeChanges:
@@ -53,6 +55,7 @@ class ModeChanges:
         self._clock = clock
         self._calm = {core: clock() + seconds for core, seconds in _drain_seconds(held).items()}
         self._due = 0.0
+        self._prioritized = False
         self.again_at = 0.0
         """When there may be more permits."""
         self.permits = NO_PERMITS
@@ -69,6 +72,26 @@ class ModeChanges:
         """The book has changed, or anything may have."""
         self._due = 0.0
 
+    def note_ends(self, ended: Sequence[Reservation], remaining: Sequence[Reservation]) -> None:
+        """Jobs in progress have seen servers that are gone: their cores are not calm.
+
+        Such a job may see the server of a newcomer as well, and no analysis is of both.
+        """
+        cores = {reservation.core for reservation in ended}
+        now = self._clock()
+        for core, seconds in _drain_seconds([*ended, *remaining]).items():
+            if core in cores or ANY_CORE in cores:
+                self._calm[core] = max(self._calm.get(core, now), now + seconds)
+
+    def is_settled(self, core: int) -> bool:
+        """Whether a core is as the book has it: nothing has to grow, and bands have moved."""
+        return self._prioritized and core not in self.permits.growing
+
+    def is_calm(self, core: int) -> bool:
+        """Whether also all jobs have ended that saw it otherwise."""
+        calm = self._calm.get(core, 0.0) <= self._clock()
+        return self.is_settled(core) and calm and core not in self.permits.closed
+
     def prepare(
         self,
         reserved: Sequence[Held],
@@ -76,7 +99,7 @@ class ModeChanges:
         prioritized: Iterable[tuple[Thread, int]],
     ) -> Permits:
         """Change priorities of enforced threads, and find out what else may change."""
-        done = change_priorities(self._threads, prioritized)
+        done = self._prioritized = change_priorities(self._threads, prioritized)
         permits = self._find(reserved, kernel)
         now = self._clock()
         self.again_at = now + (SLOW_RESCAN if permits.again is None else permits.again)
@@ -101,6 +124,7 @@ class ModeChanges:
         return Permits(
             grow=frozenset(held.name for held in grow),
             closed=frozenset(core for core in drain if core not in calm or core in first),
+            growing=frozenset(first),
             again=min(waits, default=None),
         )
 

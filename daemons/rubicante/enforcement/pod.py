@@ -7,9 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemons.rubicante.book.entry import Entry
-from daemons.rubicante.enforcement.locator import LocatedContainer, Locator, find_stand_in, match
+from daemons.rubicante.enforcement.locator import (
+    SLOW_RESCAN,
+    LocatedContainer,
+    Locator,
+    find_stand_in,
+    match,
+)
 from daemons.rubicante.enforcement.mode_change import Permits
 from daemons.rubicante.enforcement.tracked_pods import TrackedPod, state_of
+from daemons.rubicante.kernel.sandboxes import Sandbox, find_sandbox
 from daemons.rubicante.kernel.threads import NAME_BYTES, Processes, Thread, Threads
 from daemons.rubicante.mechanisms.back_end import ContainerCgroup, GroupName, Held
 from daemons.rubicante.mechanisms.back_ends import KernelView
@@ -119,6 +126,7 @@ class PodEnforcer:
                 sole=look.sole,
             )
             stable &= self._enforce(container, located, look)
+            self._note_sandbox(container, located, look)
         stable &= self._restore_others(look)
         for held in reserved:
             enforcement.of(held).failure.cause = look.failures.get(held.name, "")
@@ -153,6 +161,30 @@ class PodEnforcer:
             return False
         by_name = all(enforced[task].name == task[:NAME_BYTES] for task in tasks)
         return by_name or look.pod.cgroups.age(self._clock()) >= SETTLED_AFTER
+
+    def _note_sandbox(self, container: str, located: LocatedContainer | None, look: _Look) -> None:
+        """Notes the virtual machine or the like that hides the tasks that have no thread."""
+        now = self._clock()
+        for held in look.reserved:
+            if held.reservation.container != container:
+                continue
+            state, found = look.pod.enforcement.of(held), None
+            if len(state.threads) < len(held.reservation.tasks):
+                found = self._find_sandbox(located, look, now)
+            if found is None or state.sandbox is None:
+                state.sandboxed = now
+            state.sandbox = found
+
+    def _find_sandbox(
+        self, located: LocatedContainer | None, look: _Look, now: float
+    ) -> Sandbox | None:
+        """Among a container's own threads; where it has none, among all of the pod, each second."""
+        if located is not None and located.threads:
+            return find_sandbox(self._threads, located.threads)
+        known, pod = look.pod.enforcement, look.pod.cgroups.pod
+        if pod is not None and (known.searched is None or now - known.searched >= SLOW_RESCAN):
+            known.searched, known.sandbox = now, self._locator.find_sandbox(pod)
+        return known.sandbox
 
     def _match(
         self,

@@ -10,6 +10,8 @@ from daemons.rubicante.enforcement.conditions import (
     StandIn,
     find_condition,
 )
+from daemons.rubicante.enforcement.exchange.exchanges import Exchanges
+from daemons.rubicante.enforcement.guarantees import Guarantees
 from daemons.rubicante.enforcement.tracked_pods import TrackedPod, TrackedPods
 from daemons.rubicante.kernel.pod_cgroups import PodTree
 from daemons.rubicante.mechanisms.back_end import Held
@@ -23,12 +25,20 @@ class EnforcementReport:
     """Reads under the book's lock. ``clock`` is monotonic, in seconds."""
 
     def __init__(
-        self, *, book: Book, pods: TrackedPods, tree: PodTree, clock: MonotonicClock
+        self,
+        *,
+        book: Book,
+        pods: TrackedPods,
+        exchanges: Exchanges,
+        tree: PodTree,
+        clock: MonotonicClock,
     ) -> None:
         self._book = book
         self._pods = pods
+        self._exchanges = exchanges
         self._tree = tree
         self._clock = clock
+        self._guarantees = Guarantees(book)
         self._search = (-_SEARCH_SECONDS, "")
 
     def threads(self, pod_uid: str) -> dict[tuple[str, str], int]:
@@ -46,13 +56,18 @@ class EnforcementReport:
     def conditions(self) -> tuple[Condition, ...]:
         """The present conditions, at most one for each reservation."""
         with self._book.lock:
-            now = self._clock()
-            return tuple(
-                condition
+            now, broken = self._clock(), self._guarantees.broken()
+            found = (
+                find_condition(
+                    entry.phase,
+                    held,
+                    self._observe(entry, pod),
+                    now,
+                    late=broken.get(entry.pod.uid, ""),
+                )
                 for entry, pod, held in self._reservations()
-                if (condition := find_condition(entry.phase, held, self._observe(entry, pod), now))
-                is not None
             )
+            return tuple(condition for condition in found if condition is not None)
 
     def stand_ins(self) -> tuple[StandIn, ...]:
         """Main threads that are enforced for tasks whose name no thread bears."""
@@ -85,6 +100,7 @@ class EnforcementReport:
             unreadable=self._pods.unreadable,
             search=lambda: f"looked for pod {entry.pod.uid} in {self._kubepods()}",
             names=lambda: () if cgroup is None else self._tree.names(cgroup),
+            held_up=self._exchanges.cause_for(entry.pod.uid),
         )
 
     def _kubepods(self) -> str:

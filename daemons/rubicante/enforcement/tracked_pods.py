@@ -7,6 +7,7 @@ from pathlib import Path
 from daemons.rubicante.book.entry import Entry
 from daemons.rubicante.enforcement.locator import SLOW_RESCAN
 from daemons.rubicante.kernel.pod_cgroups import PodTree
+from daemons.rubicante.kernel.sandboxes import Sandbox
 from daemons.rubicante.kernel.threads import Thread
 from daemons.rubicante.mechanisms.back_end import GroupName, Held, held_by
 from k40s.cpu.model import Mechanism
@@ -106,7 +107,8 @@ class ReservationState:
     ``threads`` are enforced, by task; ``stand_ins`` are tasks whose thread is the main one of its
     container. ``missing`` tasks have none, once the container is ``found``, and ``unclear`` ones
     have several candidates; both map to the cause. It was found with ``count`` threads, in a cgroup
-    that appeared at ``appeared``. ``failure`` is what the kernel refused.
+    that appeared at ``appeared``. ``failure`` is what the kernel refused. Tasks without a thread
+    have been inside ``sandbox`` since ``sandboxed``.
     """
 
     threads: dict[str, Thread] = field(default_factory=dict)
@@ -117,6 +119,8 @@ class ReservationState:
     missing: Mapping[str, str] = field(default_factory=dict)
     unclear: Mapping[str, str] = field(default_factory=dict)
     failure: Failure = field(default_factory=Failure)
+    sandbox: Sandbox | None = None
+    sandboxed: float = 0.0
 
 
 @dataclass(slots=True)
@@ -124,13 +128,16 @@ class PodEnforcement:
     """Enforcement state: written by ``PodEnforcer``, and cleared when the pod is released.
 
     ``reserved`` are the reservations of the last look; ``stable`` if no change is expected soon. A
-    container's main thread has had other processes beside it since ``crowded``.
+    container's main thread has had other processes beside it since ``crowded``. The pod's cgroup
+    was last searched for a ``sandbox`` at ``searched``.
     """
 
     reservations: dict[GroupName, ReservationState] = field(default_factory=dict)
     reserved: Sequence[Held] = ()
     stable: bool = False
     crowded: dict[str, float] = field(default_factory=dict)
+    sandbox: Sandbox | None = None
+    searched: float | None = None
 
     def of(self, held: Held) -> ReservationState:
         """The state of one reservation."""
@@ -163,8 +170,8 @@ class PodRelease:
 class TrackedPod:
     """One pod of the book, by subject.
 
-    ``unreadable`` is why the last look could not be taken, ``looked`` when one last was; the next
-    one is ``due``.
+    ``ran`` says that threads of it may have been real-time. ``unreadable`` is why the last look
+    could not be taken, ``looked`` when one last was; the next one is ``due``.
     """
 
     status: PodStatus = field(default_factory=PodStatus)
@@ -172,6 +179,7 @@ class TrackedPod:
     enforcement: PodEnforcement = field(default_factory=PodEnforcement)
     release: PodRelease = field(default_factory=PodRelease)
     unreadable: Failure = field(default_factory=Failure)
+    ran: bool = False
     looked: float = 0.0
     due: float = 0.0
 

@@ -20,3 +20,11 @@ class EnforcementView(Protocol):
     def stand_ins(self) -> Sequence[StandIn]:
         """Main threads that are enforced for tasks whose name no thread bears."""
         ...
+
+    def exchange_causes(self) -> Mapping[int, str]:
+        """What holds up exchanges of servers, by core."""
+        ...
+
+    def take_move_notices(self) -> Sequence[tuple[str, str]]:
+        """(pod UID, text) of threads moved since the last call though a job may have been late."""
+        ...

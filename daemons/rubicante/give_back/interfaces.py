@@ -25,6 +25,7 @@ from daemons.rubicante.mechanisms.deadline.offer import DeadlineAccess
 from daemons.rubicante.mechanisms.deadline.pod_partitions import PodPartitions
 from daemons.rubicante.mechanisms.origins import Origins
 from daemons.rubicante.mechanisms.paths import (
+    find_hrtick,
     find_kernel_paths,
     find_origin_log,
     find_pod_tree,
@@ -32,6 +33,7 @@ from daemons.rubicante.mechanisms.paths import (
 )
 from daemons.rubicante.mechanisms.rt_cgroup.assembly import ForeignBandwidth, rt_enforcement
 from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
+from daemons.rubicante.mechanisms.timer.hrtick import HrtickFeature
 from daemons.rubicante.settings import Settings
 from k40s.cpu.model import Mechanism
 from k40s.node_agent.tick import tick_length
@@ -97,6 +99,10 @@ class NodeInterfaces:
             self.foreign = rt.foreign
         if access is not None:
             self.back_ends.by_mechanism[Mechanism.DEADLINE] = self._deadline(access, clock)
+
+    def hrtick(self) -> HrtickFeature:
+        """The scheduler feature HRTICK_DL, which an earlier process may have switched on."""
+        return find_hrtick(self.settings, self.system)
 
     def partitions(self) -> CorePartitions | PodPartitions | None:
         """How cores become root domains here; None without SCHED_DEADLINE."""

@@ -79,5 +79,7 @@ class Inventory:
                     yield f"cpuset {name}"
         for path in self._node.probe_cgroups():
             yield f"cgroup {path.name} in {path.parent.name}"
+        if self._node.hrtick().is_marked():
+            yield "the scheduler feature HRTICK_DL: was off before"
         for name, value in self._node.saved.values().items():
             yield f"cpuset {name}: was {value!r} before"

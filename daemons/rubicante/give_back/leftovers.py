@@ -69,6 +69,8 @@ class Leftovers:
                 start_probe=self._node.probe_starter(self._node.access),
             )
             causes += [cause] if cause else []
+        if not held and (cause := self._node.hrtick().put_back()):
+            causes.append(cause)
         return tuple(causes)
 
     def find(self, held: Mapping[str, Sequence[Held]]) -> tuple[str, ...]:

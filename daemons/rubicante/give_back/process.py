@@ -79,7 +79,10 @@ class GiveBackProcess:
             None
             if self._gateway is None
             else PodEvents(
-                writer=self._gateway, metrics=FeedbackMetrics(self._registry), clock=clock
+                node=settings.node_name,
+                writer=self._gateway,
+                metrics=FeedbackMetrics(self._registry),
+                clock=clock,
             )
         )
         self._store: Store | None = None

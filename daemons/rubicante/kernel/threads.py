@@ -83,6 +83,10 @@ class Threads:
         parent = int(fields.get("PPid", "0"))
         return Process(pid=pid, inner_pid=int(inner[-1]), parent=parent, depth=len(inner))
 
+    def command(self, tid: int) -> str:
+        """The first word of its process's command line, without directories; "" without any."""
+        return (self._read(tid, "cmdline") or "").partition("\0")[0].rpartition("/")[2]
+
     def kubepods_path(self, tid: int) -> str | None:
         """The thread's cgroup in another v1 hierarchy: the path its container has in all of them.
 
@@ -116,6 +120,15 @@ class Threads:
         """Whether a thread waits for something, and neither runs nor could."""
         text = self._read(tid, "stat")
         return text is not None and text.rpartition(")")[2].split()[0] in "SD"
+
+    def waits(self, tid: int) -> bool:
+        """Whether a thread sleeps until something happens; not within a call to a device."""
+        text = self._read(tid, "stat")
+        return text is not None and text.rpartition(")")[2].split()[0] == "S"
+
+    def activity(self, tid: int) -> str | None:
+        """A text that changes whenever the thread has run; None where the kernel keeps none."""
+        return self._read(tid, "schedstat")
 
     def policy(self, tid: int) -> tuple[int, int] | None:
         """Policy with the reset-on-fork flag, and priority; None when the thread is gone."""

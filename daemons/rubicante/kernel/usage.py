@@ -5,9 +5,10 @@ import os
 import re
 import zlib
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from daemons.rubicante.kernel.system import System
+from daemons.rubicante.kernel.system import System, read_if_readable
 from k40s.cpu.model import ANY_CORE
 from k40s.units import NS_PER_S
 
@@ -67,6 +68,17 @@ class KernelUsage:
             return None
 
 
+def stolen_from(system: System, proc: Path, cores: AbstractSet[int]) -> int:
+    """Steal time of some cores since boot, in ticks of ``/proc/stat``; 0 where it has none."""
+    names = {f"cpu{core}" for core in cores}
+    lines = (line.split() for line in (read_if_readable(system, proc / "stat") or "").splitlines())
+    return sum(
+        int(line[_STEAL_FIELD])
+        for line in lines
+        if len(line) > _STEAL_FIELD and line[0] in names and line[_STEAL_FIELD].isdecimal()
+    )
+
+
 def may_charge_stolen_time(proc: Path) -> bool:
     """Whether a thread's CPU time may include steal time.
 
@@ -74,11 +86,19 @@ def may_charge_stolen_time(proc: Path) -> bool:
     booted to do so. True where that cannot be read.
     """
     try:
-        options = gzip.decompress((proc / "config.gz").read_bytes()).decode().splitlines()
         words = (proc / "cmdline").read_text().split()
-    except (OSError, EOFError, ValueError, zlib.error):
+    except (OSError, ValueError):
         return True
-    return _KEPT_APART not in options or _NOT_AFTER_ALL in words
+    return _KEPT_APART not in read_options(proc) or _NOT_AFTER_ALL in words
+
+
+def read_options(proc: Path) -> frozenset[str]:
+    """The lines of the kernel's configuration; none where it does not show that."""
+    try:
+        text = gzip.decompress((proc / "config.gz").read_bytes()).decode()
+    except (OSError, EOFError, ValueError, zlib.error):
+        return frozenset()
+    return frozenset(text.splitlines())
 
 
 def parse_throttled(text: str, *, prefix: str) -> dict[int, int]:

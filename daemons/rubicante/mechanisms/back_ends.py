@@ -9,6 +9,7 @@ from daemons.rubicante.mechanisms.back_end import (
     BackEnd,
     BackEndView,
     ContainerCgroup,
+    GroupName,
     Held,
     MechanismRefusedError,
     Stray,
@@ -36,6 +37,7 @@ class KernelView:
 
     def __init__(self, back_ends: Mapping[Mechanism, BackEnd], book: Sequence[Held]) -> None:
         self._views: dict[Mechanism, BackEndView] = {}
+        self._instead: dict[GroupName, BackEndView] = {}
         for mechanism in Mechanism:
             back_end = back_ends.get(mechanism) or Unavailable(mechanism)
             mine = tuple(held for held in book if held.reservation.mechanism is mechanism)
@@ -47,7 +49,15 @@ class KernelView:
 
     def of(self, held: Held) -> BackEndView:
         """The view that enforces a reservation."""
+        return self._instead.get(held.name) or self._views[held.reservation.mechanism]
+
+    def plain(self, held: Held) -> BackEndView:
+        """The mechanism's own view of a reservation."""
         return self._views[held.reservation.mechanism]
+
+    def replace(self, name: GroupName, view: BackEndView) -> None:
+        """Enforce one reservation by this view instead."""
+        self._instead[name] = view
 
     def release(self, pod_uid: str) -> bool:
         """Whether no mechanism holds bandwidth for a pod any more; its threads are restored."""
@@ -55,46 +65,18 @@ class KernelView:
         return all(gone)
 
 
-class Unavailable:
-    """Implements ``BackEnd`` and ``BackEndView``: holds nothing and refuses to.
-
-    The book may have reservations of such a mechanism after the node's settings changed.
-    """
-
-    def __init__(self, mechanism: Mechanism) -> None:
-        self._mechanism = mechanism
-
-    def view(self, book: Sequence[Held]) -> "Unavailable":
-        """The same for every book."""
-        del book
-        return self
-
-    def claim(self, wanted: Sequence[Held]) -> None:
-        """Refused, unless nothing is wanted."""
-        if wanted:
-            raise self._error()
+class HoldsNothing:
+    """The part of ``BackEndView`` that is the same for all that hold no thread."""
 
     def given(self, held: Held) -> Server | None:
         """Nothing."""
         del held
         return None
 
-    def provide(self, held: Held, *, grow: bool) -> None:
-        """Refused."""
-        del held, grow
-        raise self._error()
-
     def members(self, held: Held) -> tuple[int, ...]:
         """None."""
         del held
         return ()
-
-    def enforce(
-        self, thread: Thread, held: Held, *, position: int, container: ContainerCgroup
-    ) -> bool:
-        """Refused."""
-        del thread, held, position, container
-        raise self._error()
 
     def restore(self, tid: int, held: Held) -> bool:
         """None is held."""
@@ -118,6 +100,38 @@ class Unavailable:
     def sweep(self) -> tuple[Stray, ...]:
         """Nothing is found."""
         return ()
+
+
+class Unavailable(HoldsNothing):
+    """Implements ``BackEnd`` and ``BackEndView``: holds nothing and refuses to.
+
+    The book may have reservations of such a mechanism after the node's settings changed.
+    """
+
+    def __init__(self, mechanism: Mechanism) -> None:
+        self._mechanism = mechanism
+
+    def view(self, book: Sequence[Held]) -> "Unavailable":
+        """The same for every book."""
+        del book
+        return self
+
+    def claim(self, wanted: Sequence[Held]) -> None:
+        """Refused, unless nothing is wanted."""
+        if wanted:
+            raise self._error()
+
+    def provide(self, held: Held, *, grow: bool) -> None:
+        """Refused."""
+        del held, grow
+        raise self._error()
+
+    def enforce(
+        self, thread: Thread, held: Held, *, position: int, container: ContainerCgroup
+    ) -> bool:
+        """Refused."""
+        del thread, held, position, container
+        raise self._error()
 
     def _error(self) -> MechanismRefusedError:
         return MechanismRefusedError(f"this node does not enforce by {self._mechanism.value}")

@@ -33,6 +33,8 @@ from daemons.rubicante.mechanisms.rt_cgroup.assembly import (
 )
 from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
 from daemons.rubicante.mechanisms.rt_cgroup.parent_cgroups import PARENT_PERIOD
+from daemons.rubicante.mechanisms.timer.budget_timer import TimerStatus
+from daemons.rubicante.mechanisms.timer.measurement import HeldNow
 from daemons.rubicante.settings import Groups, Settings
 from k40s.cpu.model import CpuNode, Mechanism, Reservation
 from k40s.node_agent.tick import tick_length
@@ -131,6 +133,21 @@ class Mechanisms:
     def foreign(self) -> Mapping[str, Fraction]:
         """Real-time bandwidth of foreign groups, by name, as ``node`` last saw it."""
         return self._foreign
+
+    def measure(self, held: HeldNow) -> None:
+        """Measure how late SCHED_DEADLINE budgets end, if that is due; without any lock."""
+        if self._deadline is not None and not self._settings.dry_run:
+            self._deadline.measure(held)
+
+    def timer(self) -> TimerStatus | None:
+        """The timer that ends SCHED_DEADLINE budgets; None where that is not to be used."""
+        used = self._deadline is not None and self._uses(Mechanism.DEADLINE)
+        return self._deadline.timer if self._deadline is not None and used else None
+
+    def end(self, held: Sequence[Reservation]) -> None:
+        """Restore what no reservation counts on; the process ends."""
+        if self._deadline is not None and not self._settings.dry_run:
+            self._deadline.end(held)
 
     def close(self) -> None:
         """End what this process keeps open; what is enforced stays enforced."""

@@ -9,8 +9,11 @@ from daemons.rubicante.kernel.pod_cgroups import (
     PodTree,
     resolve_cgroup_root,
 )
+from daemons.rubicante.kernel.sched_features import SchedFeatures
 from daemons.rubicante.kernel.system import System, is_readable, read_if_readable
 from daemons.rubicante.mechanisms.origin_log import OriginLog
+from daemons.rubicante.mechanisms.timer.hrtick import HrtickFeature
+from daemons.rubicante.mechanisms.timer.marks import Marks
 from daemons.rubicante.settings import Settings
 from k40s.node_agent.kubepods import kubepods_paths
 
@@ -66,6 +69,20 @@ def find_pod_tree(settings: Settings, system: System) -> PodTree:
         cpu_root=top,
         cgroup_root=settings.cgroup_root,
         tasks=TASKS_V1 if top == settings.cpu_cgroup_path else TASKS_V2,
+    )
+
+
+def find_marks(settings: Settings, system: System) -> Marks:
+    """The marks of rubicantes that count on HRTICK_DL, at the top of the pods' hierarchy."""
+    return Marks(system=system, top=_top(settings, system), prefix=settings.group_prefix)
+
+
+def find_hrtick(settings: Settings, system: System) -> HrtickFeature:
+    """The scheduler feature HRTICK_DL, which the operator may permit to switch on."""
+    return HrtickFeature(
+        features=SchedFeatures(system=system, debug=settings.scheduler_debug_path),
+        marks=find_marks(settings, system),
+        permitted=settings.hrtick and not settings.dry_run,
     )
 
 

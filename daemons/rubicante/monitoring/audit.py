@@ -154,7 +154,7 @@ class Audit:
     def _between_book_and_pods(self) -> list[Finding]:
         held = {entry.pod.uid: entry for entry in self._book.entries()}
         present = {record.uid: record for record in self._pods.records()}
-        node = self._book.node()
+        node = self._book.standing()
         found = []
         for record in present.values():
             finding = None if record.ended else self._compare(record, held.get(record.uid), node)

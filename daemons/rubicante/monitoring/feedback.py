@@ -31,9 +31,12 @@ _REASONS = {
     Trouble.CONTAINER_NOT_FOUND: EventReason.NOT_FOUND,
     Trouble.UNREADABLE: EventReason.NOT_FOUND,
     Trouble.NO_THREAD: EventReason.NOT_FOUND,
+    Trouble.INSIDE_VM: EventReason.OUT_OF_REACH,
+    Trouble.INSIDE_SANDBOX: EventReason.OUT_OF_REACH,
     Trouble.NOT_RUNNING: EventReason.NOT_RUNNING,
     Trouble.CORE_CHANGING: EventReason.NOT_ENFORCED,
     Trouble.REFUSED_BY_KERNEL: EventReason.NOT_ENFORCED,
+    Trouble.ENFORCED_LATE: EventReason.ENFORCED_LATE,
 }
 """Event reasons of troubles. The trouble without one is the node's: its pod is gone."""
 _LONGEST_STEP = 10.0
@@ -127,6 +130,10 @@ class Feedback:
             entry, reason = self._book.find(condition.pod_uid), _REASONS.get(condition.trouble)
             if entry is not None and reason is not None:
                 self._report_to_owner(entry, reason, condition.text)
+        for uid, text in self._enforcement.take_move_notices():
+            entry = self._book.find(uid)
+            if entry is not None:
+                self._report_to_owner(entry, EventReason.MOVED_IN_A_JOB, text)
         for stand_in in self._enforcement.stand_ins():
             entry = self._book.find(stand_in.pod_uid)
             if entry is not None:

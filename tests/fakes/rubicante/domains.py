@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from daemons.rubicante.kernel.preemption import REALTIME
 from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, SchedAttr
 from k40s.units import parse_cpu_list
 
@@ -45,6 +46,7 @@ class DomainKernel:
             PROC / "sys/kernel/sched_rt_runtime_us": "950000",
             PROC / "sys/kernel/sched_rt_period_us": "1000000",
             PROC / "sys/kernel/random/boot_id": "boot-1\n",
+            REALTIME: "1\n",
             V1 / "cpuset.mems": "0",
             V1 / "cpuset.cpus": every,
             V1 / "cpuset.sched_load_balance": "1",
@@ -86,6 +88,9 @@ class DomainKernel:
         self.writes.append((path, text))
         if path.name == "tasks":
             self._move(int(text), path.parent)
+            return
+        if path.name == "features":
+            self._switch(path, text)
             return
         if path.name == "cpuset.cpus.exclusive":
             self._check_exclusive(path.parent, text.strip())
@@ -207,6 +212,16 @@ class DomainKernel:
         thread = self._thread(tid)
         thread.cgroup = target
         thread.affinity = frozenset(parse_cpu_list(self.files[target / "cpuset.cpus"]))
+
+    def _switch(self, path: Path, text: str) -> None:
+        """A feature is switched by its name, and off by NO_ and its name."""
+        name = text.removeprefix("NO_")
+        words = self.files[path].split()
+        if name not in words and f"NO_{name}" not in words:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        self.files[path] = " ".join(
+            text if word.removeprefix("NO_") == name else word for word in words
+        )
 
     def _check_exclusive(self, path: Path, text: str) -> None:
         wanted = frozenset(parse_cpu_list(text)) if text else frozenset()

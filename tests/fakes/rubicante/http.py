@@ -20,8 +20,11 @@ class Found:
 
     capability: Capability
 
+    def timer(self) -> None:
+        return None
 
-def state_of(world: World, *problems: str) -> NodeState:
+
+def state_of(world: World, *problems: str, exchanges: bool = True) -> NodeState:
     capability = Capability(
         problems=problems,
         warnings=(),
@@ -36,6 +39,7 @@ def state_of(world: World, *problems: str) -> NodeState:
         endpoint="https://10.0.0.1:8441",
         lease=Nanoseconds(30 * NS_PER_S),
         enforcement=world.enforcer,
+        exchanges=exchanges,
     )
 
 

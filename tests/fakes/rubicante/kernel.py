@@ -42,6 +42,8 @@ class FakeThread:
     cpu_time: int = 0
     namespaces: int = 1
     """PID namespaces around the thread besides the first, where it has an ``inner_pid``."""
+    command: str = ""
+    """First word of its command line; its name where that is empty."""
 
 
 class FakeKernel:
@@ -259,6 +261,8 @@ class FakeKernel:
                 inner = "" if thread.inner_pid == thread.pid else f"{between}\t{thread.inner_pid}"
                 ids = f"Tgid:\t{thread.pid}\nPPid:\t{thread.parent}\nNStgid:\t{thread.pid}{inner}\n"
                 return f"Name:\t{thread.name}\n{ids}"
+            case "cmdline":
+                return f"{thread.command or thread.name}\0boot\0"
             case "schedstat":
                 return f"{thread.cpu_time} 0 1\n"
             case _:

@@ -66,11 +66,13 @@ def register_plant(directory: Path, binaries: Binaries) -> Iterator[RegisteredPl
         api.close()
 
 
-def make_real_time_spec(name: str, *, criticality: str, wcet: str) -> dict[str, Any]:
-    """A pod of k40s's scheduler with one task of period 100 ms."""
+def make_real_time_spec(
+    name: str, *, criticality: str, wcet: str, period: str = "100ms"
+) -> dict[str, Any]:
+    """A pod of k40s's scheduler with one task."""
     annotations = {
         CRITICALITY_KEY: criticality,
-        TASKS_KEY: json.dumps([make_task(wcet, "100ms")]),
+        TASKS_KEY: json.dumps([make_task(wcet, period)]),
     }
     return make_spec(name, scheduler=SCHEDULER, annotations=annotations)
 

@@ -21,7 +21,10 @@ class Watched:
         self.world = World()
         metrics = FeedbackMetrics(self.world.registry)
         self.pod_events = PodEvents(
-            writer=self.world.server, metrics=metrics, clock=lambda: self.world.seconds
+            node="edge-1",
+            writer=self.world.server,
+            metrics=metrics,
+            clock=lambda: self.world.seconds,
         )
         self.feedback = Feedback(
             book=self.world.book,

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from daemons.rubicante.api.reservations import Reservations
 from daemons.rubicante.api.upkeep import Upkeep
-from daemons.rubicante.book.book import Book
+from daemons.rubicante.book.book import Book, FindExchange
 from daemons.rubicante.cluster.pods import NodePods
 from daemons.rubicante.enforcement.enforcer import Enforcer
 from daemons.rubicante.kernel.pod_cgroups import PodTree
@@ -23,7 +23,7 @@ from daemons.rubicante.mechanisms.back_ends import BackEnds
 from daemons.rubicante.mechanisms.origins import Origins
 from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
 from daemons.rubicante.mechanisms.rt_cgroup.group_back_end import GroupBackEnd
-from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics
+from daemons.rubicante.metrics import BookMetrics, EnforcementMetrics, ExchangeMetrics
 from k40s.annotations import ALLOCATION_KEY, CRITICALITY_KEY, TASKS_KEY, task_json
 from k40s.cpu.admission.admit import admit
 from k40s.cpu.model import CpuNode, Mechanism, Reservation
@@ -132,6 +132,7 @@ class World:
     server: FakeApiServer = field(default_factory=FakeApiServer)
     cgroup_root: str = "/k8s"
     admit: Admit = admit
+    find_exchange: FindExchange | None = None
     back_ends: Mapping[Mechanism, BackEnd] = field(default_factory=dict)
     attributes: Attributes | None = None
     base: CpuNode = field(default_factory=node)
@@ -147,6 +148,7 @@ class World:
             admit=self.admit,
             lease=Nanoseconds(60 * NS_PER_S),
             clock=lambda: round(self.seconds * NS_PER_S),
+            find_exchange=self.find_exchange,
         )
         self.groups = BudgetGroups(system=self.system, root=CPU, prefix=PREFIX, wait=self._wait)
         threads = Threads(system=self.system, proc=PROC)
@@ -163,11 +165,13 @@ class World:
         )
         self.pods = NodePods(book=self.book, changed=self._wake)
         self.enforcement = EnforcementMetrics(self.registry)
+        self.exchange_metrics = ExchangeMetrics(self.registry)
         self.enforcer = Enforcer(
             book=self.book,
             back_ends=self.kernel,
             statuses=self.pods,
             metrics=self.enforcement,
+            exchange_metrics=self.exchange_metrics,
             clock=lambda: self.seconds,
         )
         self.metrics = BookMetrics(self.registry)
@@ -178,6 +182,7 @@ class World:
             enforcer=self.enforcer,
             changed=self._wake,
             metrics=self.metrics,
+            exchange_metrics=self.exchange_metrics,
             enforceable=lambda: self.enforceable,
         )
         described, synchronized = threading.Event(), threading.Event()
@@ -205,6 +210,7 @@ class World:
             store=self.store,
             server=self.server,
             admit=self.admit,
+            find_exchange=self.find_exchange,
             back_ends=self.back_ends,
             base=self.base,
             opened=opened,

@@ -94,7 +94,7 @@ def test_a_damaged_store_ends_the_process_with_one_clear_line(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

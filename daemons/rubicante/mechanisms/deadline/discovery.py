@@ -24,8 +24,6 @@ from k40s.units import Nanoseconds
 
 FAIR_SERVER = Fraction(1, 20)
 """What newer kernels (6.12 and up) hold back on each CPU for ordinary threads: 50 ms in 1 s."""
-HRTICK_LATENESS = Nanoseconds(100_000)
-"""By how much a budget is overrun where the feature HRTICK_DL ends it with a timer of its own."""
 _UNIT = 1 << 20
 """The kernel's bandwidths are multiples of 2^-20."""
 
@@ -88,9 +86,9 @@ def find_deadline(
 
     ``cores`` are those that real-time threads may use. ``debug`` is the scheduler's directory in
     debugfs, which need not be readable: without it, a fair server and no foreign DEADLINE thread
-    is assumed, and enforcement at the ``tick``. ``held`` is ΣQ/P by core (``ANY_CORE`` in a shared
-    domain) of our own reservations, whose threads may run already. Nothing is raised: what fails
-    is a problem or a warning.
+    is assumed. Enforcement is at the ``tick``, as without a timer. ``held`` is ΣQ/P by core
+    (``ANY_CORE`` in a shared domain) of our own reservations, whose threads may run already.
+    Nothing is raised: what fails is a problem or a warning.
     """
     limit = _limit(system, proc)
     if limit is None or limit <= 0:
@@ -108,7 +106,7 @@ def find_deadline(
     if capacity <= 0:
         return _none("other DEADLINE threads have taken the whole bandwidth")
     offer = DeadlineOffer(
-        tick=min(tick, HRTICK_LATENESS) if _has_timer(system, debug) else tick,
+        tick=tick,
         capacity=capacity,
         domain=domain,
         cpus=len(cores) if domain is Domain.SHARED else 1,
@@ -138,11 +136,28 @@ def read_bandwidths(system: System, debug: Path) -> dict[int, DomainBandwidth]:
 _FIGURES = 2
 
 
+def has_deadline_threads(system: System, debug: Path, cores: AbstractSet[int]) -> bool:
+    """Whether DEADLINE threads are in the root domain that these CPUs are, by ``sched/debug``.
+
+    False where that is not readable, or shows a wrong sum below zero.
+    """
+    bandwidths = read_bandwidths(system, debug)
+    servers = len(cores) * FAIR_SERVER if is_readable(system, debug / "fair_server") else 0
+    return any(bandwidths[core].total > servers for core in cores & bandwidths.keys())
+
+
 def _find_domain(
     system: System, start_probe: StartProbe, cores: AbstractSet[int], partitions: Partitions | None
 ) -> tuple[Domain | None, bool, str]:
-    """The domain, whether partitions were made for it, and why there is no better one."""
+    """The domain, whether partitions were made for it, and why there is no better one.
+
+    A core that is a domain already holds several pods; a pod's own partition would hold one. Those
+    of cgroup v1 are always set up, for what keeps a core apart there has to be kept up.
+    """
     cause = ""
+    of_pods = partitions is not None and partitions.domain is Domain.EXCLUSIVE
+    if of_pods and _are_domains(start_probe, cores):
+        return (Domain.PARTITIONED, False, "")
     if partitions is not None:
         try:
             partitions.set_up(cores)
@@ -150,7 +165,7 @@ def _find_domain(
             cause = str(error)
         else:
             return (partitions.domain, True, "")
-    if all(_ask(start_probe, {core}) is None for core in cores):
+    if not of_pods and _are_domains(start_probe, cores):
         return (Domain.PARTITIONED, False, "")
     refusal = _ask(start_probe, cores)
     if refusal is None:
@@ -164,6 +179,11 @@ def _find_domain(
     ):
         reason = f"the root domain has CPUs besides {sorted(cores)}, and cores are not partitioned"
     return (None, False, f"{reason}; {cause}" if cause else reason)
+
+
+def _are_domains(start_probe: StartProbe, cores: AbstractSet[int]) -> bool:
+    """Whether each core is a root domain of its own."""
+    return all(_ask(start_probe, {core}) is None for core in cores)
 
 
 def _ask(start_probe: StartProbe, cores: AbstractSet[int]) -> OSError | None:
@@ -202,10 +222,6 @@ def _limit(system: System, proc: Path) -> Fraction | None:
     """The system's limit per CPU; -1 means none, and the whole CPU is left."""
     share = read_share(system, proc / "sys/kernel", "sched_rt")
     return Fraction(1) if share is not None and share < 0 else share
-
-
-def _has_timer(system: System, debug: Path) -> bool:
-    return "HRTICK_DL" in (read_if_readable(system, debug / "features") or "").split()
 
 
 def _none(problem: str) -> DeadlineSupport:

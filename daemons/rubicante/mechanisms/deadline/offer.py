@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import floor
 
+from daemons.rubicante.kernel.hog import StartHog
+from daemons.rubicante.kernel.preemption import read_preemption
 from daemons.rubicante.kernel.probe_thread import LinuxProbes, StartProbe
 from daemons.rubicante.kernel.sched_attr import Attributes
 from daemons.rubicante.kernel.system import System
+from daemons.rubicante.kernel.usage import read_options, stolen_from
 from daemons.rubicante.mechanisms.back_ends import BackEnds
 from daemons.rubicante.mechanisms.deadline.assembly import (
     ask_for_deadline,
@@ -17,8 +20,15 @@ from daemons.rubicante.mechanisms.deadline.assembly import (
     withdraw,
 )
 from daemons.rubicante.mechanisms.deadline.back_end import DeadlineBackEnd
-from daemons.rubicante.mechanisms.deadline.discovery import DeadlineSupport, Partitions
-from daemons.rubicante.mechanisms.paths import find_kernel_paths
+from daemons.rubicante.mechanisms.deadline.discovery import (
+    DeadlineSupport,
+    Partitions,
+    has_deadline_threads,
+)
+from daemons.rubicante.mechanisms.paths import find_hrtick, find_kernel_paths
+from daemons.rubicante.mechanisms.timer.budget_timer import BudgetTimer, TimerStatus
+from daemons.rubicante.mechanisms.timer.measurement import HeldNow, Measurement, measure_lateness
+from daemons.rubicante.mechanisms.timer.overrun_probe import OverrunProbe
 from daemons.rubicante.settings import Settings
 from k40s.cpu.model import ANY_CORE, DeadlineOffer, Domain, Mechanism, Reservation
 from k40s.units import MonotonicClock, Nanoseconds
@@ -36,10 +46,14 @@ _MOVED = "the root domains have changed, and reservations are held in the former
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadlineAccess:
-    """Access to SCHED_DEADLINE; without ``start_probe``, threads of this process probe it."""
+    """Access to SCHED_DEADLINE; without ``start_probe``, threads of this process probe it.
+
+    Without ``start_hog`` the lateness of budgets is not measured.
+    """
 
     attributes: Attributes
     start_probe: StartProbe | None = None
+    start_hog: StartHog | None = None
 
 
 class DeadlineMechanism:
@@ -65,25 +79,68 @@ class DeadlineMechanism:
         self._tick = tick
         self._stop = stop
         self._clock = clock
+        options = read_options(settings.proc_path)
+        self._timer = BudgetTimer(
+            feature=find_hrtick(settings, system),
+            read_model=lambda: read_preemption(
+                system,
+                proc=settings.proc_path,
+                debug=settings.scheduler_debug_path,
+                options=options,
+            ),
+            clock=clock,
+        )
+        self._support = DeadlineSupport(offer=None)
+        """As last found, without the timer."""
         self._first: DeadlineOffer | None = None
         self._present: DeadlineOffer | None = None
         self._domain: Domain | None = None
         self._invalidated = threading.Event()
         self._due = self._return_due = 0.0
 
+    @property
+    def timer(self) -> TimerStatus:
+        """The timer that ends budgets, as last looked at."""
+        return self._timer.status
+
     def find(self, held: Sequence[Reservation]) -> tuple[DeadlineSupport, Partitions | None]:
-        """Probe the kernel's offer; ``held`` are the reservations of the book."""
-        return ask_for_deadline(
-            system=self._system,
+        """The kernel's offer at the start of the process; ``held`` are the book's reservations."""
+        self._support, partitions = self._probe(held)
+        if self._support.offer is not None:
+            self._timer.begin(in_use=_has_deadline(held))
+            self.measure(lambda: held)
+            self._timer.look()
+        return self._timed(), partitions
+
+    def measure(self, held: HeldNow) -> None:
+        """Measure the lateness of budgets, if that is due; takes some seconds then.
+
+        May be called without the book's lock, which ``held`` may take.
+        """
+        start_hog = self._access.start_hog
+        if start_hog is None or not self._timer.is_measurement_due():
+            return
+        probe = OverrunProbe(
             attributes=self._access.attributes,
-            paths=find_kernel_paths(self._settings, self._system),
-            prefix=self._settings.group_prefix,
-            cores=frozenset(self._settings.cpus),
-            tick=self._tick,
-            held=_by_core(held),
-            load_balance_off=self._settings.load_balance_off,
-            start_probe=self._access.start_probe,
+            start_hog=start_hog,
+            stolen=lambda cores: stolen_from(self._system, self._settings.proc_path, cores),
+            wait=self._stop.wait,
+            clock=self._clock,
         )
+        try:
+            found = measure_lateness(
+                probe.measure,
+                online=self._system.online(),
+                own=self._system.affinity(0),
+                wanted=frozenset(self._settings.cpus),
+                held=lambda: () if self._stop.is_set() else held(),
+                occupied=lambda cores: has_deadline_threads(
+                    self._system, self._settings.scheduler_debug_path, cores
+                ),
+            )
+        except OSError as error:
+            found = Measurement(cause=str(error))
+        self._timer.note(found)
 
     def withdraw(self) -> None:
         """Restore what an earlier process changed; SCHED_DEADLINE is not to be used."""
@@ -95,6 +152,13 @@ class DeadlineMechanism:
         )
         if cause:
             log.warning("SCHED_DEADLINE not withdrawn", extra={"cause": cause})
+        if cause := find_hrtick(self._settings, self._system).put_back():
+            log.error("budget timer", extra={"cause": cause})
+
+    def end(self, held: Sequence[Reservation]) -> None:
+        """The process ends: restore the scheduler's feature where no reservation counts on it."""
+        if cause := self._timer.end(in_use=_has_deadline(held)):
+            log.error("budget timer", extra={"cause": cause})
 
     def start(
         self, back_ends: BackEnds, offer: DeadlineOffer, partitions: Partitions | None
@@ -119,24 +183,34 @@ class DeadlineMechanism:
         )
 
     def is_due(self) -> bool:
-        """Whether the kernel has refused what was offered, or may offer again what it did."""
-        now = self._clock()
-        if self._first is None or now < self._due:
-            return False
-        return self._invalidated.is_set() or (now >= self._return_due and self._lacks(self._first))
+        """Whether the timer has changed, or the offer has to be looked at again."""
+        return self._first is not None and (self._timer.has_changed() or self._is_invalid())
 
     def look(self, back_ends: BackEnds, held: Sequence[Reservation]) -> DeadlineSupport:
-        """Probe the offer again, and use what is offered by then.
+        """Look at the timer, and where that is due, probe the offer again and use it from now on.
 
         Domains of another kind are used only when no reservation is held in the former ones; until
         then nothing is offered, and what is held stays as it is.
         """
+        if self._is_invalid():
+            self._support = self._look_again(back_ends, held)
+        if self._support.offer is not None:
+            self._timer.begin(in_use=_has_deadline(held))
+        self._timer.look()
+        support = self._timed()
+        log.warning(
+            "SCHED_DEADLINE offer found again",
+            extra={"offer": str(support.offer), "problems": support.problems},
+        )
+        return support
+
+    def _look_again(self, back_ends: BackEnds, held: Sequence[Reservation]) -> DeadlineSupport:
         self._invalidated.clear()
         now = self._clock()
         self._due, self._return_due = now + LOOK_SECONDS, now + RETURN_SECONDS
         self.close(back_ends)  # its probe threads are in the domains
-        support, partitions = self.find(held)
-        holds = any(r.mechanism is Mechanism.DEADLINE for r in held)
+        support, partitions = self._probe(held)
+        holds = _has_deadline(held)
         if holds and support.offer is not None and support.offer.domain is not self._domain:
             support = replace(support, offer=None, problems=(*support.problems, _MOVED))
         if support.offer is not None:
@@ -145,11 +219,38 @@ class DeadlineMechanism:
         elif not holds:
             back_ends.by_mechanism.pop(Mechanism.DEADLINE, None)
         self._present = support.offer
-        log.warning(
-            "SCHED_DEADLINE offer found again",
-            extra={"offer": str(support.offer), "problems": support.problems},
-        )
         return support
+
+    def _is_invalid(self) -> bool:
+        """Whether the kernel has refused what was offered, or may offer again what it did."""
+        now = self._clock()
+        if self._first is None or now < self._due:
+            return False
+        return self._invalidated.is_set() or (now >= self._return_due and self._lacks(self._first))
+
+    def _probe(self, held: Sequence[Reservation]) -> tuple[DeadlineSupport, Partitions | None]:
+        return ask_for_deadline(
+            system=self._system,
+            attributes=self._access.attributes,
+            paths=find_kernel_paths(self._settings, self._system),
+            prefix=self._settings.group_prefix,
+            cores=frozenset(self._settings.cpus),
+            tick=self._tick,
+            held=_by_core(held),
+            load_balance_off=self._settings.load_balance_off,
+            start_probe=self._access.start_probe,
+        )
+
+    def _timed(self) -> DeadlineSupport:
+        """The offer with the δ that the timer gives it."""
+        offer, timer = self._support.offer, self._timer.status
+        if offer is None:
+            return self._support
+        return replace(
+            self._support,
+            offer=replace(offer, tick=timer.overrun(offer.tick), delay=timer.delay),
+            warnings=(*self._support.warnings, *timer.warnings(offer.tick)),
+        )
 
     def close(self, back_ends: BackEnds) -> None:
         """End the probe threads; what is enforced stays enforced."""
@@ -185,6 +286,10 @@ class DeadlineMechanism:
                 left = (granted + own_here) / offer.cpus
                 capacity = min(capacity, Fraction(floor(left * PARTS), PARTS))
         return replace(offer, capacity=capacity) if capacity > 0 else None
+
+
+def _has_deadline(held: Sequence[Reservation]) -> bool:
+    return any(one.mechanism is Mechanism.DEADLINE for one in held)
 
 
 def _by_core(held: Sequence[Reservation]) -> dict[int, Fraction]:

@@ -136,6 +136,22 @@ class GroupView:
                 self.restore(tid, held)
             raise
 
+    def transfer(self, tid: int, target: Held, priority: int) -> bool:
+        """Move a thread between two groups of its own core as it is; False when it died.
+
+        Both have a budget, so it stays real-time throughout; what wakes meanwhile is enforced.
+        """
+        self._in_groups.forget()
+        return self._groups.move_in(group_of(target), tid) and self._threads.set_policy(
+            tid, FIFO, priority
+        )
+
+    def discard(self, held: Held) -> None:
+        """Remove the group of a reservation that has another one, unless others use it."""
+        group = group_of(held)
+        if self._users.get(group, ()) in ([], [held]):
+            self._dismantle(group)
+
     def restore(self, tid: int, held: Held) -> bool:
         """Ordinary, not pinned to the core any more, back in its container's group.
 

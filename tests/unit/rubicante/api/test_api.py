@@ -2,14 +2,23 @@
 
 import errno
 import json
+import logging
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 from flask.testing import FlaskClient
 
 from daemons.rubicante.api.app import create_app
 from daemons.rubicante.book.entry import Phase
-from k40s.annotations import CRITICALITY_KEY, TASKS_KEY, format_cpu_state, parse_cpu_state
+from k40s.annotations import (
+    CRITICALITY_KEY,
+    TASKS_KEY,
+    UID_LENGTH,
+    format_cpu_state,
+    parse_cpu_state,
+)
+from k40s.annotations.cpu_state import MAX_WHOLE_STATE
 from k40s.annotations.workload import task_json
 from k40s.node_api.messages import (
     ReservationRequest,
@@ -342,6 +351,62 @@ def test_state_shows_everything(world: World, client: FlaskClient) -> None:
     ]
     assert shown["conditions"] == []
     assert state["cores"] == {"1": str(world.book.node().utilization(1))}
+
+
+def test_the_published_form_of_the_state_has_all_reservations(
+    world: World, client: FlaskClient
+) -> None:
+    client.put(PATH, data=body())
+
+    answer = client.get("/v1/state?form=published")
+
+    read = parse_cpu_state(answer.text)
+    assert read.complete
+    assert [held.pod_uid for held in read.node.reservations] == [uid(1)[:UID_LENGTH]]
+    state = state_of(world).cpu_state()
+    assert answer.text == format_cpu_state(state, at_most=MAX_WHOLE_STATE)
+
+
+def test_an_unknown_form_of_the_state_is_422(client: FlaskClient) -> None:
+    answer = client.get("/v1/state?form=whole")
+
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert "readable or published" in answer.json["error"]
+
+
+def test_state_names_what_a_container_declares_and_what_its_servers_take(
+    world: World, client: FlaskClient
+) -> None:
+    client.put(PATH, data=body())
+
+    (shown,) = client.get("/v1/state").json["pods"]
+
+    (held,) = world.book.find(uid(1)).reservations
+    (contract,) = held.tasks
+    assert shown["prices"] == [
+        {
+            "container": "main",
+            "declared": str(Fraction(contract.wcet, contract.period)),
+            "reserved": str(held.server.bandwidth),
+        }
+    ]
+
+
+def test_a_new_reservation_is_logged_with_its_price(
+    world: World, client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    client.put(PATH, data=body())
+
+    (held,) = world.book.find(uid(1)).reservations
+    (contract,) = held.tasks
+    (line,) = (record for record in caplog.records if record.message == "pod reserved")
+    declared, reserved = contract.wcet / contract.period, float(held.server.bandwidth)
+    assert vars(line)["prices"] == [
+        f"main: WCETs {declared:.3f}, reserved {reserved:.3f} of a core"
+    ]
 
 
 def test_a_reservation_on_a_core_no_longer_ours_is_not_published(

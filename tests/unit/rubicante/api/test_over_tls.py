@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.analyze import analyze
-from k40s.annotations import CRITICALITY_KEY, TASKS_KEY, CpuState, format_cpu_state
+from k40s.annotations import CRITICALITY_KEY, TASKS_KEY, UID_LENGTH, CpuState, format_cpu_state
 from k40s.errors import UnavailableError
 from k40s.http.client import HttpClient
 from k40s.http.tls import TlsFiles, server_context
@@ -114,6 +114,17 @@ def test_a_reservation_is_made_once_and_given_back(journal: Journal, endpoint: s
     assert [held.container for held in first.granted] == ["main"]
     assert again == first
     assert uid(1) not in pods_of(journal, endpoint)
+
+
+def test_the_client_reads_the_state_with_its_reservations(journal: Journal, endpoint: str) -> None:
+    client = RubicanteClient(journal)
+    client.reserve(endpoint, ask(1), attempt="held")
+
+    state = client.read_state(endpoint, timeout=PATIENCE)
+    client.withdraw(endpoint, uid(1), attempt="held", timeout=PATIENCE)
+
+    assert state.complete
+    assert uid(1)[:UID_LENGTH] in {held.pod_uid for held in state.node.reservations}
 
 
 def test_a_withdrawal_that_overtakes_its_request_leaves_nothing(

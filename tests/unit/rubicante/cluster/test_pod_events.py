@@ -22,6 +22,7 @@ class Scene:
         self.registry = CollectorRegistry()
         self.server = FakeApiServer()
         self.events = PodEvents(
+            node="edge-1",
             writer=self.server,
             metrics=FeedbackMetrics(self.registry),
             clock=lambda: self.seconds,
@@ -118,7 +119,10 @@ def test_an_event_that_is_refused_hinders_no_other() -> None:
             raise K40sError(f"the namespace of {about.name} is gone")
 
     events = PodEvents(
-        writer=Gone(), metrics=FeedbackMetrics(CollectorRegistry()), clock=lambda: 0.0
+        node="edge-1",
+        writer=Gone(),
+        metrics=FeedbackMetrics(CollectorRegistry()),
+        clock=lambda: 0.0,
     )
     for number in range(2):
         pod = PodRef(uid=uid(number), namespace="default", name="p")

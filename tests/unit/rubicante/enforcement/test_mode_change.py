@@ -150,6 +150,37 @@ def test_a_pod_that_goes_need_not_be_waited_for() -> None:
     assert world.book.find(uid(3)) is None
 
 
+def test_a_newcomer_waits_for_the_jobs_that_a_departed_pod_delayed(world: World) -> None:
+    for number, name in ((1, "a"), (2, "b")):
+        world.reserve(number, task(name, wcet_ms=2))
+        run(world, number, name)
+        world.look()
+    world.pods.delete(uid(1))
+    world.look()
+    world.reserve(3, task("c", wcet_ms=2))
+    newcomer = run(world, 3, "c")
+
+    policies = []
+    for _ in range(2):
+        world.look()
+        policies.append(world.system.threads[newcomer].policy)
+        world.seconds += PATIENCE
+
+    assert policies == [os.SCHED_OTHER, FIFO]
+
+
+def test_nobody_waits_for_a_pod_that_departs_before_it_ran(world: World) -> None:
+    world.reserve(1, task("a", wcet_ms=2))
+    world.look()
+    world.reservations.release(uid(1))
+    world.reserve(2, task("b", wcet_ms=2))
+    newcomer = run(world, 2, "b")
+
+    world.look()
+
+    assert world.system.threads[newcomer].policy == FIFO
+
+
 @pytest.mark.parametrize(
     "after",
     [(97, 96, 95), (98, 97, 96), (94, 93, 92), (98, 95, 94), (96, 95, 93)],

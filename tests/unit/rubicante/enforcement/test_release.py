@@ -293,6 +293,8 @@ def test_another_contract_before_binding_may_take_another_period(world: World) -
 
     world.reserve(1, task(wcet_ms=2))
     world.look()
+    world.seconds += 0.4
+    world.look()
 
     after = world.system.budget(world.group())
     assert after[1] != before[1]

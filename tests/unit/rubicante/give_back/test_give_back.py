@@ -59,7 +59,9 @@ def give_back_of(world: World, settings: Settings, *, book: bool = True) -> Give
         book=again.book if book else None,
         pods=pods,
         gateway=world.server,
-        events=PodEvents(writer=world.server, metrics=metrics, clock=lambda: world.seconds),
+        events=PodEvents(
+            node="edge-1", writer=world.server, metrics=metrics, clock=lambda: world.seconds
+        ),
     )
 
 

@@ -122,7 +122,6 @@ def test_a_memory_that_cannot_be_read_is_a_problem(kernel: DomainKernel, memory:
 
 def test_v2_offers_exclusive_cores_where_one_is_left(kernel: DomainKernel, memory: Path) -> None:
     kernel.make_directory(PODS)
-    del kernel.files[V1 / BALANCE]
 
     support, partitions = ask(kernel, memory, cores={1}, version=2)
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from daemons.rubicante.mechanisms.deadline.discovery import read_bandwidths
+from daemons.rubicante.mechanisms.deadline.discovery import has_deadline_threads, read_bandwidths
+from daemons.rubicante.mechanisms.deadline.pod_partitions import EXCLUSIVE, PARTITION
 from k40s.cpu.model import Domain
-from tests.fakes.rubicante.deadline_offer import BALANCE, DEBUG, ask
-from tests.fakes.rubicante.domains import PROC, V1, DomainKernel
+from tests.fakes.rubicante.deadline_offer import BALANCE, DEBUG, PODS, ask
+from tests.fakes.rubicante.domains import PROC, V1, V2, DomainKernel
 
 
 @pytest.fixture
@@ -52,6 +53,22 @@ def test_finds_cores_that_somebody_has_partitioned_already(
     assert support.offer is not None
     assert (support.offer.domain, support.partitions) == (Domain.PARTITIONED, False)
     assert partitions is None
+
+
+def test_a_node_that_is_a_partition_makes_none_for_its_pods(
+    kernel: DomainKernel, memory: Path
+) -> None:
+    node = V2 / "k40s-demo-edge-1"
+    kernel.make_directory(node)
+    kernel.files |= {node / EXCLUSIVE: "1", node / PARTITION: "root"}
+    kernel.make_directory(PODS)
+    kernel.writes.clear()
+
+    support, partitions = ask(kernel, memory, cores={1}, version=2)
+
+    assert support.offer is not None
+    assert (support.offer.domain, support.partitions) == (Domain.PARTITIONED, False)
+    assert (partitions, kernel.writes) == (None, [])
 
 
 @pytest.mark.parametrize("runtime", ["0", None])
@@ -102,18 +119,22 @@ def test_bandwidth_of_ours_is_offered_again(kernel: DomainKernel, memory: Path) 
     assert float(support.offer.capacity) == pytest.approx(0.9, abs=1e-5)
 
 
-def test_a_timer_for_each_budget_makes_overruns_short(kernel: DomainKernel, memory: Path) -> None:
-    tell_bandwidth(kernel, 104856, features="HRTICK HRTICK_DL")
-
-    support, _ = ask(kernel, memory, cores={0, 1})
-
-    assert support.offer is not None
-    assert support.offer.tick == 100_000
-
-
 def test_a_sum_below_nothing_is_read_as_such(kernel: DomainKernel) -> None:
     tell_bandwidth(kernel, -209715)
 
     found = read_bandwidths(kernel, DEBUG)
 
     assert found[0].total < 0
+
+
+@pytest.mark.parametrize(("foreign", "expected"), [(0, False), (52, True), (-209_715, False)])
+def test_threads_of_others_are_seen_by_bandwidth_beyond_the_fair_servers(
+    kernel: DomainKernel, foreign: int, expected: bool
+) -> None:
+    tell_bandwidth(kernel, 2 * 52_428 + foreign)
+
+    assert has_deadline_threads(kernel, DEBUG, {0, 1}) is expected
+
+
+def test_without_the_schedulers_files_nobody_is_seen(kernel: DomainKernel) -> None:
+    assert not has_deadline_threads(kernel, DEBUG, {0, 1})

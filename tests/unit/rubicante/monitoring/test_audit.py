@@ -74,6 +74,7 @@ class Account:
         self.foreign_threads: tuple[ForeignThread, ...] = ()
         self.meanwhile: Callable[[], object] = lambda: None
         self.events = PodEvents(
+            node="edge-1",
             writer=self.world.server,
             metrics=FeedbackMetrics(CollectorRegistry()),
             clock=lambda: self.world.seconds,

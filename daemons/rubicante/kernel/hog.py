@@ -1,0 +1,199 @@
+"""A process that uses up whatever CPU time it gets: in user mode, or inside system calls.
+
+It is a process of its own, so that a throttled hog holds neither the interpreter's lock nor the
+memory map of its parent. It has no capability that its parent lacks, ends with the thread that
+started it, and its CPU time is bounded.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Set as AbstractSet
+from enum import StrEnum, unique
+from types import TracebackType
+from typing import Protocol, Self
+
+_PROCESS_CLOCK = 2
+"""Of a process's clocks, the one of the scheduler's own accounting (CPUCLOCK_SCHED)."""
+_NICE = 19
+_START_SECONDS = 10.0
+_END_SECONDS = 5.0
+_PAUSE = 0.001
+
+_BEGIN = """
+import ctypes, mmap, os, resource, sys, time
+resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+if os.getppid() != {parent}:
+    sys.exit(1)
+os.write(1, b"1")
+"""
+
+
+@unique
+class Load(StrEnum):
+    """Where the hog spends its time."""
+
+    USER = "user"
+    """In its own code."""
+    CALLS = "calls"
+    """In the kernel, which gives it 8 MB of memory in small pages at a time, and takes it back.
+
+    A random time of its own, up to that of the probe's budget, goes before each, so that the budget
+    ends in another part of them each time. (MADV_POPULATE_WRITE is 23; Linux 5.14 has it.)
+    """
+
+
+_LOOPS = {
+    Load.USER: "while True: pass",
+    Load.CALLS: """
+populate = 23
+def spin():
+    end = time.thread_time_ns() + os.urandom(1)[0] * 4_000
+    while time.thread_time_ns() < end:
+        pass
+while True:
+    spin()
+    memory = mmap.mmap(-1, 8 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for advice in (mmap.MADV_NOHUGEPAGE, populate):
+        try:
+            memory.madvise(advice)
+        except OSError:
+            pass
+    spin()
+    memory.close()
+""",
+}
+
+
+class Hog(Protocol):
+    """One such process, which is stopped at first."""
+
+    @property
+    def tid(self) -> int:
+        """Its only thread."""
+        ...
+
+    def go(self) -> None:
+        """Let it run."""
+        ...
+
+    def stop(self) -> None:
+        """Have it stop, as soon as it runs."""
+        ...
+
+    def is_stopped(self) -> bool:
+        """Whether it has stopped."""
+        ...
+
+    def used(self) -> int:
+        """Its CPU time so far in ns, as the scheduler charges it; up to now while it runs."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End it."""
+        ...
+
+
+class StartHog(Protocol):
+    """Starts hogs."""
+
+    def __call__(self, load: Load, cores: AbstractSet[int]) -> Hog:
+        """One that may run on ``cores`` and has run there. Raises ``OSError``."""
+        ...
+
+
+class LinuxHog:
+    """A Python process, ordinary and at the lowest priority until somebody sets another."""
+
+    def __init__(self, load: Load, cores: AbstractSet[int]) -> None:
+        code = _BEGIN.format(parent=os.getpid()) + _LOOPS[load]
+        self._stopped = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env={},
+        )
+        self.tid = self._process.pid
+        self._clock = ~self.tid << 3 | _PROCESS_CLOCK
+        try:
+            os.sched_setaffinity(self.tid, cores)
+            os.setpriority(os.PRIO_PROCESS, self.tid, _NICE)
+            self._wait_until_begun()
+            self._wait_until_stopped()
+        except BaseException:
+            self._end()
+            raise
+
+    def go(self) -> None:
+        """SIGCONT."""
+        self._stopped = False
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """SIGSTOP."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def is_stopped(self) -> bool:
+        """By ``waitpid``, which reports each stop once."""
+        if not self._stopped:
+            tid, status = os.waitpid(self.tid, os.WUNTRACED | os.WNOHANG)
+            if tid and not os.WIFSTOPPED(status):
+                self._process.returncode = os.waitstatus_to_exitcode(status)
+                raise ProcessLookupError(f"the probe process ended: {self._process.returncode}")
+            self._stopped = bool(tid)
+        return self._stopped
+
+    def used(self) -> int:
+        """By the process's CPU clock."""
+        return time.clock_gettime_ns(self._clock)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Kill it and wait for it."""
+        self._end()
+
+    def _wait_until_begun(self) -> None:
+        stream = self._process.stdout
+        if stream is None or not select.select([stream], [], [], _START_SECONDS)[0]:
+            raise TimeoutError("the probe process did not start")
+        if not os.read(stream.fileno(), 1):
+            raise ChildProcessError("the probe process ended at its start")
+
+    def _wait_until_stopped(self) -> None:
+        self.stop()
+        end = time.monotonic() + _START_SECONDS
+        while not self.is_stopped():
+            if time.monotonic() > end:
+                raise TimeoutError("the probe process did not run")
+            time.sleep(_PAUSE)
+
+    def _end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
+        if self._process.stdout is not None:
+            self._process.stdout.close()

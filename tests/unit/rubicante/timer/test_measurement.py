@@ -1,0 +1,173 @@
+"""Where the lateness of budgets is measured, and what of it counts."""
+
+import errno
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+import pytest
+
+from daemons.rubicante.kernel.hog import Load
+from daemons.rubicante.mechanisms.timer.measurement import Measurement, measure_lateness
+from daemons.rubicante.mechanisms.timer.overrun_probe import GoOn, Overruns
+from k40s.cpu.model import ANY_CORE, Mechanism, Reservation, Server, Task
+from k40s.criticality import Criticality
+from k40s.units import NS_PER_MS, Nanoseconds
+
+MS = Nanoseconds(NS_PER_MS)
+
+
+def reservation(core: int) -> Reservation:
+    task = Task(name="ctl", wcet=MS, period=Nanoseconds(10 * MS), deadline=Nanoseconds(10 * MS))
+    return Reservation(
+        pod_uid="p",
+        container="main",
+        core=core,
+        criticality=Criticality.HI,
+        server=Server(budget=MS, period=Nanoseconds(10 * MS)),
+        tasks=(task,),
+        priorities=(),
+        mechanism=Mechanism.DEADLINE,
+    )
+
+
+class Kernel:
+    """``domains`` are the sets of CPUs that it takes DEADLINE threads on."""
+
+    def __init__(self, *domains: set[int], samples: int = 8) -> None:
+        self.domains = domains
+        self.samples = samples
+        self.asked: list[frozenset[int]] = []
+        self.went_on: list[bool] = []
+
+    def measure(self, cores: AbstractSet[int], go_on: GoOn) -> Overruns:
+        self.asked.append(frozenset(cores))
+        self.went_on.append(go_on())
+        if cores not in self.domains:
+            raise PermissionError(errno.EPERM, "not the whole domain")
+        found = tuple(Nanoseconds(n) for n in range(self.samples))
+        return Overruns(by_load={Load.USER: found, Load.CALLS: found})
+
+
+def measured(
+    kernel: Kernel,
+    held: Sequence[Reservation] = (),
+    *,
+    wanted: set[int] | None = None,
+    others: AbstractSet[int] = frozenset(),
+) -> Measurement:
+    return measure_lateness(
+        kernel.measure,
+        online={0, 1, 2, 3},
+        own={0, 1, 2, 3},
+        wanted={2, 3} if wanted is None else wanted,
+        held=lambda: held,
+        occupied=lambda cores: bool(cores & others),
+    )
+
+
+def test_cpus_without_reservations_come_first() -> None:
+    kernel = Kernel({0, 1}, {2}, {3})
+
+    found = measured(kernel, [reservation(2), reservation(3)])
+
+    assert kernel.asked == [{0, 1}]
+    assert (found.user, found.calls, found.cause) == (6, 6, "")
+
+
+def test_a_shared_domain_is_measured_only_while_nothing_is_reserved() -> None:
+    kernel = Kernel({0, 1, 2, 3})
+
+    free, taken = measured(kernel), measured(kernel, [reservation(ANY_CORE)])
+
+    assert free.largest == 6
+    assert taken.largest is None
+    assert "reservations are held" in taken.cause
+    assert kernel.asked == [{0, 1}, {0, 1, 2, 3}]
+
+
+def test_a_single_core_that_is_free_serves_where_all_are_for_reservations() -> None:
+    kernel = Kernel({0}, {1}, {2}, {3})
+
+    found = measured(kernel, [reservation(0)], wanted={0, 1, 2, 3})
+
+    assert found.largest == 6
+    assert kernel.asked == [{1}]
+
+
+def test_a_reservation_that_comes_meanwhile_ends_it() -> None:
+    held: list[Reservation] = []
+    went_on: list[bool] = []
+
+    def measure(cores: AbstractSet[int], go_on: GoOn) -> Overruns:
+        del cores
+        went_on.append(go_on())
+        held.append(reservation(ANY_CORE))
+        went_on.append(go_on())
+        return Overruns(by_load={Load.USER: (), Load.CALLS: ()})
+
+    found = measure_lateness(
+        measure,
+        online={0, 1},
+        own={0, 1},
+        wanted={0, 1},
+        held=lambda: held,
+        occupied=lambda _cores: False,
+    )
+
+    assert went_on == [True, False]
+    assert found.largest is None
+
+
+def test_the_kernels_refusal_is_the_cause() -> None:
+    found = measured(Kernel())
+
+    assert "not the whole domain" in found.cause
+
+
+@pytest.mark.parametrize(("samples", "known"), [(3, False), (4, True)])
+def test_few_samples_are_no_measurement(samples: int, known: bool) -> None:
+    found = measured(Kernel({0, 1}, samples=samples))
+
+    assert (found.largest is not None) is known
+
+
+def test_one_sample_alone_is_no_witness() -> None:
+    once = Overruns(by_load={Load.USER: tuple(map(Nanoseconds, (5, 6, 7, 9000)))})
+    twice = Overruns(by_load={Load.USER: tuple(map(Nanoseconds, (5, 8000, 7, 9000)))})
+
+    assert once.largest == {Load.USER: 7}
+    assert twice.largest == {Load.USER: 8000}
+
+
+@pytest.mark.parametrize(
+    ("user", "calls", "expected"), [(6, 720, 714), (3_900, 3_950, 50), (900, 700, 0)]
+)
+def test_what_makes_user_mode_late_as_well_is_no_system_call(
+    user: int, calls: int, expected: int
+) -> None:
+    def measure(cores: AbstractSet[int], go_on: GoOn) -> Overruns:
+        del cores, go_on
+        by_user, by_calls = (Nanoseconds(user),) * 4, (Nanoseconds(calls),) * 4
+        return Overruns(by_load={Load.USER: by_user, Load.CALLS: by_calls})
+
+    found = measure_lateness(
+        measure,
+        online={0, 1},
+        own={0, 1},
+        wanted={1},
+        held=lambda: (),
+        occupied=lambda _cores: False,
+    )
+
+    assert (found.user, found.calls, found.by_calls) == (user, calls, expected)
+
+
+def test_no_other_program_is_disturbed_such_as_another_rubicante_on_this_kernel() -> None:
+    kernel = Kernel({0, 1}, {2}, {3})
+
+    found = measured(kernel, others={1})
+    nowhere = measured(Kernel({0, 1}, {2}, {3}), others={0, 1, 2, 3})
+
+    assert found.largest == 6
+    assert kernel.asked == [{2}]
+    assert nowhere.cause == "other DEADLINE threads run on CPUs [3]"
