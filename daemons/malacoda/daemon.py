@@ -13,6 +13,7 @@ from daemons.malacoda.actuator.protocol import Result, Verb
 from daemons.malacoda.culprit.events import CulpritEvents, EventReason
 from daemons.malacoda.culprit.handover import Handover
 from daemons.malacoda.culprit.metrics import CulpritMetrics
+from daemons.malacoda.culprit.processes import PodProcesses
 from daemons.malacoda.culprit.search import UsageSource
 from daemons.malacoda.culprit.stage import CulpritStage, PodSource
 from daemons.malacoda.harm.gauge import HarmGauge, PressureSource
@@ -25,6 +26,8 @@ from daemons.malacoda.pod_reports import MAX_PAGE, TIMEOUT, PodReports
 from daemons.malacoda.profiles import Profiles
 from daemons.malacoda.report import FRESH, AssuranceReport
 from daemons.malacoda.response.client import ActuatorClient
+from daemons.malacoda.response.critical_cpus import CriticalCpus
+from daemons.malacoda.response.evictions import EvictionRequests
 from daemons.malacoda.response.metrics import ResponseMetrics
 from daemons.malacoda.response.reports import UNREACHABLE, ActReports
 from daemons.malacoda.response.responder import Actuator, Harms, Responder
@@ -39,6 +42,7 @@ from daemons.malacoda.sampling.usage import UsageReader
 from daemons.malacoda.settings import Settings
 from k40s.annotations import ASSURANCE_SINCE_KEY
 from k40s.assurance.metrics import available_metrics, needs_details
+from k40s.assurance.response.acts import ActKind
 from k40s.assurance.response.harm import HarmPolicy
 from k40s.assurance.software import propose_software_assurance, sampling_period
 from k40s.http.client import HttpClient
@@ -53,15 +57,15 @@ from k40s.units import NS_PER_MS, NS_PER_S, Clock, Nanoseconds, WallClock
 
 log = logging.getLogger(__name__)
 
-_REPORT_PERIOD = Nanoseconds(250 * NS_PER_MS)
+REPORT_PERIOD = Nanoseconds(250 * NS_PER_MS)
 _RESPONSE_PERIOD = Nanoseconds(NS_PER_MS)
 """Between two turns, each of which waits for a sample."""
 _PAUSE = Nanoseconds(0)
 """After the API server did not answer: the next report tries again."""
 _EVENT_PAUSE = Nanoseconds(5 * NS_PER_S)
 """After the API server did not take an event about a pod's metric."""
-DETAILS_EVERY = Nanoseconds(450 * NS_PER_MS)
-"""Where no rule needs them; less than the period of two samples per second."""
+DETAILS_EVERY = Nanoseconds(950 * NS_PER_MS)
+"""Where no rule needs them: they are for people, once a second."""
 _JOIN_SECONDS = 10.0
 
 
@@ -121,6 +125,7 @@ class Malacoda:
             metrics=ProfileMetrics(registry),
         )
         metrics = ReportMetrics(registry)
+        evictions = EvictionRequests(now=now)
         self._report = AssuranceReport(
             monitor=self.monitor,
             profiles=self._profiles,
@@ -130,6 +135,9 @@ class Malacoda:
             lease=settings.lease,
             metrics=metrics,
             now=now,
+            node=settings.node_name,
+            writer=gateway,
+            evictions=evictions,
         )
         self.publication = NodePublication(
             report=self._report,
@@ -178,6 +186,7 @@ class Malacoda:
                 on_unreadable=metrics.unreadable.labels(kind="pods").inc,
                 clock=clock,
                 handover=handover,
+                processes=PodProcesses(clock=clock, root=settings.proc_path),
             )
             self._pod_events = CulpritEvents(
                 writer=gateway,
@@ -209,6 +218,8 @@ class Malacoda:
                     handover=handover,
                     harms=self.gauge,
                     actuator=actuator or ActuatorClient(settings.actuator_socket),
+                    evictions=evictions,
+                    cpus=frozenset(cpus),
                     registry=registry,
                     clock=clock,
                 )
@@ -219,12 +230,12 @@ class Malacoda:
     def start(self) -> None:
         """Start the loops and the probes."""
         self._loops.start("sample", self.sampling_period, self.sample)
-        self._loops.start("report", _REPORT_PERIOD, self.publication.tick)
+        self._loops.start("report", REPORT_PERIOD, self.publication.tick)
         if self.culprit is not None:
             self.culprit.start(self._loops)
         if self.pod_reports is not None:
-            self._loops.start("pod-metrics", _REPORT_PERIOD, self.pod_reports.tick)
-            self._loops.start("pod-events", _REPORT_PERIOD, self._pod_events.send)
+            self._loops.start("pod-metrics", REPORT_PERIOD, self.pod_reports.tick)
+            self._loops.start("pod-events", REPORT_PERIOD, self._pod_events.send)
         if self.response is not None:
             self._loops.start("respond", _RESPONSE_PERIOD, self.response.tick)
         self.probes.start()
@@ -241,7 +252,7 @@ class Malacoda:
     def sample(self) -> None:
         """Take one sample; while LOW or HI pods run here, one of the pods too.
 
-        Metrics that no rule needs are for people, who need them twice a second at most. γ is
+        Metrics that no rule needs are for people, who need them once a second at most. γ is
         judged with the last sample's gauge of harm, as the gauge needs to know of alarms.
         """
         profile = self._profiles.current
@@ -250,7 +261,7 @@ class Malacoda:
         self.monitor.tick(NO_GAUGE if self.gauge is None else self.gauge.known)
         if self.gauge is not None:
             watched = self.monitor.state
-            self.gauge.tick(calm=not watched.hazards and not watched.high)
+            self.gauge.tick(calm=not watched.alarmed and not watched.high)
         if self.culprit is not None:
             self.culprit.search.tick()
 
@@ -286,13 +297,15 @@ def _respond(
     handover: Handover,
     harms: Harms,
     actuator: Actuator,
+    evictions: EvictionRequests,
+    cpus: frozenset[int],
     registry: CollectorRegistry,
     clock: Clock,
 ) -> Responder:
     """The response to culprits."""
     metrics = ResponseMetrics(
         registry,
-        acts=[verb.value for verb in Verb if verb.step is not None],
+        acts=[*(verb.value for verb in Verb if verb.step is not None), ActKind.EVICT.value],
         results=[*(result.value for result in Result), UNREACHABLE],
     )
     return Responder(
@@ -300,6 +313,9 @@ def _respond(
         pods=stage.pods,
         harms=harms,
         actuator=actuator,
+        evictions=evictions,
+        cpus=CriticalCpus(clock=clock, root=settings.proc_path),
+        own_cpus=cpus,
         policy=settings.response,
         reports=ActReports(
             node=settings.node_name, events=stage.events, metrics=metrics, clock=clock

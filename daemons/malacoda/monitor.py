@@ -15,10 +15,13 @@ from k40s.assurance.metrics import Metric
 from k40s.assurance.response.harm import HarmState
 from k40s.assurance.trend import find_level, find_slope
 from k40s.assurance.watch import WatchState, advance
-from k40s.units import NS_PER_S, Clock
+from k40s.units import NS_PER_MS, NS_PER_S, Clock, Nanoseconds
 
 log = logging.getLogger(__name__)
 
+_SHOW_EVERY = Nanoseconds(450 * NS_PER_MS)
+"""Prometheus is shown a sample no more often, unless the state has changed: nobody scrapes it
+sooner. Less than the period of two samples per second."""
 _MISSING = 4
 """Samples in a row without a metric that are reported; a single one may be chance."""
 NO_GAUGE = HarmState()
@@ -62,6 +65,7 @@ class Monitor:
         self._needed: int | None = None
         self._counted: dict[str, int] = {}
         self._missing: Counter[Metric] = Counter()
+        self._shown: int | None = None
         if rules:
             self.follow(rules)
 
@@ -109,13 +113,28 @@ class Monitor:
             self._samples += sample.stat is not None
         self._report(before, self.state)
         self._look_for_missing(self.state.blind)
-        self._metrics.show(self.state)
+        self._show(before, self.state)
+        self._metrics.cost.observe((self._clock() - begun) / NS_PER_S)
+
+    def _show(self, before: WatchState, after: WatchState) -> None:
+        """Export the sample, now and then, and at once where it changes what is done."""
+        changed = (
+            after.gamma.value != before.gamma.value
+            or after.severity is not before.severity
+            or ((before.alarmed or after.alarmed) and after.hazards != before.hazards)
+        )
+        now = self._clock()
+        if not changed and self._shown is not None and now - self._shown < _SHOW_EVERY:
+            return
+        self._shown = now
+        self._metrics.show(after)
         for name, count in self._source.faults.items():
             self._metrics.faults.labels(source=name).inc(count - self._counted.get(name, 0))
             self._counted[name] = count
-        self._metrics.cost.observe((self._clock() - begun) / NS_PER_S)
 
     def _look_for_missing(self, blind: Collection[Metric]) -> None:
+        if not blind and not self._missing:
+            return
         missing = Counter({metric: self._missing[metric] + 1 for metric in blind})
         for metric in self._missing:
             if self._missing[metric] >= _MISSING and metric not in missing:
@@ -126,6 +145,8 @@ class Monitor:
         self._missing = missing
 
     def _report(self, before: WatchState, after: WatchState) -> None:
+        if not (before.alarmed or after.alarmed):
+            return
         raised = set(after.hazards) - set(before.hazards)
         for metric in sorted(raised):
             self._metrics.alarms.labels(metric=metric.value).inc()

@@ -2,8 +2,10 @@
 
 import logging
 from datetime import datetime
+from typing import Protocol
 
 from daemons.malacoda.condition import describe_condition
+from daemons.malacoda.culprit.events import COMPONENT
 from daemons.malacoda.metrics import ReportMetrics
 from daemons.malacoda.monitor import Monitor
 from daemons.malacoda.profiles import Profiles
@@ -11,6 +13,7 @@ from k40s.annotations import (
     ASSURANCE_CLASS_LABEL,
     ASSURANCE_KEY,
     ASSURANCE_PROFILE_LABEL,
+    CULPRITS_KEY,
     HARDWARE_ASSURANCE_KEY,
     SOFTWARE_ASSURANCE_KEY,
     NodeAssurance,
@@ -20,15 +23,26 @@ from k40s.annotations import (
 )
 from k40s.assurance.gamma import HIGHEST, GammaState
 from k40s.assurance.level import Thresholds, assurance_class
-from k40s.errors import InvalidAnnotationError
-from k40s.kube.records import NodeCondition, NodeRecord
+from k40s.errors import InvalidAnnotationError, K40sError
+from k40s.kube.events import EventWriter
+from k40s.kube.records import NodeCondition, NodeRecord, ObjectRef
 from k40s.node_agent.publication import NodeKeys
 from k40s.units import NS_PER_S, Nanoseconds, WallClock
 
 log = logging.getLogger(__name__)
 
+ASSURANCE_INVALID = "AssuranceInvalid"
+"""Reason of the event about an operator's figure that cannot be understood."""
 FRESH = Nanoseconds(5 * NS_PER_S)
 """Greatest age of the last sample with which the Lease is renewed."""
+
+
+class Requests(Protocol):
+    """The evictions that are asked for; implemented by ``EvictionRequests``."""
+
+    @property
+    def text(self) -> str | None:
+        """The annotation; None where nothing is asked for."""
 
 
 class AssuranceReport:
@@ -48,7 +62,11 @@ class AssuranceReport:
         lease: Nanoseconds,
         metrics: ReportMetrics,
         now: WallClock,
+        node: str,
+        writer: EventWriter,
+        evictions: Requests | None = None,
     ) -> None:
+        """``writer`` takes events on the Node ``node``."""
         self.published: NodeAssurance | None = None
         self._monitor = monitor
         self._profiles = profiles
@@ -62,6 +80,10 @@ class AssuranceReport:
         self._lease = lease
         self._metrics = metrics
         self._now = now
+        self._evictions = evictions
+        self._node = ObjectRef(kind="Node", namespace="", name=node, uid=node)
+        self._writer = writer
+        self._refused: dict[str, str] = {}
 
     @property
     def software(self) -> int:
@@ -110,7 +132,10 @@ class AssuranceReport:
             )
         self._next = last
         return NodeKeys(
-            annotations={ASSURANCE_KEY: format_node_assurance(last)},
+            annotations={
+                ASSURANCE_KEY: format_node_assurance(last),
+                CULPRITS_KEY: None if self._evictions is None else self._evictions.text,
+            },
             labels={ASSURANCE_CLASS_LABEL: assurance_class(last.level, self._thresholds).name},
             condition=self._next_condition,
         )
@@ -158,13 +183,33 @@ class AssuranceReport:
     def _part(self, record: NodeRecord, key: str, default: int) -> int:
         text = record.annotations.get(key)
         if text is None:
+            self._refused.pop(key, None)
             return default
         try:
-            return parse_assurance_part(text, key=key)
+            part = parse_assurance_part(text, key=key)
         except InvalidAnnotationError as error:
-            self._metrics.invalid.inc()
-            log.error("invalid assurance annotation counts as 0", extra={"reason": str(error)})  # noqa: TRY400  # the text says it all
+            self._refuse(key, str(error))
             return 0
+        self._refused.pop(key, None)
+        return part
+
+    def _refuse(self, key: str, cause: str) -> None:
+        """Report an operator's mistake, each once: as a metric, in the log and on the Node."""
+        if self._refused.get(key) == cause:
+            return
+        self._refused[key] = cause
+        self._metrics.invalid.inc()
+        log.error("invalid assurance annotation counts as 0", extra={"reason": cause})
+        try:
+            self._writer.create_event(
+                self._node,
+                reason=ASSURANCE_INVALID,
+                message=f"{cause}; it counts as 0, which keeps pods off the node",
+                component=COMPONENT,
+                warning=True,
+            )
+        except K40sError as error:
+            log.warning("event not written", extra={"on": self._node.name, "cause": str(error)})
 
     def _resume(self, text: str | None) -> None:
         if text is None:

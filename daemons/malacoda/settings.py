@@ -7,7 +7,7 @@ from daemons.malacoda.actuator.mode import CulpritMode
 from k40s.assurance.gamma import HIGHEST, GammaPolicy
 from k40s.assurance.level import Thresholds
 from k40s.assurance.profile import LONGEST_PERIOD, SHORTEST_PERIOD
-from k40s.assurance.response.policy import ResponsePolicy
+from k40s.assurance.response.policy import EVERY_RUNG, ResponsePolicy
 from k40s.http.listening import EVERY_ADDRESS, Host
 from k40s.runtime.settings import DEFAULT_LEVEL, LogLevel, Port
 from k40s.units import NS_PER_S, Nanoseconds
@@ -60,7 +60,10 @@ class Settings:
     """The file in which the node's rubicante counts overruns by pod; without it none is read."""
     culprit: CulpritMode = CulpritMode.NAME
     """The response to a hazard: `off`; `name`: events name the pod that causes it; `throttle`: it
-    gets a CPU quota as well; `freeze`: it is frozen where the quota does not help."""
+    gets a CPU quota as well; `move`: it leaves the CPUs of critical threads, where the quota does
+    not help and there are others; `freeze`: it is frozen where that does not help; `evict`: the
+    controller is asked to evict one that brings the hazard back; `kill`: and one that is not
+    evicted is killed (cgroup v2)."""
     actuator_socket: Path = Path("/run/k40s/actuator.sock")
     """The Unix socket between the monitor and the actuator."""
     actuator_silence: Nanoseconds = Nanoseconds(5 * NS_PER_S)
@@ -101,9 +104,7 @@ class Settings:
     def response(self) -> ResponsePolicy:
         """The policy by which culprits are treated: the steps that the mode allows."""
         allowed = self.culprit.steps
-        return ResponsePolicy(
-            rungs=tuple(rung for rung in ResponsePolicy().rungs if rung.step in allowed)
-        )
+        return ResponsePolicy(rungs=tuple(rung for rung in EVERY_RUNG if rung.step in allowed))
 
     @property
     def policy(self) -> GammaPolicy:

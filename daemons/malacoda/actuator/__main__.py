@@ -11,6 +11,7 @@ from pathlib import Path
 from daemons.malacoda.actuator.actuator import Actuator
 from daemons.malacoda.actuator.book import HoldBook
 from daemons.malacoda.actuator.kernel import DryRun, LinuxCgroups
+from daemons.malacoda.actuator.real_time import ReservationFile
 from daemons.malacoda.actuator.server import Server
 from daemons.malacoda.actuator.settings import ActuatorSettings
 from k40s.errors import KernelError, UnavailableError
@@ -86,6 +87,7 @@ def make(settings: ActuatorSettings, book: HoldBook, *, dry_run: bool = False) -
         book=book,
         policy=settings.gate,
         cgroup_root=settings.cgroup_root,
+        real_time=ReservationFile(settings.overruns_path),
         dry_run=dry_run,
     )
 

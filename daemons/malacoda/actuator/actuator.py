@@ -9,12 +9,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from daemons.malacoda.actuator.book import HoldBook
+from daemons.malacoda.actuator.book import KILLS, HoldBook
 from daemons.malacoda.actuator.gate import GatePolicy, recent, refuse
 from daemons.malacoda.actuator.holds import PodHold, Write, merge
 from daemons.malacoda.actuator.kernel import CgroupFiles
-from daemons.malacoda.actuator.plan import Plan, find_pod, plan_freeze, plan_throttle
-from daemons.malacoda.actuator.protocol import Answer, Refusal, Request, Result, Verb
+from daemons.malacoda.actuator.plan import Plan, find_kill, find_pod, plan_freeze, plan_throttle
+from daemons.malacoda.actuator.plan_cpus import find_copies, plan_move
+from daemons.malacoda.actuator.protocol import Answer, Refusal, Request, Result
+from daemons.malacoda.actuator.real_time import RealTimePods
 from daemons.malacoda.actuator.writes import put_value, restore_values
 from k40s.assurance.response.acts import Step
 from k40s.errors import K40sError, KernelError, UnavailableError
@@ -38,6 +40,7 @@ class Actuator:
         book: HoldBook,
         policy: GatePolicy,
         cgroup_root: str,
+        real_time: RealTimePods,
         dry_run: bool = False,
         clock: Clock = time.monotonic_ns,
     ) -> None:
@@ -47,12 +50,14 @@ class Actuator:
         self._book = book
         self._policy = policy
         self._cgroup_root = cgroup_root
+        self._real_time = real_time
         self._done = Result.DRY_RUN if dry_run else Result.DONE
         self._clock = clock
         self._holds = {hold.uid: hold for hold in book.holds()}
         self._since = dict.fromkeys(self._holds, clock())
         self._repairs: dict[str, int] = {}
         self._acts = book.acts()
+        self._kills = book.acts(KILLS)
         self._failed: dict[str, str] = {}
         self._undoing: set[str] = set()
         """Pods of which a step could not be undone: that is tried again, not kept in force."""
@@ -95,29 +100,56 @@ class Actuator:
             return self._answer(self._done, text="it is in force already")
         at = self._clock()
         reason = refuse(
-            self._policy, step=step, uid=hold.uid, held=self._holds, acts=self._acts, at=at
+            self._policy,
+            step=step,
+            uid=hold.uid,
+            held=self._holds,
+            acts=self._acts,
+            kills=self._kills,
+            at=at,
         )
         if reason is not None:
             return self._refused(request, reason)
-        earlier = self._acts
-        quota = request.quota if request.verb is Verb.THROTTLE else hold.quota
+        earlier = self._acts, self._kills
+        hold = replace(hold, quota=request.quota or hold.quota, off=request.off or hold.off)
         try:
-            plan = self._plan(hold.uid, step, replace(hold, quota=quota))
+            if step is Step.KILL:
+                return self._kill(request, at)
+            plan = self._plan(hold.uid, step, hold)
             if isinstance(plan, Refusal):
                 return self._refused(request, plan)
             self._acts = (*recent(self._acts, at), at)
             self._book.put_acts(self._acts)
-            self._begin(replace(hold, quota=quota), step, plan)
+            self._begin(hold, step, plan)
         except _FAILURES as error:
             log.error(  # noqa: TRY400  # the text says it all
                 "act failed",
                 extra={"act": request.verb.value, "pod": hold.uid, "cause": str(error)},
             )
             if not isinstance(error, OSError | KernelError):
-                self._acts = earlier  # the disk has failed, and the kernel was left alone
+                self._acts, self._kills = earlier  # the disk has failed, not the kernel
             return self._answer(Result.FAILED, text=str(error))
         log.warning("pod held", extra=_fields(self._holds[hold.uid], step, self._done))
         return self._answer(self._done)
+
+    def _kill(self, request: Request, at: int) -> Answer:
+        """Have the kernel kill all of the pod's processes; it counts before it is done."""
+        path = find_kill(self._files, self._cgroup_root, request.uid)
+        if isinstance(path, Refusal):
+            return self._refused(request, path)
+        if self._has_real_time(request.uid):
+            return self._refused(request, Refusal.REAL_TIME)
+        self._acts, self._kills = (*recent(self._acts, at), at), (*recent(self._kills, at), at)
+        self._book.put_acts(self._acts)
+        self._book.put_acts(self._kills, KILLS)
+        self._files.tell(path, "1")
+        extra = {"pod": request.uid, "suspect": request.pod, "result": self._done.value}
+        log.warning("pod killed", extra=extra)
+        return self._answer(self._done)
+
+    def _has_real_time(self, uid: str) -> bool:
+        real_time = self._real_time.find()
+        return real_time is None or uid in real_time
 
     def _begin(self, hold: PodHold, step: Step, plan: Sequence[Write]) -> None:
         """Write the hold, then the values; take both back where the kernel refuses one."""
@@ -137,7 +169,7 @@ class Actuator:
         if hold is None or writes is None:
             return self._answer(self._done, text="it is not in force")
         try:
-            restore_values(self._files, uid, writes)
+            restore_values(self._files, uid, self._with_copies(step, writes))
             self._forget(hold.without(step))
         except (OSError, KernelError, UnavailableError) as error:
             text = f"{step}: {error}"
@@ -164,7 +196,7 @@ class Actuator:
                 self._repairs[hold.uid] = self._repairs.get(hold.uid, 0) + 1
                 extra = {"pod": hold.uid, "suspect": hold.pod, "files": [w.path for w in plan]}
                 log.warning("held pod's values overwritten", extra=extra)
-                hold = hold.with_writes(step, merge(writes, plan))
+                hold = hold.with_writes(step, merge(self._with_copies(step, writes), plan))
                 self._remember(hold)
                 for write in plan:
                     put_value(self._files, write.path, write.after)
@@ -178,11 +210,19 @@ class Actuator:
         pod = find_pod(self._files, self._cgroup_root, uid)
         if isinstance(pod, Refusal):
             return pod
+        if step is not Step.QUOTA and self._has_real_time(uid):
+            return Refusal.REAL_TIME
         if step is Step.FREEZE:
             return plan_freeze(self._files, pod)
+        if step is Step.MOVE:
+            return plan_move(self._files, pod, hold.off)
         if hold.quota is None:
             raise ValueError("a throttled pod has a quota")
         return plan_throttle(self._files, pod, hold.quota)
+
+    def _with_copies(self, step: Step, writes: tuple[Write, ...]) -> tuple[Write, ...]:
+        copies = find_copies(self._files, writes) if step is Step.MOVE and writes else ()
+        return (*copies, *writes)
 
     def _undo_pod(self, hold: PodHold, *, why: str) -> None:
         for step, _ in reversed(hold.steps):

@@ -10,7 +10,8 @@ from k40s.strict_json import format_json, read_json
 
 log = logging.getLogger(__name__)
 
-_ACTS = "acts"
+ACTS, KILLS = "acts", "kills"
+"""Keys of the times of acts, and of those among them that killed a pod."""
 _MOST_ACTS = 10_000
 _LATEST = 10**18
 
@@ -45,7 +46,7 @@ class HoldBook:
         """Every hold. An entry that cannot be read is logged, and left where it is."""
         found = []
         for uid, text in self._store.entries().items():
-            if uid == _ACTS:
+            if uid in (ACTS, KILLS):
                 continue
             try:
                 found.append(parse_hold(text, source=f"hold of {uid}"))
@@ -65,13 +66,13 @@ class HoldBook:
         else:
             self._store.delete(hold.uid)
 
-    def acts(self) -> tuple[int, ...]:
+    def acts(self, key: str = ACTS) -> tuple[int, ...]:
         """The times of acts, of this boot alone, by the monotonic clock."""
-        text = self._store.entries().get(_ACTS)
+        text = self._store.entries().get(key)
         if text is None:
             return ()
         try:
-            whole = read_json(text, source=_ACTS, error=InvalidInputError)
+            whole = read_json(text, source=key, error=InvalidInputError)
             fields = whole.fields(("boot", "acts"))
             times = fields["acts"].items(at_most=_MOST_ACTS)
             return tuple(
@@ -81,6 +82,6 @@ class HoldBook:
             log.error("acts unreadable", extra={"reason": str(error)})  # noqa: TRY400  # as above
             return ()
 
-    def put_acts(self, acts: Collection[int]) -> None:
+    def put_acts(self, acts: Collection[int], key: str = ACTS) -> None:
         """Write the times of acts."""
-        self._store.put(_ACTS, format_json({"boot": self._boot, "acts": list(acts)}))
+        self._store.put(key, format_json({"boot": self._boot, "acts": list(acts)}))

@@ -27,9 +27,26 @@ class CgroupFiles(Protocol):
         """One write of a whole value."""
         ...
 
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file, which may be one that cannot be read."""
+        ...
+
+    def tell(self, path: str, text: str) -> None:
+        """Write to a file that cannot be read: an order, and no value."""
+        ...
+
     def directories(self, path: str) -> tuple[str, ...]:
         """Names of the directories in a directory, sorted; links are none. "" is the top."""
         ...
+
+
+def is_v1(files: CgroupFiles, tree: str) -> bool:
+    """Whether the directory below /sys/fs/cgroup is the top of a hierarchy of v1."""
+    try:
+        files.read(f"{tree}/cgroup.clone_children")
+    except FileNotFoundError:
+        return False
+    return True
 
 
 class LinuxCgroups:
@@ -49,6 +66,18 @@ class LinuxCgroups:
         """One ``write(2)``; the file is neither made nor truncated."""
         with self._opened(path, os.O_WRONLY | _FILE) as descriptor:
             os.write(descriptor, text.encode())
+
+    def exists(self, path: str) -> bool:
+        """Whether it can be opened for writing."""
+        try:
+            with self._opened(path, os.O_WRONLY | _FILE):
+                return True
+        except FileNotFoundError:
+            return False
+
+    def tell(self, path: str, text: str) -> None:
+        """Write an order."""
+        self.write(path, text)
 
     def directories(self, path: str) -> tuple[str, ...]:
         """Names of the directories in a directory."""
@@ -97,6 +126,13 @@ class DryRun:
         """Remember a value."""
         self._files.read(path)
         self._written[path] = text
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file."""
+        return self._files.exists(path)
+
+    def tell(self, path: str, text: str) -> None:
+        """Give no order."""
 
     def directories(self, path: str) -> tuple[str, ...]:
         """Names of the directories in a directory."""

@@ -12,17 +12,27 @@ class CulpritMode(StrEnum):
     OFF = "off"
     NAME = "name"
     THROTTLE = "throttle"
+    MOVE = "move"
     FREEZE = "freeze"
+    EVICT = "evict"
+    KILL = "kill"
 
     @property
     def steps(self) -> frozenset[Step]:
         """The steps that are allowed."""
-        return {
-            CulpritMode.THROTTLE: frozenset({Step.QUOTA}),
-            CulpritMode.FREEZE: frozenset({Step.QUOTA, Step.FREEZE}),
-        }.get(self, frozenset())
+        last = _LAST.get(self)
+        return frozenset(step for step in Step if last is not None and step.rank <= last.rank)
 
     @property
     def acts(self) -> bool:
         """Whether anything is done to the pod."""
         return bool(self.steps)
+
+
+_LAST = {
+    CulpritMode.THROTTLE: Step.QUOTA,
+    CulpritMode.MOVE: Step.MOVE,
+    CulpritMode.FREEZE: Step.FREEZE,
+    CulpritMode.EVICT: Step.EVICT,
+    CulpritMode.KILL: Step.KILL,
+}

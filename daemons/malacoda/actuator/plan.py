@@ -1,5 +1,7 @@
 """Plans of throttling and freezing a pod: which files, their values before and after.
 
+Moving it to other CPUs is in ``plan_cpus``.
+
 cgroup v1 refuses a quota above the parent's and a parent's quota below a child's. So there every
 cgroup of the pod that has a larger quota of its own is lowered first, from the leaves to the pod,
 and restored last. v2 takes the least of all by itself. Threads with a real-time policy do not
@@ -12,7 +14,7 @@ from fractions import Fraction
 from itertools import islice
 
 from daemons.malacoda.actuator.holds import Write
-from daemons.malacoda.actuator.kernel import FREEZER_STATE, CgroupFiles
+from daemons.malacoda.actuator.kernel import FREEZER_STATE, CgroupFiles, is_v1
 from daemons.malacoda.actuator.protocol import Refusal
 from k40s.node_agent.kubepods import kubepods_paths, pod_name, qos_paths
 
@@ -29,10 +31,14 @@ Plan = tuple[Write, ...] | Refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodCgroup:
-    """A pod's cgroup, by paths below /sys/fs/cgroup. ``freezer`` is None where there is none."""
+    """A pod's cgroup, by paths below /sys/fs/cgroup.
+
+    ``freezer`` and ``cpuset`` are None where there is none.
+    """
 
     cpu: str
     freezer: str | None
+    cpuset: str | None
     unified: bool
 
 
@@ -41,7 +47,7 @@ def find_pod(files: CgroupFiles, cgroup_root: str, uid: str) -> PodCgroup | Refu
 
     Raises ``OSError`` where cgroups cannot be read.
     """
-    cpu, freezer, unified = _hierarchies(files)
+    cpu, freezer, cpuset, unified = _hierarchies(files)
     if cpu is None:
         return Refusal.NO_CONTROLLER
     found: list[tuple[str, bool]] = []
@@ -55,8 +61,12 @@ def find_pod(files: CgroupFiles, cgroup_root: str, uid: str) -> PodCgroup | Refu
     path, guaranteed = found[0]
     if guaranteed:
         return Refusal.GUARANTEED
-    frozen = None if freezer is None else _join(freezer, path)
-    return PodCgroup(cpu=_join(cpu, path), freezer=frozen, unified=unified)
+    return PodCgroup(
+        cpu=_join(cpu, path),
+        freezer=None if freezer is None else _join(freezer, path),
+        cpuset=None if cpuset is None else _join(cpuset, path),
+        unified=unified,
+    )
 
 
 def plan_throttle(files: CgroupFiles, pod: PodCgroup, quota: Fraction) -> Plan:
@@ -69,8 +79,8 @@ def plan_throttle(files: CgroupFiles, pod: PodCgroup, quota: Fraction) -> Plan:
         return Refusal.NO_CONTROLLER
     if not own:
         return Refusal.ALREADY_LOWER
-    below = list(islice(_below(files, pod.cpu), _MOST_CGROUPS + 1))
-    if len(below) > _MOST_CGROUPS:
+    below = cgroups_below(files, pod.cpu)
+    if below is None:
         return Refusal.TOO_MANY_CGROUPS
     writes: list[Write] = []
     for path in below:
@@ -97,31 +107,47 @@ def plan_freeze(files: CgroupFiles, pod: PodCgroup) -> Plan:
     return (Write(path=path, before=before, after=after),)
 
 
-def _hierarchies(files: CgroupFiles) -> tuple[str | None, str | None, bool]:
-    """The tree with CPU quotas, the one with freezers, and whether both are that of v2.
+def find_kill(files: CgroupFiles, cgroup_root: str, uid: str) -> str | Refusal:
+    """The file that kills all of the pod's processes, whatever they fork meanwhile.
+
+    v2 alone has it. Under v1 it would take signals, so a capability, and the host's processes.
+    Raises ``OSError``.
+    """
+    pod = find_pod(files, cgroup_root, uid)
+    if isinstance(pod, Refusal):
+        return pod
+    path = f"{pod.cpu}/cgroup.kill"
+    return path if pod.unified and files.exists(path) else Refusal.NO_CONTROLLER
+
+
+def cgroups_below(files: CgroupFiles, path: str) -> list[str] | None:
+    """The cgroups below one, children first; None where they are too many."""
+    below = list(islice(_below(files, path), _MOST_CGROUPS + 1))
+    return None if len(below) > _MOST_CGROUPS else below
+
+
+def _hierarchies(files: CgroupFiles) -> tuple[str | None, str | None, str | None, bool]:
+    """The trees with CPU quotas, with freezers and with cpusets; whether they are that of v2.
 
     v1 comes first: where both are there, kubelet uses v1.
     """
     names = files.directories("")
-    cpu, freezer = (_find_v1(files, names, controller) for controller in ("cpu", "freezer"))
+    cpu, freezer, cpuset = (
+        _find_v1(files, names, controller) for controller in ("cpu", "freezer", "cpuset")
+    )
     if cpu is not None:
-        return cpu, freezer, False
+        return cpu, freezer, cpuset, False
     try:
         files.read("cgroup.controllers")
     except FileNotFoundError:
-        return None, None, False
-    return "", "", True
+        return None, None, None, False
+    return "", "", "", True
 
 
 def _find_v1(files: CgroupFiles, names: tuple[str, ...], controller: str) -> str | None:
     for name in names:
-        if controller not in name.split(","):
-            continue
-        try:
-            files.read(f"{name}/cgroup.clone_children")
-        except FileNotFoundError:
-            continue
-        return name
+        if controller in name.split(",") and is_v1(files, name):
+            return name
     return None
 
 

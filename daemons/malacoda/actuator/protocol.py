@@ -8,6 +8,7 @@ from fractions import Fraction
 from k40s.assurance.response.acts import Step
 from k40s.errors import InvalidInputError
 from k40s.strict_json import Json, format_json, read_json
+from k40s.units import format_cpu_list, parse_cpu_list
 
 MOST_REQUEST = 1024
 """Bytes of a request's line."""
@@ -20,6 +21,7 @@ _MOST_COUNT = 10**15
 
 _UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _POD = re.compile(r"[a-z0-9.-]{1,63}/[a-z0-9.-]{1,253}", re.ASCII)
+_CPUS = re.compile(r"[0-9,-]{1,400}", re.ASCII)
 _TEXT = re.compile(r"[^\x00-\x1f\x7f]{0,400}")
 
 
@@ -31,6 +33,10 @@ class Verb(StrEnum):
     UNTHROTTLE = "unthrottle"
     FREEZE = "freeze"
     THAW = "thaw"
+    MOVE = "move"
+    MOVE_BACK = "move-back"
+    KILL = "kill"
+    """SIGKILL for all of the pod's processes; there is nothing to undo."""
     KEEP = "keep"
     """No act: the monitor lives, and judges."""
 
@@ -42,7 +48,7 @@ class Verb(StrEnum):
     @property
     def undoes(self) -> bool:
         """Whether it gives a pod back what an act has taken."""
-        return self in {Verb.UNTHROTTLE, Verb.THAW}
+        return self in {Verb.UNTHROTTLE, Verb.THAW, Verb.MOVE_BACK}
 
 
 _STEPS = {
@@ -50,6 +56,9 @@ _STEPS = {
     Verb.UNTHROTTLE: Step.QUOTA,
     Verb.FREEZE: Step.FREEZE,
     Verb.THAW: Step.FREEZE,
+    Verb.MOVE: Step.MOVE,
+    Verb.MOVE_BACK: Step.MOVE,
+    Verb.KILL: Step.KILL,
 }
 
 
@@ -82,8 +91,19 @@ class Refusal(StrEnum):
     """Several cgroups bear this UID."""
     GUARANTEED = "guaranteed"
     """The pod is of QoS class Guaranteed: its CPU time was promised to it."""
+    REAL_TIME = "real-time"
+    """The pod has real-time tasks, or it is not known which pods have: to these nothing is done but
+    a quota."""
     NO_CONTROLLER = "no-controller"
-    """The pod's cgroup has no quota, or no freezer."""
+    """The pod's cgroup has no quota, no cpuset, no freezer, or no cgroup.kill (as with v1)."""
+    NO_OTHER_CPU = "no-other-cpu"
+    """The pod, or one of its containers, may run on no other CPU."""
+    AWAY = "away"
+    """The pod runs on none of these CPUs."""
+    NOT_HELD = "not-held"
+    """A pod is killed only after it was throttled, and while it is."""
+    KILLS = "kills"
+    """As many pods were killed in the last hour as may be."""
     ALREADY_LOWER = "already-lower"
     """The pod's own quota is as low already."""
     ALREADY_FROZEN = "already-frozen"
@@ -100,20 +120,22 @@ class Refusal(StrEnum):
     @property
     def transient(self) -> bool:
         """Whether the same request may be granted later, for the same pod."""
-        return self in {Refusal.HOLDS, Refusal.ACTS, Refusal.COOLDOWN}
+        return self in {Refusal.HOLDS, Refusal.ACTS, Refusal.COOLDOWN, Refusal.KILLS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One line from the monitor. ``pod`` is its namespace and name, for the log alone.
 
-    ``quota`` is in CPUs, for ``THROTTLE`` alone.
+    ``quota`` is in CPUs, for ``THROTTLE`` alone; ``off`` are the CPUs that a pod is moved off, for
+    ``MOVE`` alone.
     """
 
     verb: Verb
     uid: str = ""
     pod: str = ""
     quota: Fraction | None = None
+    off: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,23 +169,26 @@ def format_request(request: Request) -> bytes:
         fields |= {"uid": request.uid, "pod": request.pod}
     if request.quota is not None:
         fields["quota"] = str(request.quota)
+    if request.off:
+        fields["off"] = format_cpu_list(request.off)
     return _line(fields)
 
 
 def parse_request(line: bytes) -> Request:
     """Read a request. Raises ``InvalidInputError`` with the place and what would be right."""
     whole = _read(line, source="request", at_most=MOST_REQUEST)
-    verb = whole.fields(("do",), ("uid", "pod", "quota"))["do"].member_of(Verb)
+    verb = whole.fields(("do",), ("uid", "pod", "quota", "off"))["do"].member_of(Verb)
     if verb is Verb.KEEP:
         whole.fields(("do",))
         return Request(verb=verb)
-    wanted = ("do", "uid", "pod", "quota") if verb is Verb.THROTTLE else ("do", "uid", "pod")
-    fields = whole.fields(wanted)
+    own = {Verb.THROTTLE: ("quota",), Verb.MOVE: ("off",)}.get(verb, ())
+    fields = whole.fields(("do", "uid", "pod", *own))
     return Request(
         verb=verb,
         uid=fields["uid"].text(_UID, "a pod's UID in lower case, with dashes"),
         pod=fields["pod"].text(_POD, "a pod's namespace and name, such as default/web"),
         quota=_parse_quota(fields["quota"]) if verb is Verb.THROTTLE else None,
+        off=parse_off(fields["off"]) if verb is Verb.MOVE else (),
     )
 
 
@@ -206,6 +231,15 @@ def _parse_held(item: Json) -> Held:
         pod=fields["pod"].text(_POD, "a pod's namespace and name"),
         steps=steps,
     )
+
+
+def parse_off(item: Json) -> tuple[int, ...]:
+    """Read the CPUs that a pod is moved off, one at least. Raises ``InvalidInputError``."""
+    text = item.text(_CPUS, "a list of CPUs such as 0,2-3")
+    try:
+        return parse_cpu_list(text)
+    except ValueError:
+        raise item.invalid("a list of CPUs such as 0,2-3") from None
 
 
 def _parse_quota(item: Json) -> Fraction:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from daemons.malacoda.actuator.gate import GatePolicy
 from daemons.malacoda.actuator.mode import CulpritMode
+from k40s.assurance.response.acts import Step
 from k40s.runtime.settings import DEFAULT_LEVEL, LogLevel
 from k40s.units import NS_PER_S, Nanoseconds
 
@@ -19,12 +20,15 @@ class ActuatorSettings:
     pod_uid: str = ""
     """The UID of the actuator's own pod (downward API, metadata.uid), which it never touches."""
     culprit: CulpritMode = CulpritMode.NAME
-    """The acts that are allowed, whatever the monitor asks for: `throttle`, or `freeze` as well.
-    With `off` and `name` there is none."""
+    """The acts that are allowed, whatever the monitor asks for: `throttle`; `move` and `freeze`
+    each one more; `evict` none more than that, as the controller evicts; `kill` all. With `off` and
+    `name` there is none."""
     cgroup_path: Path = Path("/sys/fs/cgroup")
     """Where the host's cgroups are seen: the hierarchies of v1 below it, or the one of v2."""
     cgroup_root: str = "/"
     """Kubelet's cgroupRoot, whichever its cgroup driver."""
+    overruns_path: Path | None = None
+    """The file in which the node's rubicante counts overruns by pod: a pod in it is not frozen."""
     actuator_socket: Path = Path("/run/k40s/actuator.sock")
     """The Unix socket between the monitor and the actuator."""
     actuator_peer: int = 65532
@@ -56,7 +60,7 @@ class ActuatorSettings:
     def gate(self) -> GatePolicy:
         """The limits of the gate."""
         return GatePolicy(
-            allowed=self.culprit.steps,
+            allowed=self.culprit.steps - {Step.EVICT},
             own_pod=self.pod_uid,
             most_held=self.actuator_holds,
             acts_per_hour=self.actuator_acts,

@@ -5,8 +5,9 @@ import logging
 from collections.abc import Sequence
 
 from daemons.malacoda.actuator.holds import Write
-from daemons.malacoda.actuator.kernel import CgroupFiles
+from daemons.malacoda.actuator.kernel import CgroupFiles, is_v1
 from k40s.errors import KernelError
+from k40s.units import format_cpu_list, parse_cpu_list
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,26 @@ def _restore(files: CgroupFiles, uid: str, write: Write) -> None:
         if error.errno in _GONE:
             return
         raise
-    if there == write.after:
-        put_value(files, write.path, write.before)
-    elif there != write.before:
+    before, after = (_present(files, write.path, text) for text in (write.before, write.after))
+    if there in (write.after, after):
+        put_value(files, write.path, before)
+    elif there not in (write.before, before):
         extra = {"pod": uid, "file": write.path, "value": there}
         log.warning("value of somebody else left", extra=extra)
+
+
+def _present(files: CgroupFiles, path: str, text: str) -> str:
+    """A value of v1's ``cpuset.cpus`` without CPUs that are offline; any other value as it is.
+
+    The kernel takes such CPUs out of every cpuset of v1, and takes no value that has them.
+    """
+    tree = path.partition("/")[0]
+    if path.rpartition("/")[2] != "cpuset.cpus":
+        return text
+    try:
+        if not is_v1(files, tree):
+            return text
+        online = parse_cpu_list(files.read(f"{tree}/cpuset.cpus"))
+        return format_cpu_list(set(parse_cpu_list(text)).intersection(online)) or text
+    except (OSError, ValueError):
+        return text

@@ -26,8 +26,11 @@ class EventReason(StrEnum):
     HARM_REPORTED = "HarmReported"
     METRIC_UNREADABLE = "MetricUnreadable"
     SUSPECT_THROTTLED = "SuspectThrottled"
+    SUSPECT_MOVED = "SuspectMoved"
     SUSPECT_FROZEN = "SuspectFrozen"
     SUSPECT_RELEASED = "SuspectReleased"
+    EVICTION_ASKED = "SuspectEvictionAsked"
+    SUSPECT_KILLED = "SuspectKilled"
     RESPONSE_FAILED = "ResponseFailed"
     ACTUATOR_UNREACHABLE = "ActuatorUnreachable"
 

@@ -7,7 +7,7 @@ are sampled no more often than the baseline takes samples, but at once when an a
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from daemons.malacoda.culprit.handover import Handover, Judgement
 from daemons.malacoda.culprit.metrics import CulpritMetrics
 from daemons.malacoda.culprit.pods import PodView
 from k40s.assurance.counters import StatCounters
+from k40s.assurance.detector import Victim
 from k40s.assurance.metrics import Metric
 from k40s.assurance.suspects.attribution import AttributionState, attribute
 from k40s.assurance.suspects.usage import NodeUsage, PodIdentity
@@ -65,6 +66,13 @@ class Watch(Protocol):
         """After the last sample."""
 
 
+class Processes(Protocol):
+    """Facts about processes; implemented by ``PodProcesses``."""
+
+    def find(self, uid: str) -> list[dict[str, object]]:
+        """Of a pod's largest ones, as fields of a log line."""
+
+
 class Pods(Protocol):
     """The node's pods; implemented by ``NodePods``."""
 
@@ -97,8 +105,10 @@ class CulpritSearch:
         clock: Clock,
         policy: AttributionPolicy,
         handover: Handover | None = None,
+        processes: Processes | None = None,
     ) -> None:
         """``handover`` leads to the response; without one a pod is named only."""
+        self._processes = processes
         self.state = AttributionState()
         self._node = ObjectRef(kind="Node", namespace="", name=node, uid=node)
         self._watch = watch
@@ -128,11 +138,11 @@ class CulpritSearch:
             return
         self._idle = False
         begun = self._clock()
-        watched = _of_workload(self._watch.state).seen_by(view.victims)
-        alarm = bool(watched.hazards)
-        self._high = self._high or watched.high
+        alarm, high = _alarm_and_high(self._watch.state, view.victims)
+        self._high = self._high or high
         if not self._is_due(begun, alarm=alarm):
             return
+        watched = _of_workload(self._watch.state).seen_by(view.victims)
         stat = None if watched.counters is None else watched.counters.stat
         sample = self._source.read(view.identities, stat=stat, with_threads=alarm)
         self._sampled = begun
@@ -194,7 +204,10 @@ class CulpritSearch:
     def _report_named(self, finding: Finding, watched: WatchState, pod: ObjectRef | None) -> None:
         self._metrics.suspects.labels(verdict=finding.verdict.value).inc()
         self._metrics.suspect.set(1)
-        log.warning("suspect named", extra=log_fields(finding, watched))
+        extra = log_fields(finding, watched)
+        if self._processes is not None and finding.culprit is not None:
+            extra["processes"] = self._processes.find(finding.culprit.uid)
+        log.warning("suspect named", extra=extra)
         text = describe_named(finding, watched, self._policy, names=True, acts=self._acts)
         subject = "" if pod is None else pod.uid
         self._events.add(self._node, EventReason.SUSPECT_NAMED, text, subject=subject)
@@ -208,6 +221,16 @@ class CulpritSearch:
         text = describe_nobody(finding, watched)
         verdict = finding.verdict.value
         self._events.add(self._node, EventReason.NO_SUSPECT_NAMED, text, subject=verdict)
+
+
+def _alarm_and_high(state: WatchState, victims: Collection[Victim]) -> tuple[bool, bool]:
+    """Whether an alarm is active that a pod may have caused and these suffer from; and high."""
+    alarm = high = False
+    for rule, of_rule in state.alarms.items():
+        if rule.metric is not Metric.CPU_STEAL and not rule.harms.isdisjoint(victims):
+            alarm = alarm or of_rule.active
+            high = high or of_rule.suspicious
+    return alarm, high
 
 
 def _of_workload(watched: WatchState) -> WatchState:

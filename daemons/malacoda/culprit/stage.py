@@ -8,7 +8,7 @@ from daemons.malacoda.culprit.events import CulpritEvents
 from daemons.malacoda.culprit.handover import Handover
 from daemons.malacoda.culprit.metrics import CulpritMetrics
 from daemons.malacoda.culprit.pods import NodePods
-from daemons.malacoda.culprit.search import CulpritSearch, UsageSource, Watch
+from daemons.malacoda.culprit.search import CulpritSearch, Processes, UsageSource, Watch
 from k40s.assurance.suspects.verdict import AttributionPolicy
 from k40s.kube.events import EventWriter
 from k40s.kube.informer import Informer
@@ -48,6 +48,7 @@ class CulpritStage:
         on_unreadable: Callable[[], None],
         clock: Clock,
         handover: Handover | None = None,
+        processes: Processes | None = None,
     ) -> None:
         """``namespace`` is k40s's own, whose pods are protected; ``handover`` as of the search."""
         self.pods = NodePods(namespaces=(namespace,))
@@ -75,6 +76,7 @@ class CulpritStage:
             clock=clock,
             policy=AttributionPolicy(),
             handover=handover,
+            processes=processes,
         )
 
     def start(self, loops: Loops) -> None:

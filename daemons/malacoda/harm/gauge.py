@@ -18,12 +18,15 @@ from k40s.assurance.response.harm import (
     count_gauged,
     gauge_harm,
 )
-from k40s.units import NS_PER_S, Clock, Nanoseconds
+from k40s.units import NS_PER_MS, NS_PER_S, Clock, Nanoseconds
 
 log = logging.getLogger(__name__)
 
 FRESH = Nanoseconds(5 * NS_PER_S)
 """A gauge that was sampled longer ago tells nothing."""
+READ_EVERY = Nanoseconds(450 * NS_PER_MS)
+"""However often the node is sampled: a window of pressure is no shorter, and reports and counts of
+missed deadlines are no fresher."""
 LOOK_EVERY = Nanoseconds(10 * NS_PER_S)
 """Between two looks at the pods' threads."""
 
@@ -102,6 +105,7 @@ class HarmGauge:
         self._policy = policy
         self._sampled: int | None = None
         self._looked: int | None = None
+        self._calm = True
         self._real_time: frozenset[str] = frozenset()
 
     @property
@@ -111,12 +115,19 @@ class HarmGauge:
         return self.state if fresh else NO_GAUGE
 
     def tick(self, *, calm: bool) -> None:
-        """Take a sample; ``calm``: no alarm is active, and no rule's last sample was high."""
+        """Take a sample; ``calm``: no alarm is active, and no rule's last sample was high.
+
+        Calls that come sooner than ``READ_EVERY`` read nothing, but for what they say of calm.
+        """
         begun = self._clock()
         view = self._pods.view
         if not view.critical:
             self._rest()
             return
+        self._calm = self._calm and calm
+        if self._sampled is not None and begun - self._sampled < READ_EVERY:
+            return
+        calm, self._calm = self._calm, True
         candidates = view.critical & view.real_time
         if self._looked is None or begun - self._looked >= LOOK_EVERY:
             self._looked = begun

@@ -38,7 +38,7 @@ def describe_act(act: Act, watched: WatchState, *, dry_run: bool, why: str = "")
     finding = reason.finding
     if finding is not None and finding.culprit is not None and finding.culprit.uid == act.uid:
         parts.append(f"it caused {describe_share(finding.culprit, finding.threads)}")
-    if not act.undoes:
+    if act.step.reversible and not act.undoes:
         parts.append("it is undone when the hazard is over")
     return "; ".join(part for part in parts if not part.endswith(": "))
 
@@ -56,6 +56,10 @@ def _done(act: Act) -> str:
         ActKind.UNTHROTTLE: "has its CPU quota back",
         ActKind.FREEZE: "is frozen",
         ActKind.THAW: "is thawed",
+        ActKind.MOVE: "is moved off the CPUs of critical threads",
+        ActKind.MOVE_BACK: "has its CPUs back",
+        ActKind.EVICT: "is to be evicted: the controller decides",
+        ActKind.KILL: "is killed: kubelet starts it again as its restart policy says",
     }[act.kind]
 
 

@@ -25,6 +25,10 @@ _REASONS = {
     ActKind.UNTHROTTLE: EventReason.SUSPECT_RELEASED,
     ActKind.FREEZE: EventReason.SUSPECT_FROZEN,
     ActKind.THAW: EventReason.SUSPECT_RELEASED,
+    ActKind.MOVE: EventReason.SUSPECT_MOVED,
+    ActKind.MOVE_BACK: EventReason.SUSPECT_RELEASED,
+    ActKind.EVICT: EventReason.EVICTION_ASKED,
+    ActKind.KILL: EventReason.SUSPECT_KILLED,
 }
 _LOST = (
     "the actuator does not answer, so no pod is throttled or frozen on this node: whoever causes a "

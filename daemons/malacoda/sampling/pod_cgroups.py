@@ -182,3 +182,13 @@ def _mark(path: str) -> tuple[int, ...] | None:
     except OSError:
         return None
     return found.st_ino, found.st_nlink, found.st_mtime_ns
+
+
+def outermost_pod(text: bytes) -> str | None:
+    """Read /proc/PID/cgroup: the uid of the outermost pod in whose cgroup the process is."""
+    for line in text.decode(errors="replace").split("\n"):
+        for name in line.split(":", 2)[-1].split("/"):
+            uid = pod_uid(name) or static_pod_hash(name)
+            if uid is not None:
+                return uid
+    return None

@@ -10,26 +10,22 @@ _MIN_COLUMNS = 8
 
 def parse_stat(text: bytes, cpus: Collection[int]) -> StatCounters:
     """Read /proc/stat."""
-    own = others = _NO_TIMES
-    own_cpus = other_cpus = 0
+    own: list[list[int]] = []
+    others: list[list[int]] = []
     counts: dict[bytes, int] = {}
     for line in text.splitlines():
         name, _, rest = line.partition(b" ")
         if name in _COUNTS:
             counts[name] = int(rest)
         elif name.startswith(b"cpu") and name != b"cpu":
-            times = _cpu_times(rest)
-            if int(name[3:]) in cpus:
-                own, own_cpus = own + times, own_cpus + 1
-            else:
-                others, other_cpus = others + times, other_cpus + 1
-    if own_cpus == 0 or len(counts) != len(_COUNTS):
+            (own if int(name[3:]) in cpus else others).append(_columns_of_cpu(rest))
+    if not own or len(counts) != len(_COUNTS):
         raise ValueError("stat lacks the node's CPUs or a counter")
     return StatCounters(
-        own=own,
-        own_cpus=own_cpus,
-        others=others,
-        other_cpus=other_cpus,
+        own=_cpu_times(own),
+        own_cpus=len(own),
+        others=_cpu_times(others) if others else _NO_TIMES,
+        other_cpus=len(others),
         contexts=counts[b"ctxt"],
         forks=counts[b"processes"],
         running=counts[b"procs_running"],
@@ -95,11 +91,17 @@ def parse_pressure(text: bytes) -> int:
     raise ValueError("pressure lacks its line 'some'")
 
 
-def _cpu_times(rest: bytes) -> CpuTimes:
+def _columns_of_cpu(rest: bytes) -> list[int]:
     columns = rest.split()
     if len(columns) < _MIN_COLUMNS:
         raise ValueError("stat has a CPU line with fewer than 8 columns")
-    user, nice, system, idle, iowait, irq, softirq, steal = map(int, columns[:_MIN_COLUMNS])
+    return [int(column) for column in columns[:_MIN_COLUMNS]]
+
+
+def _cpu_times(cpus: list[list[int]]) -> CpuTimes:
+    """The sum over some CPUs, one at least."""
+    rows = cpus[0] if len(cpus) == 1 else [sum(column) for column in zip(*cpus, strict=True)]
+    user, nice, system, idle, iowait, irq, softirq, steal = rows
     return CpuTimes(
         user=user + nice, system=system, idle=idle, iowait=iowait, irq=irq + softirq, steal=steal
     )

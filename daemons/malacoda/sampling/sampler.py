@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,11 +55,16 @@ class Sampler:
         details = self._details
         if details is None or at - details.at >= self.details_every:
             details = self._details = self._read_details(at)
-        return replace(
-            details,
+        return Counters(
             at=at,
             details_at=details.at,
+            cpus=details.cpus,
             stat=stat,
+            softirqs=details.softirqs,
+            interrupts=details.interrupts,
+            load=details.load,
+            uptime=details.uptime,
+            pressure=details.pressure,
             own_running=None if stat is None else self._count(stat),
         )
 

@@ -16,13 +16,14 @@ from prometheus_client import CollectorRegistry
 from daemons.malacoda.__main__ import main
 from daemons.malacoda.actuator.mode import CulpritMode
 from daemons.malacoda.actuator.protocol import Answer, Request
-from daemons.malacoda.daemon import Malacoda
+from daemons.malacoda.daemon import REPORT_PERIOD, Malacoda
 from daemons.malacoda.settings import Settings
-from k40s.annotations import ASSURANCE_KEY
+from k40s.annotations import ASSURANCE_KEY, parse_node_assurance
+from k40s.assurance.gamma import HIGHEST
 from k40s.assurance.metrics import Metric
 from k40s.assurance.profile import BUILT_IN, ProfileRule, format_profile
 from k40s.criticality import Criticality
-from k40s.units import NS_PER_MS, Nanoseconds
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 from tests.fakes.malacoda.actuator import FakeConnection, Machine
 from tests.fakes.malacoda.cgroups import uid
 from tests.fakes.malacoda.culprit import FakePods, FakeUsage, pod_record
@@ -425,3 +426,57 @@ def test_it_runs_until_it_is_told_to_stop(settings: Settings, tmp_path: Path) ->
     stop = threading.Event()
     stop.set()
     assert main(environment(settings, tmp_path), stop) == 0
+
+
+class Stress:
+    """/proc/stat of two CPUs that are idle, or in the kernel, as simulated time passes."""
+
+    def __init__(self, proc: Path) -> None:
+        self._path = proc / "stat"
+        self._lines = self._path.read_text().splitlines()
+        self._ticks = {"system": 1000, "idle": 1000}
+        self.active = False
+
+    def pass_ticks(self, ticks: int) -> None:
+        self._ticks["system" if self.active else "idle"] += ticks
+        own = f"1000 0 {self._ticks['system']} {self._ticks['idle']} 0 0 0 0 0 0"
+        lines = [
+            f"{line.split()[0]} {own}" if line.startswith("cpu") else line for line in self._lines
+        ]
+        self._path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("tenths", [1, 2, 3, 5])
+@pytest.mark.parametrize("phase", [0, 2])
+def test_a_downgrade_is_published_within_a_second_after_the_timeout(
+    settings: Settings, clock: FakeClock, tenths: int, phase: int
+) -> None:
+    """By the loops' own periods, in simulated time; reports come at any phase of the samples."""
+    node, stress = FakeNode(), Stress(settings.proc_path)
+    settings = replace(settings, sampling_period=Nanoseconds(tenths * 100 * NS_PER_MS))
+    daemon = Malacoda(
+        settings, gateway=node, registry=CollectorRegistry(), clock=clock, now=clock.now
+    )
+    daemon.probes.start()
+    alarmed: int | None = None
+    published: int | None = None
+    every = REPORT_PERIOD // (50 * NS_PER_MS)
+    for turn in range(300):
+        clock.pass_seconds(0.05)
+        stress.active = turn >= 150
+        stress.pass_ticks(5)
+        if turn % (2 * tenths) == 0:
+            daemon.sample()
+            if alarmed is None and daemon.monitor.state.hazards:
+                alarmed = clock.time
+        if turn % every == phase:
+            daemon.publication.tick()
+            text = node.annotations.get(ASSURANCE_KEY)
+            lowered = text is not None and parse_node_assurance(text).state < HIGHEST
+            published = clock.time if lowered and published is None else published
+    daemon.stop()
+
+    assert alarmed is not None
+    assert published is not None
+    late = published - alarmed - settings.policy.timeout
+    assert 0 <= late <= NS_PER_S

@@ -186,3 +186,31 @@ def test_what_harms_nobody_lowers_nothing() -> None:
 
     assert world.monitor.state.gamma.value == 10
     assert world.metric("severity", severity="none") == 1
+
+
+def test_it_shows_samples_twice_a_second_however_often_it_samples() -> None:
+    world = World()
+    world.source.seconds = 0.1
+    world.tick(2)
+    world.source.system = 40
+    world.tick(1)
+    assert world.metric("metric", metric="cpu-system") != 0.4
+
+    world.tick(5)
+
+    assert world.metric("metric", metric="cpu-system") == 0.4
+
+
+def test_an_alarm_is_shown_with_the_sample_that_raises_it() -> None:
+    world = World()
+    world.source.seconds = 0.1
+    world.tick(10)
+    world.source.system = 90
+
+    for _ in range(20):
+        world.tick(1)
+        assert world.metric("alarm", metric="cpu-system") == float(
+            Metric.CPU_SYSTEM in world.monitor.state.hazards
+        )
+
+    assert world.metric("alarm", metric="cpu-system") == 1

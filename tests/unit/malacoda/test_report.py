@@ -15,6 +15,7 @@ from k40s.annotations import (
     ASSURANCE_KEY,
     ASSURANCE_REDUCED_CONDITION,
     ASSURANCE_SINCE_KEY,
+    CULPRITS_KEY,
     HARDWARE_ASSURANCE_KEY,
     SOFTWARE_ASSURANCE_KEY,
     parse_node_assurance,
@@ -66,6 +67,8 @@ class World:
             lease=LEASE,
             metrics=metrics,
             now=self.clock.now,
+            node="edge-1",
+            writer=self.node,
         )
         self.publication = NodePublication(
             report=report,
@@ -104,7 +107,7 @@ def test_publishes_level_parts_and_class_once_it_has_verdict() -> None:
     world.run(seconds=1)
 
     (written,) = world.written
-    assert set(written) == {ASSURANCE_KEY, ASSURANCE_CLASS_LABEL}
+    assert set(written) == {ASSURANCE_KEY, ASSURANCE_CLASS_LABEL, CULPRITS_KEY}
     assert json.loads(written[ASSURANCE_KEY] or "") == {
         "v": 1,
         "level": 17,
@@ -176,6 +179,21 @@ def test_an_operators_figure_that_cannot_be_understood_counts_as_0() -> None:
 
     published = parse_node_assurance(world.node.annotations[ASSURANCE_KEY])
     assert (published.hardware, published.software) == (0, 0)
+    assert world.metric("invalid_annotations_total") == 2
+
+
+def test_an_operators_mistake_is_told_on_the_node_once_until_it_is_another() -> None:
+    world = World({HARDWARE_ASSURANCE_KEY: "6"})
+    world.run(seconds=60)
+    once = [(reason, text) for _, reason, text in world.node.written]
+    world.node.annotations[HARDWARE_ASSURANCE_KEY] = "7"
+
+    world.run(seconds=60)
+
+    assert [reason for reason, _ in once] == ["AssuranceInvalid"]
+    assert "k40s.io/hardware-assurance" in once[0][1]
+    assert "it counts as 0" in once[0][1]
+    assert len(world.node.written) == 2
     assert world.metric("invalid_annotations_total") == 2
 
 

@@ -52,7 +52,7 @@ def test_everything_can_be_chosen() -> None:
         ("SAMPLING_PERIOD", "500", "a duration with a unit"),
         ("HARDWARE_ASSURANCE", "6", "0 to 5"),
         ("LEASE", "10ms", "at least 1s"),
-        ("CULPRIT", "kill", '"off" or "name" or "throttle" or "freeze"'),
+        ("CULPRIT", "stop", '"off" or "name" or "throttle" or "move" or "freeze"'),
         ("SAMPLING_PERIOD", "3s", "at most 2s"),
         ("SYSTEM_RAISE", "0.6", "K40S_SYSTEM_RAISE: not a setting of any process"),
         ("GAMMA_ALARM", "10", "K40S_GAMMA_ALARM lies in 0 to 9"),
@@ -87,7 +87,10 @@ def test_every_field_has_its_docstring() -> None:
         ("off", []),
         ("name", []),
         ("throttle", [Step.QUOTA]),
-        ("freeze", [Step.QUOTA, Step.FREEZE]),
+        ("move", [Step.QUOTA, Step.MOVE]),
+        ("freeze", [Step.QUOTA, Step.MOVE, Step.FREEZE]),
+        ("evict", [Step.QUOTA, Step.MOVE, Step.FREEZE, Step.EVICT]),
+        ("kill", list(Step)),
     ],
 )
 def test_the_mode_says_which_steps_there_are(mode: str, steps: list[Step]) -> None:

@@ -5,12 +5,15 @@ import json
 import logging
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from daemons.malacoda.actuator.protocol import Refusal, Result, Verb
+from daemons.malacoda.actuator.real_time import ReservationFile
 from k40s.assurance.response.acts import Step
 from k40s.errors import UnavailableError
+from k40s.node_agent.overrun_counts import format_counts
 from tests.fakes.malacoda.actuator import Machine
 from tests.fakes.malacoda.kernel import CONTAINER, FakeKernel, uid
 
@@ -62,6 +65,33 @@ def test_a_frozen_pod_is_thawed_in_the_order_of_the_steps(unified: bool) -> None
     assert not machine.kernel.frozen(path)
     machine.ask(Verb.UNTHROTTLE)
     assert machine.kernel.snapshot() == before
+
+
+@pytest.mark.parametrize("known", [frozenset({uid(1)}), None])
+def test_a_pod_with_real_time_tasks_is_throttled_and_never_frozen(
+    known: frozenset[str] | None,
+) -> None:
+    machine = Machine(real_time=known)
+    path = machine.kernel.pod(uid(1))
+
+    throttled, frozen = machine.ask(Verb.THROTTLE), machine.ask(Verb.FREEZE)
+
+    assert throttled.result is Result.DONE
+    assert (frozen.result, frozen.reason) == (Result.REFUSED, Refusal.REAL_TIME.value)
+    assert not machine.kernel.frozen(path)
+
+
+def test_rubicantes_file_says_which_pods_have_real_time_tasks(tmp_path: Path) -> None:
+    path = tmp_path / "counts.json"
+    missing = ReservationFile(path).find()
+    path.write_text(format_counts({uid(1): 0, uid(2): 7}))
+    found = ReservationFile(path).find()
+    path.write_text("{")
+
+    assert ReservationFile(None).find() == frozenset()
+    assert missing == frozenset()
+    assert found == {uid(1), uid(2)}
+    assert ReservationFile(path).find() is None
 
 
 def test_an_act_may_be_repeated_and_so_may_its_undoing() -> None:

@@ -169,7 +169,7 @@ def test_without_files_there_is_no_controller() -> None:
     assert plan_throttle(kernel, pod, QUOTA) is Refusal.NO_CONTROLLER
     assert plan_freeze(kernel, pod) is Refusal.NO_CONTROLLER
     assert (
-        plan_freeze(kernel, PodCgroup(cpu=pod.cpu, freezer=None, unified=False))
+        plan_freeze(kernel, PodCgroup(cpu=pod.cpu, freezer=None, cpuset=None, unified=False))
         is Refusal.NO_CONTROLLER
     )
 

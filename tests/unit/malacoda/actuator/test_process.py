@@ -115,7 +115,7 @@ def test_a_second_process_ends_while_another_one_has_the_store(
         ("ACTUATOR_HOLDS", "0", "at least 1"),
         ("ACTUATOR_ACTS", "0", "at least 1"),
         ("CGROUP_ROOT", "/a/../b", "without .."),
-        ("CULPRIT", "kill", '"throttle" or "freeze"'),
+        ("CULPRIT", "stop", '"throttle" or "move" or "freeze"'),
     ],
 )
 def test_a_bad_variable_is_refused_with_what_would_be_right(
@@ -136,13 +136,28 @@ def test_the_gate_has_the_limits_of_the_settings() -> None:
         },
     )
 
-    assert settings.gate.allowed == {Step.QUOTA, Step.FREEZE}
+    assert settings.gate.allowed == {Step.QUOTA, Step.MOVE, Step.FREEZE}
     assert (settings.gate.own_pod, settings.gate.most_held, settings.gate.acts_per_hour) == (
         uid(3),
         1,
         2,
     )
     assert ActuatorSettings().gate.allowed == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("mode", "more"), [("throttle", ""), ("move", "move"), ("evict", "move freeze")]
+)
+def test_an_eviction_is_no_act_of_the_gate(mode: str, more: str) -> None:
+    settings = read_settings(ActuatorSettings, {"K40S_CULPRIT": mode})
+
+    assert settings.gate.allowed == {"quota", *more.split()}
+
+
+def test_killing_has_to_be_asked_for() -> None:
+    settings = read_settings(ActuatorSettings, {"K40S_CULPRIT": "kill"})
+
+    assert settings.gate.allowed == frozenset(Step) - {Step.EVICT}
 
 
 def test_on_a_full_disk_it_does_not_run_but_undoes_what_was_left(

@@ -32,6 +32,9 @@ GOOD = {"do": "throttle", "uid": uid(1), "pod": POD, "quota": "1/10"}
         Request(verb=Verb.UNTHROTTLE, uid=uid(1), pod=POD),
         Request(verb=Verb.FREEZE, uid=uid(1), pod=POD),
         Request(verb=Verb.THAW, uid=uid(1), pod=POD),
+        Request(verb=Verb.MOVE, uid=uid(1), pod=POD, off=(0, 2, 3, 4)),
+        Request(verb=Verb.MOVE_BACK, uid=uid(1), pod=POD),
+        Request(verb=Verb.KILL, uid=uid(1), pod=POD),
     ],
 )
 def test_a_request_is_read_as_it_was_written(request_: Request) -> None:
@@ -63,7 +66,7 @@ def test_a_text_of_the_kernel_stays_one_line() -> None:
 @pytest.mark.parametrize(
     ("change", "trouble"),
     [
-        ({"do": "kill"}, r'\$\.do: found \'kill\', expected "throttle" or'),
+        ({"do": "stop"}, r'\$\.do: found \'stop\', expected "throttle" or'),
         ({"do": None}, r"\$\.do: found null"),
         ({"uid": "../../etc"}, r"\$\.uid: found .* a pod's UID in lower case"),
         ({"uid": uid(1).upper().replace("1", "A")}, r"\$\.uid"),
@@ -108,3 +111,11 @@ def test_whatever_comes_is_read_or_refused(line: bytes) -> None:
             parse(line)
         except InvalidInputError:
             continue
+
+
+@pytest.mark.parametrize("off", ["", "1-0", "a", "0\n", [0], "99999"])
+def test_a_move_names_the_cpus_that_the_pod_leaves_and_nothing_else(off: object) -> None:
+    fields = {"do": "move", "uid": uid(1), "pod": POD, "off": off}
+
+    with pytest.raises(InvalidInputError, match="list of CPUs"):
+        parse_request(json.dumps(fields).encode())

@@ -219,3 +219,29 @@ def test_a_pods_own_report_is_harm_at_once_and_its_end_is_not_harmed(world: Worl
 
     world.late["a"] = False
     assert world.run(4) is False
+
+
+def test_it_reads_no_more_often_than_twice_a_second(world: World) -> None:
+    world.pods.set("a")
+    reads = 0
+    for number in range(20):
+        world.clock.pass_seconds(0.1)
+        world.usage.pressure["a"] = 200 * number
+        before = world.gauge.state
+        world.gauge.tick(calm=True)
+        reads += world.gauge.state is not before
+
+    assert reads == 4
+
+
+def test_a_hazard_between_two_reads_is_no_calm(world: World) -> None:
+    """Else the pressure of a hazard would become the pod's own baseline."""
+    world.pods.set("a")
+    for _ in range(200):
+        for calm in (True, False, True, True, True):
+            world.clock.pass_seconds(0.1)
+            world.usage.pressure["a"] = world.usage.pressure.get("a", 0) + QUIET // 10
+            world.gauge.tick(calm=calm)
+
+    assert world.gauge.state.baselines == {}
+    assert world.gauge.state.harmed is None

@@ -1,7 +1,10 @@
 """The response on a node in memory: search, fold, gate and kernel together, without sockets."""
 
+import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
@@ -13,9 +16,11 @@ from daemons.malacoda.culprit.events import CulpritEvents, EventReason
 from daemons.malacoda.culprit.handover import Handover, Judgement
 from daemons.malacoda.culprit.metrics import CulpritMetrics
 from daemons.malacoda.culprit.pods import NodePods
+from daemons.malacoda.response.evictions import EvictionRequests
 from daemons.malacoda.response.metrics import ResponseMetrics
 from daemons.malacoda.response.reports import UNREACHABLE, ActReports
 from daemons.malacoda.response.responder import Responder
+from k40s.annotations import parse_culprits
 from k40s.assurance.response.acts import Act, ActKind, Cause, Reason, Step
 from k40s.assurance.response.harm import Gauge, Harm, HarmState
 from k40s.assurance.response.policy import ResponsePolicy, Rung
@@ -27,13 +32,44 @@ from k40s.node_agent.backoff import Backoff
 from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.malacoda.actuator import FakeConnection, Machine
 from tests.fakes.malacoda.culprit import FakeEvents, FakeWatch, pod_record
-from tests.fakes.malacoda.kernel import uid
+from tests.fakes.malacoda.kernel import FakeKernel, uid
 
 NOISY, CRITICAL = uid(1), uid(9)
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 THROTTLE_ONLY = ResponsePolicy(rungs=(Rung(step=Step.QUOTA),))
 WITH_FREEZE = ResponsePolicy(
     rungs=(Rung(step=Step.QUOTA), Rung(step=Step.FREEZE, after=Nanoseconds(2 * NS_PER_S)))
 )
+
+WITH_EVICTION = ResponsePolicy(
+    rungs=(*WITH_FREEZE.rungs, Rung(step=Step.EVICT, after=Nanoseconds(3 * NS_PER_S)))
+)
+
+
+WITH_MOVE = ResponsePolicy(
+    rungs=(
+        Rung(step=Step.QUOTA),
+        Rung(step=Step.MOVE, after=Nanoseconds(2 * NS_PER_S)),
+        Rung(step=Step.FREEZE, after=Nanoseconds(2 * NS_PER_S)),
+    )
+)
+WITH_KILL = ResponsePolicy(
+    rungs=(*WITH_EVICTION.rungs, Rung(step=Step.KILL, after=Nanoseconds(60 * NS_PER_S)))
+)
+
+
+class FakeCpus:
+    """Implements ``Cpus``."""
+
+    def __init__(self) -> None:
+        self.found: frozenset[int] | None = frozenset({1})
+        self.asked: list[tuple[set[str], set[str]]] = []
+
+    def find(
+        self, pods: Collection[str], *, real_time: Collection[str] = ()
+    ) -> frozenset[int] | None:
+        self.asked.append((set(pods), set(real_time)))
+        return self.found
 
 
 def named(pod: str) -> Finding:
@@ -60,8 +96,15 @@ def named(pod: str) -> Finding:
 class World:
     """A node with a critical and a noisy pod, and all of the monitor's response."""
 
-    def __init__(self, policy: ResponsePolicy = THROTTLE_ONLY, *, dry_run: bool = False) -> None:
-        self.machine = Machine()
+    def __init__(
+        self,
+        policy: ResponsePolicy = THROTTLE_ONLY,
+        *,
+        dry_run: bool = False,
+        unified: bool = False,
+    ) -> None:
+        self.machine = Machine(kernel=FakeKernel(unified=unified))
+        self.cpus = FakeCpus()
         self.clock = self.machine.clock
         self.path = self.machine.kernel.pod(NOISY)
         if dry_run:
@@ -79,7 +122,10 @@ class World:
             backoff=Backoff(pause=Nanoseconds(5 * NS_PER_S), clock=self.clock),
             clock=self.clock,
         )
-        self.metrics = ResponseMetrics(self.registry, acts=Verb, results=[*Result, UNREACHABLE])
+        self.metrics = ResponseMetrics(
+            self.registry, acts=[*Verb, ActKind.EVICT], results=[*Result, UNREACHABLE]
+        )
+        self.evictions = EvictionRequests(now=lambda: NOON)
         self.handover = Handover()
         self.gauge = HarmState()
         self.policy = policy
@@ -96,6 +142,9 @@ class World:
                 node="edge-1", events=self.events, metrics=self.metrics, clock=self.clock
             ),
             metrics=self.metrics,
+            evictions=self.evictions,
+            cpus=self.cpus,
+            own_cpus=frozenset({0, 1, 2}),
             clock=self.clock,
         )
 
@@ -118,7 +167,7 @@ class World:
 
     @property
     def throttled(self) -> bool:
-        return self.machine.kernel.quota(self.path) != "-1"
+        return not self.machine.kernel.quota(self.path).startswith(("-1", "max"))
 
     @property
     def frozen(self) -> bool:
@@ -202,6 +251,84 @@ def test_a_pod_is_frozen_where_the_quota_does_not_help_and_released_if_that_does
     assert world.asked == ["throttle", "freeze", "thaw", "unthrottle"]
     assert (world.throttled, world.frozen) == (False, False)
     assert world.handover.cleared == {NOISY}
+
+
+def relapsed(world: World) -> None:
+    """A pod is throttled, released after calm, and brings the hazard back twice."""
+    world.wait(1, alarm=True, suspect=NOISY)
+    world.wait(32)
+    world.wait(1, alarm=True, suspect=NOISY)  # frozen: the hazard is back
+    world.wait(62)
+    world.wait(1, alarm=True, suspect=NOISY)
+
+
+def test_a_pod_that_brings_the_hazard_back_is_to_be_evicted_and_throttled_meanwhile() -> None:
+    world = World(WITH_EVICTION)
+    relapsed(world)
+
+    text = world.evictions.text
+
+    assert world.asked[-1] == "throttle"
+    assert (world.throttled, world.frozen) == (True, False)
+    assert text is not None
+    (culprit,) = parse_culprits(text)
+    assert (culprit.uid, culprit.rule) == (NOISY, Cause.RELAPSED)
+    assert ("Pod", "SuspectEvictionAsked") in world.told
+    assert world.metric("acts_total", act="evict", result="done") == 1
+    assert NOISY not in text.replace(NOISY, "", 1)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda world: world.pods.replace([pod_record(CRITICAL, "HI")]),
+        lambda world: world.pods.replace(
+            [pod_record(CRITICAL, "HI"), replace(pod_record(NOISY), deleting=True)]
+        ),
+        lambda world: world.wait(200),
+        lambda world: setattr(world.connection, "broken", True),
+    ],
+)
+def test_a_request_is_withdrawn_when_the_pod_ends_or_calm_returns_or_the_actuator_is_lost(
+    end: Callable[[World], None],
+) -> None:
+    world = World(WITH_EVICTION)
+    relapsed(world)
+    before = world.evictions.text
+
+    end(world)
+    world.wait(1)
+
+    assert before is not None
+    assert world.evictions.text is None
+
+
+def test_without_that_mode_no_eviction_is_asked_for() -> None:
+    world = World(WITH_FREEZE)
+    relapsed(world)
+
+    assert world.frozen
+    assert world.evictions.text is None
+
+
+def test_an_alarm_that_justifies_no_eviction_leaves_the_pod_held_and_that_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World(replace(WITH_EVICTION, destructive_metrics=frozenset()))
+    relapsed(world)
+
+    held_back = [one for one in caplog.records if one.message == "next step held back"]
+
+    assert world.frozen
+    assert world.evictions.text is None
+    assert [vars(one)["why"] for one in held_back] == ["no-gauge"]
+
+
+def test_in_a_dry_run_no_eviction_is_asked_for() -> None:
+    world = World(WITH_EVICTION, dry_run=True)
+    relapsed(world)
+
+    assert world.evictions.text is None
 
 
 def test_the_gauge_of_harm_decides_where_there_is_one() -> None:
@@ -517,3 +644,155 @@ def test_of_failures_no_more_are_remembered_than_a_limit() -> None:
 
     assert len(reports._failures) <= 256  # noqa: SLF001  # as above
     assert world.metric("acts_total", act="throttle", result="refused") == 1000
+
+
+def test_a_throttled_pod_leaves_the_cpus_of_critical_threads_and_returns_in_calm() -> None:
+    world = World(WITH_MOVE)
+    world.wait(6, alarm=True, suspect=NOISY)
+
+    assert world.asked == ["throttle", "move"]
+    assert world.connection.asked[-1].off == (1,)
+    assert world.machine.kernel.cpus(world.path) == "0,2"
+    assert world.cpus.asked[0] == ({CRITICAL}, set())
+    assert ("Pod", "SuspectMoved") in world.told
+    world.wait(40)
+
+    assert world.asked == ["throttle", "move", "move-back", "unthrottle"]
+    assert world.machine.kernel.cpus(world.path) == "0-2"
+
+
+@pytest.mark.parametrize("found", [None, frozenset(), frozenset({0, 1, 2}), frozenset(range(8))])
+def test_where_no_cpu_is_known_to_be_free_of_critical_threads_a_pod_is_frozen_instead(
+    found: frozenset[int] | None,
+) -> None:
+    world = World(WITH_MOVE)
+    world.cpus.found = found
+    world.wait(6, alarm=True, suspect=NOISY)
+
+    assert world.asked == ["throttle", "freeze"]
+
+
+def test_critical_threads_are_not_looked_for_before_moving_is_the_next_step() -> None:
+    world = World(WITH_MOVE)
+    world.wait(10)
+    world.wait(0.5, alarm=True, suspect=NOISY)
+    assert world.cpus.asked == []
+
+    world.wait(6, alarm=True, suspect=NOISY)
+    looked = len(world.cpus.asked)
+    world.wait(4, alarm=True, suspect=NOISY)
+
+    assert looked >= 1
+    assert len(world.cpus.asked) == looked
+
+
+def test_a_pod_that_is_moved_in_vain_is_frozen() -> None:
+    world = World(WITH_MOVE)
+    world.wait(11, alarm=True, suspect=NOISY)
+
+    assert world.asked[:3] == ["throttle", "move", "freeze"]
+
+
+def test_a_pod_that_is_not_evicted_and_brings_the_hazard_back_once_more_is_killed() -> None:
+    world = World(WITH_KILL, unified=True)
+    relapsed(world)
+    assert world.evictions.text is not None
+    world.wait(122)
+
+    world.wait(1, alarm=True, suspect=NOISY)
+
+    assert world.machine.kernel.killed == [world.path]
+    assert world.throttled
+    assert ("Pod", "SuspectKilled") in world.told
+    assert world.metric("acts_total", act="kill", result="done") == 1
+
+
+def test_a_pod_whose_hazard_lasts_though_its_eviction_is_asked_for_is_killed_after_a_minute() -> (
+    None
+):
+    world = World(WITH_KILL, unified=True)
+    relapsed(world)
+
+    world.wait(55, alarm=True, suspect=NOISY)
+    assert world.machine.kernel.killed == []
+    world.wait(10, alarm=True, suspect=NOISY)
+
+    assert world.machine.kernel.killed == [world.path]
+    assert world.evictions.text is not None  # it is still to go
+
+
+def test_a_pod_that_is_being_deleted_is_not_killed() -> None:
+    world = World(WITH_KILL, unified=True)
+    relapsed(world)
+    world.pods.replace([pod_record(CRITICAL, "HI"), replace(pod_record(NOISY), deleting=True)])
+
+    world.wait(90, alarm=True, suspect=NOISY)
+
+    assert world.machine.kernel.killed == []
+
+
+def test_under_v1_a_kill_is_refused_and_the_pod_stays_throttled() -> None:
+    world = World(WITH_KILL)
+    relapsed(world)
+    world.wait(70, alarm=True, suspect=NOISY)
+
+    assert world.metric("acts_total", act="kill", result="refused") == 1
+    assert world.throttled
+    assert ("Pod", "ResponseFailed") in world.told
+
+
+MOVE_LAST = ResponsePolicy(rungs=WITH_MOVE.rungs[:2])
+"""What ``K40S_CULPRIT=move`` allows."""
+
+
+def test_a_moved_pod_that_brings_the_hazard_back_is_throttled_and_moved_again_at_once() -> None:
+    world = World(MOVE_LAST)
+    world.wait(6, alarm=True, suspect=NOISY)
+    world.wait(40)
+    assert not world.throttled
+
+    world.wait(0.5, alarm=True, suspect=NOISY)
+
+    assert world.throttled
+    assert world.machine.kernel.cpus(world.path) == "0,2"
+
+
+def test_a_throttled_pod_that_brings_the_hazard_back_is_not_moved_without_its_quota() -> None:
+    world = World(WITH_MOVE)
+    world.wait(1, alarm=True, suspect=NOISY)
+    world.wait(32)
+    assert world.asked == ["throttle", "unthrottle"]
+
+    world.wait(1, alarm=True, suspect=NOISY)
+
+    assert world.asked[2:] == ["throttle", "move"]
+    assert world.throttled
+    assert world.machine.kernel.cpus(world.path) == "0,2"
+
+
+@pytest.mark.parametrize("refuses", ["kernel", "actuator"])
+def test_a_pod_that_cannot_be_moved_is_frozen(refuses: str) -> None:
+    world = World(WITH_MOVE)
+
+    def refuse(path: str, _text: str) -> None:
+        if "cpuset" in path:
+            raise OSError(errno.EBUSY, "busy")
+
+    if refuses == "kernel":
+        world.machine.kernel.before = refuse
+    else:
+        world.cpus.found = frozenset({0})
+        for path, files in world.machine.kernel.files.items():
+            if world.path in path and "cpuset.cpus" in files:
+                files["cpuset.cpus"] = "1"  # it runs elsewhere already
+    world.wait(14, alarm=True, suspect=NOISY)
+
+    assert world.asked[:3] == ["throttle", "move", "freeze"]
+
+
+def test_where_critical_threads_run_on_other_nodes_cpus_alone_nobody_is_moved() -> None:
+    world = World(WITH_MOVE)
+    world.cpus.found = frozenset({7})
+    world.wait(6, alarm=True, suspect=NOISY)
+
+    assert world.asked == ["throttle", "freeze"]
