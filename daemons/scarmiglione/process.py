@@ -18,6 +18,7 @@ from daemons.scarmiglione.settings import NetworkBackEnd, Settings
 from k40s.http.probes import ProbeServer
 from k40s.kube.connect import connect
 from k40s.node_agent.store_handover import open_store
+from k40s.pki.metrics import CertificateMetrics
 
 
 class Process:
@@ -38,6 +39,11 @@ class Process:
             store=store,
             make_back_end=_back_ends(settings),
             xenomai=(settings.proc_path / "xenomai").exists(),
+        )
+        CertificateMetrics(
+            self._daemon.registry,
+            process="scarmiglione",
+            certificates={"server": settings.tls_directory / "tls.crt"},
         )
         ProbeServer(
             host=settings.listen_host,

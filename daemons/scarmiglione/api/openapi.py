@@ -8,7 +8,8 @@ import re
 from collections.abc import Mapping
 
 from daemons.scarmiglione.network.back_end import BackEndName
-from k40s.network.text import INTERFACE, NAME
+from k40s.ledger.entry_json import NAME
+from k40s.network.text import INTERFACE
 from k40s.node_api.bodies import MAX_BODY, NAMESPACE, POD_NAME, UID
 from k40s.node_api.network_messages import (
     MAX_CHANNEL,

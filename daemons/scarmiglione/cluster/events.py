@@ -31,6 +31,8 @@ class EventReason(StrEnum):
 class _Counts:
     def __init__(self, metrics: StationMetrics) -> None:
         self._metrics = metrics
+        for reason in EventReason:
+            metrics.events.labels(reason=reason.value)
 
     def written(self, reason: str) -> None:
         self._metrics.events.labels(reason=reason).inc()

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from daemons.scarmiglione.network.back_end import Role
+from daemons.scarmiglione.network.back_end import StationState as KernelState
 from daemons.scarmiglione.slots.book import Book
 from daemons.scarmiglione.slots.entry import Entry
 from daemons.scarmiglione.slots.findings import Finding, Findings
-from daemons.scarmiglione.station.stations import Station, Stations, kernel_role
+from daemons.scarmiglione.slots.presence import Presence, find_slot
+from daemons.scarmiglione.station.stations import Station, StationKey, Stations, kernel_role
 from k40s.annotations import NETWORK_STATE_KEY, XENOMAI_LABEL
 from k40s.annotations.network_state import (
     MOST_NETWORKS,
@@ -21,6 +23,7 @@ from k40s.annotations.network_state import (
     Role as PublishedRole,
 )
 from k40s.kube.records import NodeRecord
+from k40s.network.held import digest
 from k40s.node_agent.publication import NodeKeys
 from k40s.node_api.bodies import pod_json
 from k40s.node_api.network_messages import granted_json, window_json
@@ -35,6 +38,7 @@ Look = Callable[[], Findings]
 """What the last look found."""
 Trouble = Callable[[], str | None]
 """Why the state must not be published, if it must not."""
+_Digest = tuple[KernelState, tuple[tuple[Entry, ...], tuple[int, ...]], str]
 
 
 class NetworkReport:
@@ -66,6 +70,8 @@ class NetworkReport:
         self._now = now
         self._published: NetworkNodeState | None = None
         self._omitted = 0
+        self._digests: dict[StationKey, _Digest] = {}
+        """By station: what it is of, and the digest."""
 
     def read(self, record: NodeRecord) -> bool:
         """Nothing on the Node is for this daemon."""
@@ -101,6 +107,7 @@ class NetworkReport:
                     role=PublishedRole((_role(station, self._finding(station))).value),
                     health=self._health(station.key.network),
                     channels=self._free(station),
+                    held=self._held(station),
                 )
                 for station in self._stations.declared()[:MOST_NETWORKS]
             }
@@ -152,6 +159,26 @@ class NetworkReport:
         if state is None or not state.attached:
             return 0
         return station.back_end.limits.free(state.taken | self._book.taken(station.key))
+
+    def _held(self, station: Station) -> str | None:
+        """The digest of pods' slots that the kernel shows whole, and of nobody's channels."""
+        finding = self._finding(station)
+        state, back_end = finding.state, station.back_end
+        if state is None or not state.attached:
+            return None
+        entries = tuple(self._book.entries())
+        known = self._digests.get(station.key)
+        if known is None or known[0] is not state or known[1] != (entries, finding.foreign):
+            whole = (
+                (entry.pod.uid, slot.windows)
+                for entry in entries
+                for slot in entry.slots
+                if slot.station == station.key
+                and find_slot(back_end, state, slot).presence is Presence.WHOLE
+            )
+            known = state, (entries, finding.foreign), digest(whole, finding.foreign)
+            self._digests[station.key] = known
+        return known[2]
 
     def _station_json(self, station: Station) -> dict[str, object]:
         finding, limits = self._finding(station), station.back_end.limits

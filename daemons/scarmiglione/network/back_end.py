@@ -207,14 +207,3 @@ class SlotBackEnd(Protocol):
     def remove(self, channel: Channel) -> Refusal | None:
         """Take back a channel's slots; those that are absent are no error."""
         ...
-
-
-class Attachable(Protocol):
-    """A station that can be attached to its network by the daemon, if the operator wants that."""
-
-    def attach(self, role: Role, *, backup_offset: Nanoseconds | None = None) -> Refusal | None:
-        """Attach in a role; None also if it is attached in this role. Never detaches.
-
-        Refused if it is attached in another role, and as master if another one's Sync arrives.
-        """
-        ...

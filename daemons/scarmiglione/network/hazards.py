@@ -10,8 +10,6 @@ class Hazard(StrEnum):
     """What broke or froze a network when it was tried, or cannot be kept; a label in logs."""
 
     NOT_ATTACHED = "not-attached"
-    OTHER_ROLE = "other-role"
-    SECOND_MASTER = "second-master"
     NO_SYNC = "no-sync"
     CLOCK_STEP = "clock-step"
     CYCLE_DIFFERS = "cycle-differs"

@@ -183,23 +183,6 @@ def _shown(count: int | None) -> str:
     return "?" if count is None else str(count)
 
 
-def check_attach(before: StationState, after: StationState, role: Role) -> Refusal | None:
-    """Whether an interface may be attached in a role; two looks, some cycles apart.
-
-    A second master is accepted by the kernel, and broadcasts a second Sync. So anything that is
-    received keeps an interface from becoming master.
-    """
-    if after.attached and after.role is not role:
-        return refuse(Hazard.OTHER_ROLE, f"it is attached as {after.role}, and never detached")
-    if role is Role.MASTER and not after.attached and before.received != after.received:
-        return refuse(
-            Hazard.SECOND_MASTER,
-            f"{_shown(before.received)} to {_shown(after.received)} packets received: "
-            "another master may be there",
-        )
-    return None
-
-
 def check_joined_by_others(channel: Channel, slots: Sequence[AppliedSlot]) -> Refusal | None:
     """Whether slots of other channels share the queue of one that is to be removed."""
     numbers = set(channel.numbers)

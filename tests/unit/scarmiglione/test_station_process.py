@@ -108,7 +108,7 @@ def test_a_damaged_book_ends_the_process_with_one_clear_line(
     store.close()
 
     ended = subprocess.run(
-        COMMAND, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        COMMAND, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
 
     assert ended.returncode != 0
@@ -120,7 +120,7 @@ def test_bad_settings_are_named_all_at_once(environment: Mapping[str, str]) -> N
     bad = {**environment, "K40S_NETWORK_BACK_END": "rtnet", "K40S_LEASE": "5"}
 
     ended = subprocess.run(
-        COMMAND, cwd=ROOT, env=bad, capture_output=True, text=True, timeout=120, check=False
+        COMMAND, cwd=ROOT, env=bad, capture_output=True, text=True, timeout=600, check=False
     )
 
     assert ended.returncode != 0

@@ -10,21 +10,17 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from daemons.scarmiglione.network.back_end import BackEndName, Role
+from daemons.scarmiglione.network.back_end import BackEndName
 from daemons.scarmiglione.network.child import Run, python, run_child
-from daemons.scarmiglione.network.rtnet.orders import AttachOrder, SlotOrder
+from daemons.scarmiglione.network.rtnet.orders import SlotOrder
 from k40s.errors import KernelError
 from k40s.tdma.model import OFFSET_STEP, SMALLEST_PAYLOAD
 from k40s.units import Nanoseconds
 
-MASTER = 0x40506E00
-SLAVE = 0x40506E01
 SET_SLOT = 0x40506E03
 REMOVE_SLOT = 0x40506E04
 
 _NAME = 16
-_ROUNDS = 100
-_REQUESTS = 64
 _NOT_JOINED = -1
 
 Ioctl = Callable[[int, bytes], int]
@@ -40,20 +36,6 @@ except OSError as error:
 else:
     print(0)
 """
-
-
-class _Master(ctypes.Structure):
-    _fields_ = (
-        ("cycle_period", ctypes.c_uint64),
-        ("backup_sync_offset", ctypes.c_uint64),
-        ("cal_rounds", ctypes.c_uint32),
-        ("max_cal_requests", ctypes.c_uint32),
-        ("max_slot_id", ctypes.c_uint32),
-    )
-
-
-class _Slave(ctypes.Structure):
-    _fields_ = (("cal_rounds", ctypes.c_uint32), ("max_slot_id", ctypes.c_uint32))
 
 
 class _SetSlot(ctypes.Structure):
@@ -75,8 +57,6 @@ class _RemoveSlot(ctypes.Structure):
 
 class _Arguments(ctypes.Union):
     _fields_ = (
-        ("master", _Master),
-        ("slave", _Slave),
         ("set_slot", _SetSlot),
         ("remove_slot", _RemoveSlot),
         ("size", ctypes.c_uint8 * 64),
@@ -136,22 +116,6 @@ class IoctlCommands:
         config = _config(interface)
         config.arguments.remove_slot = _RemoveSlot(id=number)
         self._call(REMOVE_SLOT, config, f"REMOVE_SLOT {number}")
-
-    def attach(self, interface: str, order: AttachOrder) -> None:
-        """``TDMA_IOC_MASTER`` or ``TDMA_IOC_SLAVE``."""
-        config = _config(interface)
-        if order.role is Role.STATION:
-            config.arguments.slave = _Slave(cal_rounds=_ROUNDS, max_slot_id=order.last)
-            self._call(SLAVE, config, "SLAVE")
-            return
-        config.arguments.master = _Master(
-            cycle_period=order.cycle,
-            backup_sync_offset=order.backup_offset or 0,
-            cal_rounds=_ROUNDS,
-            max_cal_requests=_REQUESTS,
-            max_slot_id=order.last,
-        )
-        self._call(MASTER, config, "MASTER")
 
     def _check(self, order: SlotOrder) -> None:
         joins = order.joins

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from daemons.scarmiglione.network.back_end import AppliedSlot, Channel, Role
-from k40s.tdma.model import OFFSET_STEP, SMALLEST_PAYLOAD, Window
+from daemons.scarmiglione.network.back_end import AppliedSlot, Channel
+from k40s.tdma.model import SMALLEST_PAYLOAD, Window
 from k40s.units import Nanoseconds
 
 _LONGEST_PERIOD = 2**32 - 1
@@ -54,21 +54,3 @@ def orders(channel: Channel, windows: Sequence[Window]) -> tuple[SlotOrder, ...]
         )
         for number, window in zip(channel.numbers, windows, strict=True)
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttachOrder:
-    """How an interface becomes a station. ``last`` is the largest slot id, fixed until detached."""
-
-    role: Role
-    cycle: Nanoseconds
-    last: int
-    backup_offset: Nanoseconds | None = None
-
-    def __post_init__(self) -> None:
-        if self.cycle <= 0 or self.cycle % OFFSET_STEP or self.last < 1:
-            raise ValueError(f"no cycle or table: {self}")
-        if (self.role is Role.BACKUP) != (self.backup_offset is not None):
-            raise ValueError(f"a backup master, and it alone, has an offset: {self}")
-        if self.backup_offset is not None and not 0 < self.backup_offset < self.cycle:
-            raise ValueError(f"the backup's offset is not in the cycle: {self}")

@@ -14,13 +14,11 @@ from daemons.scarmiglione.network.back_end import (
     ChannelKind,
     Limits,
     Refusal,
-    Role,
     StationState,
 )
 from daemons.scarmiglione.network.preconditions import (
     DEFAULT_SLOTS,
     SYNC_CYCLES,
-    check_attach,
     check_channel,
     check_joined_by_others,
     check_numbers,
@@ -29,11 +27,11 @@ from daemons.scarmiglione.network.preconditions import (
     check_station,
     check_windows,
 )
-from daemons.scarmiglione.network.rtnet.orders import AttachOrder, SlotOrder, orders
+from daemons.scarmiglione.network.rtnet.orders import SlotOrder, orders
 from daemons.scarmiglione.network.rtnet.proc_rtnet import VNIC_HEADER, RtnetFiles, ordinary_slot
 from k40s.errors import KernelError
 from k40s.tdma.model import Cycle, Window
-from k40s.units import NS_PER_S, Nanoseconds
+from k40s.units import NS_PER_S
 
 _WATCH_SECONDS = 0.2
 """At least for how long Sync is watched, so that a late read does not decide."""
@@ -57,10 +55,6 @@ class SlotCommands(Protocol):
 
     def remove(self, interface: str, number: int) -> None:
         """Remove a slot that is there."""
-        ...
-
-    def attach(self, interface: str, order: AttachOrder) -> None:
-        """Attach an interface that is not."""
         ...
 
 
@@ -154,25 +148,6 @@ class RtnetBackEnd:
             if left := _slots_of(channel, self.read().slots):
                 raise KernelError(f"{self._interface}: removed, and still there: {left}")
         return refusal
-
-    def attach(self, role: Role, *, backup_offset: Nanoseconds | None = None) -> Refusal | None:
-        """As the protocol says. Slots 0 and 1 stay the operator's to set."""
-        before = self.read()
-        after = self._look_again()
-        if (refusal := check_attach(before, after, role)) is not None or after.attached:
-            return refusal
-        self._commands.attach(
-            self._interface,
-            AttachOrder(
-                role=role,
-                cycle=self._cycle.period,
-                last=self._limits.last,
-                backup_offset=backup_offset,
-            ),
-        )
-        if (state := self.read()).role is not role:
-            raise KernelError(f"{self._interface}: attached as {role}, and it shows {state.role}")
-        return None
 
     def _look_again(self) -> StationState:
         self._wait(max(_WATCH_SECONDS, SYNC_CYCLES * self._cycle.period / NS_PER_S))

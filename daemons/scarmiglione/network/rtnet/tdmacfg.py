@@ -1,8 +1,8 @@
 """RTnet by its own command. Times are whole microseconds there."""
 
-from daemons.scarmiglione.network.back_end import BackEndName, Role
+from daemons.scarmiglione.network.back_end import BackEndName
 from daemons.scarmiglione.network.child import Run, run_child
-from daemons.scarmiglione.network.rtnet.orders import AttachOrder, SlotOrder
+from daemons.scarmiglione.network.rtnet.orders import SlotOrder
 from k40s.errors import KernelError
 from k40s.units import NS_PER_S, NS_PER_US, Nanoseconds
 
@@ -37,16 +37,6 @@ class Tdmacfg:
     def remove(self, interface: str, number: int) -> None:
         """``slot ID``: without an offset it is removed."""
         self._call(interface, "slot", str(number))
-
-    def attach(self, interface: str, order: AttachOrder) -> None:
-        """``master CYCLE [-b OFFSET]`` or ``slave``."""
-        table = ("-i", str(order.last))
-        if order.role is Role.STATION:
-            self._call(interface, "slave", *table)
-            return
-        offset = order.backup_offset
-        backup = () if offset is None else ("-b", _microseconds(offset))
-        self._call(interface, "master", _microseconds(order.cycle), *backup, *table)
 
     def _call(self, *words: str) -> None:
         done = self._run((self._command, *words), self._seconds)

@@ -79,8 +79,11 @@ class GateDevice(Protocol):
         """Remove it again; whatever waits on the device is dropped."""
         ...
 
-    def release(self, *, handle: int, mapping: Mapping) -> None:
-        """Let all classes send, which a process that was killed may have left held."""
+    def release(self, *, handle: int, mapping: Mapping) -> bool:
+        """Let all classes send, which a process that was killed may have left held.
+
+        False where a class has nothing to be held by: the installation was cut short.
+        """
         ...
 
 
@@ -129,8 +132,9 @@ class LinuxGateDevice:
     def install(self, *, handle: int, mapping: Mapping, table: Timetable) -> None:
         """Set by rtnetlink, with a ``plug`` in a ``prio`` for each class.
 
-        To make a ``prio`` restarts the device, which stops the schedule: it is set once more.
-        Where a part is refused, such as for want of a module, all of it is removed again.
+        To make a ``prio`` restarts the device, which stops the schedule: it is set once more. The
+        ``plug`` come last, so where all of them are the installation is complete. Where a part is
+        refused, such as for want of a module, all of it is removed again.
         """
         index = self._existing()
         request = replace_request(index, handle=handle, mapping=mapping, timetable=table)
@@ -138,8 +142,8 @@ class LinuxGateDevice:
             self._exchange(
                 request,
                 *_bands(index, handle, mapping),
-                *_holds(index, handle, mapping),
                 request,
+                *_holds(index, handle, mapping),
                 *_releases(index, handle, mapping),
             )
         except KernelError:
@@ -174,14 +178,16 @@ class LinuxGateDevice:
         """Deleted by rtnetlink."""
         self._exchange(delete_request(self._existing(), handle=handle))
 
-    def release(self, *, handle: int, mapping: Mapping) -> None:
-        """Asked of each class's ``plug``; one that is not there holds nothing."""
-        index = self._index()
-        if index is None:
-            return
-        for request in _releases(index, handle, mapping):
-            with suppress(KernelError):
-                self._exchange(request)
+    def release(self, *, handle: int, mapping: Mapping) -> bool:
+        """Asked of each class's ``plug``, which the kernel refuses where there is none."""
+        index, complete = self._index(), True
+        for request in () if index is None else _releases(index, handle, mapping):
+            for answer in self._send(self._command("exchange", request.hex()), 2 * self._seconds):
+                try:
+                    check_answer(answer)
+                except KernelError:
+                    complete = False
+        return complete
 
     def _index(self) -> int | None:
         try:
@@ -203,16 +209,20 @@ class LinuxGateDevice:
         return python_file(rtnetlink_child.__file__, str(self._seconds), *words)
 
     def _answers(self, command: Sequence[str], seconds: float) -> bytes:
-        done = self._run(command, seconds)
-        if done.status != 0:
-            raise KernelError(f"rtnetlink: {done.errors.splitlines()[-1:]}")
-        answers = [bytes.fromhex(line) for line in done.output.split()]
+        answers = self._send(command, seconds)
         try:
             for answer in answers:
                 check_answer(answer)
         except KernelError as error:
             raise KernelError(f"{self._interface}: {error}") from error
         return b"".join(answers)
+
+    def _send(self, command: Sequence[str], seconds: float) -> list[bytes]:
+        """The kernel's answers, refusals among them."""
+        done = self._run(command, seconds)
+        if done.status != 0:
+            raise KernelError(f"rtnetlink: {done.errors.splitlines()[-1:]}")
+        return [bytes.fromhex(line) for line in done.output.split()]
 
     def _bit_rate(self) -> int:
         try:

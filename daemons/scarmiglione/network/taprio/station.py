@@ -172,11 +172,21 @@ class TaprioBackEnd:
         return None
 
     def _look(self) -> tuple[Facts | None, Qdisc | None]:
-        """The device; at the first look, classes that a killed process left held are released."""
+        """The device; at the first look, what a killed process has left is put right.
+
+        Classes that it left held are released. An installation that it did not complete could not
+        be replaced under traffic, and may stand still: it is removed, and made anew with the next
+        slot.
+        """
         facts, root = self._device.facts(), self._device.root()
         if not self._released and self._check_device(facts, root) is None:
-            if root is not None and root.taprio is not None:
-                self._device.release(handle=HANDLE, mapping=self._mapping)
+            if (
+                root is not None
+                and root.taprio is not None
+                and not self._device.release(handle=HANDLE, mapping=self._mapping)
+            ):
+                self._device.uninstall(handle=HANDLE)
+                root = self._device.root()
             self._released = True
         return facts, root
 

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from daemons.scarmiglione.network.back_end import Role
 from daemons.scarmiglione.network.child import Finished, python, run_child
 from daemons.scarmiglione.network.rtnet.ioctl import (
-    MASTER,
     SET_SLOT,
     IoctlCommands,
     TdmaConfig,
     linux_ioctl,
 )
-from daemons.scarmiglione.network.rtnet.orders import AttachOrder, SlotOrder
+from daemons.scarmiglione.network.rtnet.orders import SlotOrder
 from daemons.scarmiglione.network.rtnet.tdmacfg import Tdmacfg, time_limit
 from k40s.errors import KernelError
 from k40s.units import NS_PER_MS, Nanoseconds
@@ -66,26 +64,6 @@ def test_a_slot_that_joins_none_says_minus_one() -> None:
     )
 
     assert ioctl.calls[0][1][40:44] == b"\xff" * 4
-
-
-def test_a_master_is_packed_as_the_kernel_reads_it() -> None:
-    ioctl = Recorded()
-
-    commands(ioctl).attach(
-        "rteth0",
-        AttachOrder(
-            role=Role.BACKUP,
-            cycle=Nanoseconds(NS_PER_MS),
-            last=15,
-            backup_offset=Nanoseconds(20_000),
-        ),
-    )
-
-    ((request, packed),) = ioctl.calls
-    assert request == MASTER
-    assert packed[16:24] == NS_PER_MS.to_bytes(8, "little")
-    assert packed[24:32] == (20_000).to_bytes(8, "little")
-    assert [int.from_bytes(packed[at : at + 4], "little") for at in (32, 36, 40)] == [100, 64, 15]
 
 
 def test_the_structure_is_80_bytes() -> None:
@@ -166,20 +144,10 @@ def test_the_commands_words_are_tdmacfgs() -> None:
     tdmacfg = Tdmacfg(command="tdmacfg", seconds=1.0, run=run)
     tdmacfg.add("rteth0", ORDER)
     tdmacfg.remove("rteth0", 4)
-    cycle = Nanoseconds(NS_PER_MS)
-    tdmacfg.attach("rteth0", AttachOrder(role=Role.STATION, cycle=cycle, last=63))
-    tdmacfg.attach("rteth0", AttachOrder(role=Role.MASTER, cycle=cycle, last=63))
-    offset = Nanoseconds(20_000)
-    tdmacfg.attach(
-        "rteth0", AttachOrder(role=Role.BACKUP, cycle=cycle, last=63, backup_offset=offset)
-    )
 
     assert [" ".join(words) for words in told] == [
         "tdmacfg rteth0 slot 4 45000 -p 2/4 -s 200 -j 3",
         "tdmacfg rteth0 slot 4",
-        "tdmacfg rteth0 slave -i 63",
-        "tdmacfg rteth0 master 1000 -i 63",
-        "tdmacfg rteth0 master 1000 -b 20 -i 63",
     ]
 
 

@@ -204,7 +204,7 @@ def test_a_plug_is_in_a_band_that_takes_what_was_looked_at() -> None:
     assert band[-20:] == struct.pack("=i", 2) + bytes(16)
 
 
-def test_an_installation_makes_bands_then_plugs_and_sets_the_schedule_again() -> None:
+def test_an_installation_makes_bands_sets_the_schedule_again_and_makes_plugs_last() -> None:
     told: list[str] = []
 
     def run(command: Sequence[str], _seconds: float) -> Finished:
@@ -219,7 +219,7 @@ def test_an_installation_makes_bands_then_plugs_and_sets_the_schedule_again() ->
         for name in ("taprio", "prio", "plug")
         if bytes.fromhex(one).find(struct.pack("=HH", 5 + len(name), 1) + name.encode()) >= 0
     ]
-    assert kinds == ["taprio", *["prio"] * 3, *["plug"] * 3, "taprio", *["plug"] * 3]
+    assert kinds == ["taprio", *["prio"] * 3, "taprio", *["plug"] * 6]
 
 
 def test_an_installation_that_is_refused_in_part_is_removed() -> None:
@@ -284,6 +284,15 @@ def test_the_child_of_a_change_lets_classes_go_on_though_the_change_is_refused()
     assert len(lines) == 7
 
 
-def test_a_release_of_what_is_not_held_is_no_error() -> None:
-    LinuxGateDevice("lo").release(handle=HANDLE, mapping=MAPPING)
-    LinuxGateDevice("none-of-these").release(handle=HANDLE, mapping=MAPPING)
+def test_a_release_says_whether_there_is_what_holds() -> None:
+    assert not LinuxGateDevice("lo").release(handle=HANDLE, mapping=MAPPING)
+    assert LinuxGateDevice("none-of-these").release(handle=HANDLE, mapping=MAPPING)
+
+
+def test_a_release_whose_child_fails_says_nothing_of_what_is_there() -> None:
+    device = LinuxGateDevice(
+        "lo", run=lambda _command, _seconds: Finished(status=1, output="", errors="killed")
+    )
+
+    with pytest.raises(KernelError, match="killed"):
+        device.release(handle=HANDLE, mapping=MAPPING)

@@ -19,7 +19,6 @@ from daemons.scarmiglione.network.back_end import (
 from daemons.scarmiglione.network.hazards import Hazard
 from daemons.scarmiglione.network.preconditions import (
     airtime,
-    check_attach,
     check_channel,
     check_joined_by_others,
     check_numbers,
@@ -31,7 +30,7 @@ from daemons.scarmiglione.network.preconditions import (
     sends_sync,
     sync_arrives,
 )
-from daemons.scarmiglione.network.rtnet.orders import AttachOrder, SlotOrder, orders
+from daemons.scarmiglione.network.rtnet.orders import SlotOrder, orders
 from k40s.reasons import Reason
 from k40s.tdma.model import Cycle, Window
 from k40s.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds
@@ -235,22 +234,6 @@ def test_a_master_with_another_cycle_than_the_network_takes_no_slots() -> None:
     assert check_station(replace(state, cycle=CYCLE.period), CYCLE) is None
 
 
-def test_a_second_master_is_refused_when_anything_is_received() -> None:
-    before, after = replace(look(), attached=False), replace(look(10), attached=False)
-
-    assert check_attach(before, after, Role.MASTER) is None
-    assert hazard(check_attach(before, replace(after, received=101), Role.MASTER)) == (
-        Hazard.SECOND_MASTER
-    )
-    assert check_attach(before, replace(after, received=101), Role.STATION) is None
-    assert check_attach(before, replace(after, received=101), Role.BACKUP) is None
-
-
-def test_an_attached_station_is_never_given_another_role() -> None:
-    assert hazard(check_attach(look(), look(10), Role.MASTER)) == Hazard.OTHER_ROLE
-    assert check_attach(look(), look(10), Role.STATION) is None
-
-
 def test_a_first_slot_without_a_master_would_block_for_ever_and_is_refused() -> None:
     assert hazard(check_pair(look(state="init"), look(10, state="init"), CYCLE)) == Hazard.NO_SYNC
 
@@ -336,26 +319,6 @@ def test_no_order_can_be_constructed_that_harms_a_kernel(bad: dict[str, int]) ->
     order()
     with pytest.raises(ValueError, match="slot"):
         order(**bad)
-
-
-@pytest.mark.parametrize(
-    ("role", "cycle", "last", "backup"),
-    [
-        (Role.MASTER, 0, 7, None),
-        (Role.MASTER, 1500, 7, None),
-        (Role.MASTER, 1_000_000, 0, None),
-        (Role.MASTER, 1_000_000, 7, 1000),
-        (Role.BACKUP, 1_000_000, 7, None),
-        (Role.BACKUP, 1_000_000, 7, 1_000_000),
-    ],
-)
-def test_no_network_is_begun_with_an_impossible_cycle_or_offset(
-    role: Role, cycle: int, last: int, backup: int | None
-) -> None:
-    offset = None if backup is None else Nanoseconds(backup)
-
-    with pytest.raises(ValueError, match=r"cycle|offset"):
-        AttachOrder(role=role, cycle=Nanoseconds(cycle), last=last, backup_offset=offset)
 
 
 @pytest.mark.parametrize(

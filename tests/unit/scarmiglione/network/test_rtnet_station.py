@@ -310,43 +310,6 @@ def test_an_undo_that_fails_says_what_may_be_left(make: Make) -> None:
         scene.back_end.apply(channel(2), [window(1500)])
 
 
-def test_a_station_is_attached_in_its_role_once(make: Make) -> None:
-    scene = make(role="")
-
-    assert scene.back_end.attach(Role.STATION) is None
-    assert scene.back_end.attach(Role.STATION) is None
-
-    assert scene.back_end.read().role is Role.STATION
-    assert hazard(scene.back_end.attach(Role.MASTER)) == Hazard.OTHER_ROLE
-
-
-def test_a_second_master_is_refused(make: Make) -> None:
-    scene = make(role="")
-
-    assert hazard(scene.back_end.attach(Role.MASTER)) == Hazard.SECOND_MASTER
-
-    assert not scene.back_end.read().attached
-    assert scene.rtnet.state["harm"] == []
-
-
-def test_the_first_master_begins_the_networks_cycle(make: Make) -> None:
-    scene = make(role="")
-    scene.rtnet.change(sync=False)
-
-    assert scene.back_end.attach(Role.MASTER) is None
-
-    state = scene.back_end.read()
-    assert (state.role, state.cycle) == (Role.MASTER, CYCLE.period)
-
-
-def test_a_backup_master_is_attached_with_its_offset(make: Make) -> None:
-    scene = make(role="")
-
-    assert scene.back_end.attach(Role.BACKUP, backup_offset=Nanoseconds(100_000)) is None
-
-    assert scene.back_end.read().state == "stand-by"
-
-
 def test_a_lock_that_is_held_does_not_hold_up_a_read(make: Make) -> None:
     scene = make(limit=0.5)
     scene.rtnet.lock()

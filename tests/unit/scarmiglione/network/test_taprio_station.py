@@ -399,6 +399,26 @@ def test_a_schedule_that_stays_pending_keeps_classes_held_for_two_seconds_only()
     assert 2 * NS_PER_S <= let_go - changeover.release_at <= 2 * NS_PER_S + 10 * NS_PER_MS
 
 
+def test_an_installation_that_was_cut_short_is_removed_and_made_anew() -> None:
+    scene = Scene()
+    scene.back_end.apply(channel(1), [window(100, 200)])
+    scene.device.complete = False
+    again = TaprioBackEnd(
+        interface="eth1",
+        cycle=CYCLE,
+        device=scene.device,
+        facts=scene.device.facts() or pytest.fail("it is up"),
+        clocks=scene.time.clocks,
+        wait=scene.time.wait,
+    )
+
+    state = again.read()
+
+    assert (state.state, state.slots) == ("default", ())
+    assert again.apply(channel(1), [window(100, 200)]) is None
+    assert again.holds(again.read(), channel(1), [window(100, 200)])
+
+
 def test_classes_that_a_killed_process_left_held_are_released_at_the_first_look() -> None:
     scene = Scene()
     scene.back_end.apply(channel(1), [window(100, 200)])
