@@ -7,13 +7,15 @@ prioritize one pod at a time. Everything else (unknown paths, wrong methods) is 
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
 
 from extender.metrics import ExtenderMetrics
+from extender.protocol import encode
 from extender.verbs.verb import Verb, Verbs
-from k40s.errors import InvalidInputError
+from k40s.errors import InvalidInputError, UnavailableError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -26,10 +28,28 @@ Ready = Callable[[], str | None]
 """Returns None if ready, else what is missing."""
 
 
-def create_app(*, verbs: Verbs, metrics: ExtenderMetrics, ready: Ready) -> Flask:
-    """Makes the application that serves the verbs."""
+def create_app(
+    *,
+    verbs: Verbs,
+    metrics: ExtenderMetrics,
+    ready: Ready,
+    calls: AbstractContextManager[None] | None = None,
+) -> Flask:
+    """Makes the application that serves the verbs.
+
+    ``calls`` is entered by those for which kube-scheduler waits with every other pod behind.
+    """
     app = Flask("extender")
-    routes = {f"{PREFIX}/{verb.name}": Route(verb, metrics=metrics, ready=ready) for verb in verbs}
+    preferred = (verbs.filter, verbs.prioritize)
+    routes = {
+        f"{PREFIX}/{verb.name}": Route(
+            verb,
+            metrics=metrics,
+            ready=ready,
+            calls=calls if calls is not None and verb in preferred else nullcontext(),
+        )
+        for verb in verbs
+    }
     for path, route in routes.items():
         app.add_url_rule(path, path, route.respond, methods=["POST"])
     app.wsgi_app = VerbsFirst(app.wsgi_app, routes)  # type: ignore[method-assign]  # Flask's way
@@ -39,9 +59,17 @@ def create_app(*, verbs: Verbs, metrics: ExtenderMetrics, ready: Ready) -> Flask
 class Route:
     """One verb: body in, body out, with its faults and its duration."""
 
-    def __init__(self, verb: Verb, *, metrics: ExtenderMetrics, ready: Ready) -> None:
+    def __init__(
+        self,
+        verb: Verb,
+        *,
+        metrics: ExtenderMetrics,
+        ready: Ready,
+        calls: AbstractContextManager[None],
+    ) -> None:
         self._verb = verb
         self._ready = ready
+        self._calls = calls
         self._seconds = metrics.seconds[verb.name]
         self._faults = metrics.faults[verb.name]
         self._is_ready = False
@@ -51,9 +79,14 @@ class Route:
         started = time.perf_counter()
         try:
             trouble = self._trouble()
-            return ("200 OK", self._verb(body)) if trouble is None else self._fail(trouble)
+            if trouble is not None:
+                return self._fail(trouble)
+            with self._calls:
+                return "200 OK", self._verb(body)
         except InvalidInputError as error:
             return self._fail(str(error), "400 Bad Request")
+        except UnavailableError as error:
+            return self._fail(str(error))
         except Exception:  # noqa: BLE001  # a fault is answered, and logged with its trace
             _log.exception("call failed", extra={"verb": self._verb.name})
             return self._fail(_INTERNAL, "500 Internal Server Error")
@@ -76,7 +109,7 @@ class Route:
     def _fail(self, text: str, status: str = "503 Service Unavailable") -> tuple[str, bytes]:
         self._faults.inc()
         reply = self._verb.fault(text)
-        return (status, b"[]") if reply is None else ("200 OK", reply)
+        return (status, encode({"error": text}).encode()) if reply is None else ("200 OK", reply)
 
 
 class VerbsFirst:

@@ -3,14 +3,18 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from extender.binding.outcome import Outcome
+from extender.monitoring.silent_daemons import SILENCE
 from extender.monitoring.unadmitted import Misplacement
+from extender.preemption.plan import PlanOutcome
 from k40s.annotations import ASSURANCE_CLASS_LABEL, REAL_TIME_LABEL
 from k40s.reasons import Reason
 
-VERBS = ("filter", "prioritize", "bind", "dry-run")
-KINDS = ("nodes", "leases", "pods", "pod-makers", "networks")
+VERBS = ("filter", "prioritize", "bind", "dry-run", "preempt", "preemption-plan", "explain")
+KINDS = ("nodes", "leases", "pods", "pod-makers", "networks", "runtime-classes", "tenants")
 VERDICT_ORIGINS = ("exact", "rough", "remembered", "asked", "unanswered")
+EXCHANGE_OUTCOMES = {True: "found", False: "none"}
 NETWORK_VERDICT_ORIGINS = ("searched", "remembered", "unsearched")
+PREEMPT_ANSWERS = ("kept", "extended", "dropped")
 WITHDRAWN = (ASSURANCE_CLASS_LABEL, REAL_TIME_LABEL)
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
@@ -44,6 +48,13 @@ class ExtenderMetrics:
             ["how"],
             registry=registry,
         )
+        exchanges = Counter(
+            "k40s_extender_exchange_searches_total",
+            "Searches for an exchange of servers that lets a refused pod in.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.exchanges = {found: exchanges.labels(how) for found, how in EXCHANGE_OUTCOMES.items()}
         network_verdicts = Counter(
             "k40s_extender_judged_stations_total",
             "Verdicts on nodes for one network by origin; unsearched: for want of time.",
@@ -58,9 +69,28 @@ class ExtenderMetrics:
             "Writes of network reservations that another writer was faster than.",
             registry=registry,
         )
+        self.tenant_conflicts = Counter(
+            "k40s_extender_tenant_conflicts_total",
+            "Writes of tenants' reservations that another writer was faster than.",
+            registry=registry,
+        )
         binds = Counter(
             "k40s_extender_binds_total", "Binds by how they ended.", ["outcome"], registry=registry
         )
+        plans = Counter(
+            "k40s_extender_preemption_plans_total",
+            "Preemption plans that the controller asked for, by what they say.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.plans = {outcome: plans.labels(outcome.value) for outcome in PlanOutcome}
+        preempt_nodes = Counter(
+            "k40s_extender_preempt_nodes_total",
+            "Nodes on which kube-scheduler would have ended pods, by the answer.",
+            ["answer"],
+            registry=registry,
+        )
+        self.preempt_nodes = {answer: preempt_nodes.labels(answer) for answer in PREEMPT_ANSWERS}
         unreadable = Counter(
             "k40s_extender_unreadable_objects_total",
             "Times that an object was partly unreadable, in a list or a change.",
@@ -73,6 +103,13 @@ class ExtenderMetrics:
             ["reason"],
             registry=registry,
         )
+        silent = Gauge(
+            "k40s_extender_silent_daemons",
+            "Nodes whose daemon published its state and no longer renews its Lease.",
+            ["daemon"],
+            registry=registry,
+        )
+        self.silent = {daemon: silent.labels(daemon) for daemon in SILENCE}
         self.nodes = Gauge("k40s_extender_nodes", "Nodes in the cache.", registry=registry)
         self.watch_errors = Counter(
             "k40s_extender_watch_errors_total",

@@ -1,12 +1,13 @@
-"""Ports of binding. Adapters: ``RubicanteClient``, ``ScarmiglioneClient`` and ``KubeGateway``."""
+"""Ports of binding. Adapters: the nodes' clients, ``KubeGateway`` and ``TenantLedgers``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from k40s.kube.records import NetworkRecord, PodRecord
+from k40s.kube.records import NetworkRecord, PodRecord, TenantRecord
 from k40s.network.model import NetworkReservation
 from k40s.node_api.messages import AdmissionAnswer, ReservationRequest
 from k40s.node_api.network_messages import SlotsAnswer, SlotsRequest
+from k40s.tenants.ledger import TenantReservation
 from k40s.units import Nanoseconds
 
 
@@ -43,6 +44,26 @@ class Networks(Protocol):
 
         Raises ``ConflictError`` (another version), ``NotFoundError`` or ``RefusedError`` if it
         certainly did not happen, and another ``UnavailableError`` if it may have.
+        """
+
+
+class Tenants(Protocol):
+    """The Tenants of the cluster, with what their pods hold."""
+
+    def get_tenant(self, name: str, *, timeout: Nanoseconds | None = None) -> TenantRecord | None:
+        """The Tenant, or None if it does not exist. Raises ``UnavailableError``."""
+
+    def update_tenant_reservations(
+        self,
+        name: str,
+        reservations: Sequence[TenantReservation],
+        *,
+        version: str,
+        timeout: Nanoseconds | None = None,
+    ) -> TenantRecord:
+        """Replaces the entries of a Tenant that is still at this version.
+
+        Raises as ``Networks.update_network_reservations``.
         """
 
 

@@ -31,6 +31,10 @@ class PodFacts:
     sidecars: tuple[str, ...] = ()
     init_containers: tuple[str, ...] = ()
     resource_version: str = ""
+    runtime_class: str = ""
+    """Name of its RuntimeClass; "" is the node's default runtime."""
+    group: str = ""
+    """Name of the PodGroup that it is scheduled with; "" if it is scheduled alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,32 @@ class BindingArgs:
             "uid": self.uid,
             "node": self.node,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenVictims:
+    """Pods that kube-scheduler would end on a node. ``violations`` of disruption budgets."""
+
+    uids: frozenset[str]
+    violations: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreemptionArgs:
+    """A pod, and by node whom kube-scheduler would end for it."""
+
+    pod: PodFacts
+    victims: Mapping[str, GivenVictims]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanArgs:
+    """A pod that waits, and the UIDs of pods that must not be victims."""
+
+    uid: str
+    namespace: str
+    name: str
+    protected: frozenset[str]
 
 
 ParseArgs = Callable[[bytes], ExtenderArgs]
@@ -101,6 +131,35 @@ def parse_binding_args(body: bytes) -> BindingArgs:
     )
 
 
+def parse_preemption_args(body: bytes) -> PreemptionArgs:
+    """Read the body of preempt (``ExtenderPreemptionArgs``); pods are named by their UIDs."""
+    whole = _read_object(_decode(body), "$")
+    pod = _read_pod(_read_object(whole.get("Pod"), "$.Pod"))
+    field = "NodeNameToMetaVictims"
+    named = whole.get(field)
+    if named is None:
+        field = "NodeNameToVictims"
+        named = whole.get(field) or {}
+    nodes = _read_object(named, f"$.{field}")
+    has_pods = field == "NodeNameToVictims"
+    victims = {
+        name: _read_victims(value, f"$.{field}.{name}", has_pods=has_pods)
+        for name, value in nodes.items()
+    }
+    return PreemptionArgs(pod=pod, victims=victims)
+
+
+def parse_plan_args(body: bytes) -> PlanArgs:
+    """Read the controller's question for a preemption plan."""
+    whole = _read_object(_decode(body), "$")
+    return PlanArgs(
+        uid=_read_text(whole.get("PodUID"), "$.PodUID"),
+        namespace=_read_text(whole.get("PodNamespace"), "$.PodNamespace"),
+        name=_read_text(whole.get("PodName"), "$.PodName"),
+        protected=frozenset(_read_strings(whole.get("Protected") or [], "$.Protected")),
+    )
+
+
 def refusal_text(reason: Reason) -> str:
     """The text of a refusal in replies and events: its code and its constant text."""
     return f"{reason.value}: {reason.text}"
@@ -118,6 +177,7 @@ def _read_pod(pod: Mapping[str, Any]) -> PodFacts:
     spec = _read_object(pod.get("spec"), "$.Pod.spec")
     containers = _read_containers(spec.get("containers"), "$.Pod.spec.containers")
     initial = _read_containers(spec.get("initContainers") or [], "$.Pod.spec.initContainers")
+    group = _read_object(spec.get("schedulingGroup") or {}, "$.Pod.spec.schedulingGroup")
     return PodFacts(
         uid=_read_text(meta.get("uid"), "$.Pod.metadata.uid"),
         namespace=_read_text(meta.get("namespace"), "$.Pod.metadata.namespace"),
@@ -128,7 +188,25 @@ def _read_pod(pod: Mapping[str, Any]) -> PodFacts:
         sidecars=tuple(name for name, restarts in initial.items() if restarts),
         init_containers=tuple(name for name, restarts in initial.items() if not restarts),
         resource_version=str(meta.get("resourceVersion") or ""),
+        runtime_class=str(spec.get("runtimeClassName") or ""),
+        group=str(group.get("podGroupName") or ""),
     )
+
+
+def _read_victims(value: object, path: str, *, has_pods: bool) -> GivenVictims:
+    """``has_pods``: whole pods are listed, and not their UIDs alone."""
+    victims = _read_object(value, path)
+    uids = set()
+    for index, item in enumerate(_read_list(victims.get("Pods") or [], f"{path}.Pods")):
+        place = f"{path}.Pods[{index}]"
+        if has_pods:
+            uids.add(_read_text(_read_metadata(item, place).get("uid"), f"{place}.metadata.uid"))
+        else:
+            uids.add(_read_text(_read_object(item, place).get("UID"), f"{place}.UID"))
+    violations = victims.get("NumPDBViolations") or 0
+    if not isinstance(violations, int) or isinstance(violations, bool):
+        raise _invalid(f"{path}.NumPDBViolations", violations, "a whole number")
+    return GivenVictims(uids=frozenset(uids), violations=violations)
 
 
 def _read_containers(value: object, path: str) -> dict[str, bool]:

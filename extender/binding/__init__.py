@@ -2,5 +2,5 @@
 
 ``verbs.bind.Binder`` calls them in order, and undoes them in reverse: a step that changes something
 takes the ``ExitStack`` named ``undo``, registers its undoing there before it can fail, and returns
-its result or a ``BindResult``. ``extender.service`` assembles them.
+its result or a ``BindResult``. ``extender.assembly.binding`` assembles them.
 """

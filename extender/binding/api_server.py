@@ -1,6 +1,8 @@
 """The API server's side of a bind: the pod's newest version, and a Binding conditional on it."""
 
-from extender.binding.outcome import BOUND, BindResult, fault, find_end, refusal
+from collections.abc import Callable
+
+from extender.binding.outcome import BOUND, BindResult, Outcome, fault, find_end, refusal
 from extender.cache.pods import PodTable, observe_pod
 from extender.cache.workloads import ObservedPod, WorkloadCache
 from extender.ports import PodBindings
@@ -41,15 +43,24 @@ class ConditionalBindings:
         return self._known(args.uid) or self._look_up(args, Nanoseconds(self._timeout // 2))
 
     def create(
-        self, args: BindingArgs, pod: ObservedPod, annotations: dict[str, str]
+        self,
+        args: BindingArgs,
+        pod: ObservedPod,
+        annotations: dict[str, str],
+        *,
+        holds: Callable[[], bool] | None = None,
     ) -> BindResult:
         """Binds the pod as long as its contract is the one that was found.
 
+        ``holds``, if any, is whether what was reserved is still held; it is asked just before each
+        request, because this process may have stood still for any time.
         Raises ``RefusedError`` if it is certainly not bound by this, and another
         ``UnavailableError`` if it may be.
         """
         deadline = self._clock() + self._timeout
         for _ in range(_TRIES):
+            if holds is not None and not holds():
+                return refusal(Reason.POD_BIND_EXPIRED, Outcome.FAULT)
             try:
                 self._api.create_binding(
                     namespace=args.namespace,

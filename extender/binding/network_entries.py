@@ -1,58 +1,25 @@
-"""Entries of a bind in the status of Networks, under optimistic concurrency.
-
-An entry is written on condition of the version in which its place was found. After a conflict the
-place is searched again in the newest version. An entry names the attempt: a bind removes only what
-it made itself, and a repeat for the same pod and node takes over the entry that it finds, because
-the pod may be bound with it already. An entry that nobody removes expires at ``until``, unless the
-pod is bound to its node by then.
-"""
+"""Entries of a bind in the status of Networks: see ``extender.binding.conditional_writes``."""
 
 import logging
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from prometheus_client import Counter
 
+from extender.binding.conditional_writes import Attempt, ConditionalWrites
+from extender.binding.entry_lease import EntryLease
+from extender.binding.ledger_entries import LedgerEntries
 from extender.cache.networks import NetworkTable
 from extender.placement.network_admission import NetworkAdmission
 from extender.placement.networks import Wish, as_seen_by, entry_of
 from extender.ports import Networks
-from extender.protocol import BindingArgs
-from k40s.errors import UnavailableError
-from k40s.kube.transport import ConflictError, NotFoundError
+from k40s.ledger.entry import Owner
 from k40s.network.fit import find_reservation
-from k40s.network.model import NetworkReservation, NetworkState, Owner
+from k40s.network.model import NetworkReservation, NetworkState
 from k40s.reasons import Reason
-from k40s.units import NS_PER_MS, NS_PER_S, NS_PER_US, Clock, Nanoseconds, WallClock
+from k40s.units import Clock
 
 _log = logging.getLogger(__name__)
-
-UNDO = Nanoseconds(400 * NS_PER_MS)
-"""Bound of a station's withdrawal, and of all removals of entries together."""
-_PAUSE = Nanoseconds(4 * NS_PER_MS)
-_LONGEST_PAUSE = Nanoseconds(128 * NS_PER_MS)
-_LEAST = Nanoseconds(100 * NS_PER_MS)
-"""Time limit of a request that begins just before the deadline. One that is cut short costs its
-connection and leaves unknown what became of it, so it makes an overload worse."""
-
-Pause = Callable[[Nanoseconds], object]
-"""Waits so long, or shorter when the process ends."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Attempt:
-    """One bind: its name, unique across processes, and the clock's time when it gives up.
-
-    ``undo_deadline`` is that of all removals together, once the first has begun.
-    """
-
-    args: BindingArgs
-    name: str
-    deadline: int
-    undo_deadline: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,54 +40,65 @@ class NetworkEntries:
         table: NetworkTable,
         admission: NetworkAdmission,
         networks: Networks,
+        writes: ConditionalWrites,
         clock: Clock,
-        wall: WallClock,
-        lease: Nanoseconds,
-        pause: Pause,
-        jitter: Callable[[], float],
+        lease: EntryLease,
         conflicts: Counter,
     ) -> None:
-        """``lease``: how long an entry holds for a pod that does not get bound.
-
-        ``jitter`` gives random numbers from 0 to 1; ``conflicts`` counts refused writes.
-        """
+        """``conflicts`` counts refused writes."""
         self._table = table
         self._admission = admission
-        self._networks = networks
+        self._entries = LedgerEntries(
+            table=table,
+            entries=_entries_of,
+            get=networks.get_network,
+            update=networks.update_network_reservations,
+            writes=writes,
+            conflicts=conflicts,
+            left_behind=_left_behind,
+        )
+        self._writes = writes
         self._clock = clock
-        self._wall = wall
-        self._lease = timedelta(microseconds=lease // NS_PER_US)
-        self._pause = pause
-        self._jitter = jitter
-        self._conflicts = conflicts
-        self._lock = threading.Lock()
-        self._turns: dict[str, threading.Lock] = {}
+        self._lease = lease
 
     def book(self, attempt: Attempt, wish: Wish, undo: ExitStack) -> NetworkReservation | Reason:
         """Writes the entry of one network; ``undo`` gets its removal.
 
         Raises ``UnavailableError``: where the entry may have been written, it is removed before.
         """
-        with self._turn(wish.network, attempt.deadline) as has_turn:
-            state = self._table.states().get(wish.network)
-            tries = 0
-            while has_turn and self._clock() < attempt.deadline:
-                plan = self._plan(attempt, wish, state)
-                if isinstance(plan, Reason):
-                    return plan
-                if self._write(attempt, plan, undo):
-                    return plan.entry
-                tries += 1
-                if not self._wait(attempt.deadline, tries):
-                    break
-                state = self._read(wish.network, attempt.deadline)
-        return Reason.NETWORK_CONFLICTS
+
+        def act(state: NetworkState | None) -> NetworkReservation | Reason | None:
+            plan = self._plan(attempt, wish, state)
+            if isinstance(plan, Reason):
+                return plan
+            written = self._entries.write(
+                attempt,
+                plan.state,
+                own=entry_of(plan.state, plan.entry.owner.uid, plan.entry.node),
+                entry=plan.entry,
+                created=plan.created,
+                undo=undo,
+            )
+            return plan.entry if written else None
+
+        found = self._writes.write(
+            wish.network,
+            attempt.deadline,
+            first=lambda: self._entries.known(wish.network),
+            newest=lambda: self._entries.newest(wish.network, attempt.deadline),
+            act=act,
+        )
+        return Reason.NETWORK_CONFLICTS if found is None else found
 
     def _plan(self, attempt: Attempt, wish: Wish, state: NetworkState | None) -> _Plan | Reason:
-        """The pod's own entry if it does, else one in a free place."""
+        """The pod's own entry if it does, else one in a free place.
+
+        A search that takes half of what time is left takes the earliest of the good places.
+        """
         if state is None:
             return Reason.NETWORK_UNKNOWN if self._table.listed else Reason.API_SILENT
         args = attempt.args
+        half = (self._clock() + attempt.deadline) // 2
         seen = as_seen_by(state, args.uid, args.node)
         found = find_reservation(
             seen,
@@ -128,116 +106,25 @@ class NetworkEntries:
             Owner(uid=args.uid, namespace=args.namespace, name=args.name),
             wish.requirements,
             places=self._admission.places(wish).get,
+            late=lambda: self._clock() >= half,
         )
         if isinstance(found, Reason):
             return found
         own = entry_of(state, args.uid, args.node)
         if own is not None and own.until is None:  # it is bound, and what it holds then stays
             return _Plan(state=state, entry=own, created=False) if found is own else _BOUND
-        until = self._wall() + self._lease
+        until = self._lease.until()
         entry = replace(found, attempt=attempt.name, until=until)
         return _Plan(state=state, entry=entry, created=found is not own)
 
-    def _write(self, attempt: Attempt, plan: _Plan, undo: ExitStack) -> bool:
-        """Writes the entry; False if the Network is at another version."""
-        state, entry = plan.state, plan.entry
-        own = entry_of(state, entry.owner.uid, entry.node)
-        if entry is own:
-            return True
-        name = state.network.name
-        with ExitStack() as unknown:
-            if plan.created:
-                unknown.callback(self._remove, attempt, name, was_written=False)
-            try:
-                written = self._networks.update_network_reservations(
-                    name,
-                    (*(one for one in state.reservations if one is not own), entry),
-                    version=state.resource_version,
-                    timeout=self._left(attempt.deadline),
-                )
-            except (ConflictError, NotFoundError):
-                unknown.pop_all()
-                self._conflicts.inc()
-                return False
-            unknown.pop_all()
-        self._table.put(written.state)
-        if plan.created:
-            undo.callback(self._remove, attempt, name, was_written=True)
-        return True
 
-    def _remove(self, attempt: Attempt, name: str, *, was_written: bool) -> None:
-        """Removes the attempt's entry; if it is unknown whether it was written, looks first."""
-        if attempt.undo_deadline is None:
-            attempt.undo_deadline = self._clock() + UNDO
-        cause = "no time left"
-        if self._clock() < attempt.undo_deadline:
-            cause = self._try_to_remove(attempt, name, attempt.undo_deadline, looks=not was_written)
-        if cause:
-            facts = attempt.args.facts | {"network": name, "cause": cause}
-            _log.warning("network reservation not removed; it will expire", extra=facts)
+def _entries_of(state: NetworkState) -> tuple[NetworkReservation, ...]:
+    return state.reservations
 
-    def _try_to_remove(self, attempt: Attempt, name: str, deadline: int, *, looks: bool) -> str:
-        """Returns why the entry may still be there, if so."""
-        tries = 0
-        try:
-            state = self._read(name, deadline) if looks else self._table.states().get(name)
-            while state is not None and not self._remove_from(state, attempt, deadline):
-                tries += 1
-                if not self._wait(deadline, tries):
-                    return "conflicts"
-                state = self._read(name, deadline)
-        except UnavailableError as error:
-            return str(error)
-        return ""
 
-    def _remove_from(self, state: NetworkState, attempt: Attempt, deadline: int) -> bool:
-        """Writes that version without the attempt's entry; False if there is a newer one."""
-        own = entry_of(state, attempt.args.uid, attempt.args.node)
-        if own is None or own.attempt != attempt.name:
-            return True
-        name = state.network.name
-        try:
-            written = self._networks.update_network_reservations(
-                name,
-                tuple(one for one in state.reservations if one is not own),
-                version=state.resource_version,
-                timeout=self._left(deadline),
-            )
-        except ConflictError:
-            return False
-        except NotFoundError:
-            return True
-        self._table.put(written.state)
-        return True
-
-    def _read(self, name: str, deadline: int) -> NetworkState | None:
-        """The newest version of the Network, with the reservations that count."""
-        found = self._networks.get_network(name, timeout=self._left(deadline))
-        return None if found is None else self._table.put(found.state)
-
-    def _wait(self, deadline: int, tries: int) -> bool:
-        """Waits before another try, longer each time, half of it random; False if it is late."""
-        whole = min(_PAUSE << min(tries - 1, 10), _LONGEST_PAUSE)
-        pause = Nanoseconds(int(whole * (1 + self._jitter()) / 2))
-        if self._clock() + pause >= deadline:
-            return False
-        self._pause(pause)
-        return True
-
-    def _left(self, deadline: int) -> Nanoseconds:
-        return Nanoseconds(max(deadline - self._clock(), _LEAST))
-
-    @contextmanager
-    def _turn(self, network: str, deadline: int) -> Iterator[bool]:
-        """Binds of this process take turns, so as not to conflict; False if it gets too late."""
-        with self._lock:
-            lock = self._turns.setdefault(network, threading.Lock())
-        has_turn = lock.acquire(timeout=self._left(deadline) / NS_PER_S)
-        try:
-            yield has_turn
-        finally:
-            if has_turn:
-                lock.release()
+def _left_behind(attempt: Attempt, name: str, cause: str) -> None:
+    facts = attempt.args.facts | {"network": name, "cause": cause}
+    _log.warning("network reservation not removed; it will expire", extra=facts)
 
 
 _BOUND = Reason.POD_CHANGED

@@ -5,7 +5,8 @@ import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from extender.binding.network_entries import UNDO, Attempt, NetworkEntries
+from extender.binding.conditional_writes import UNDO, Attempt
+from extender.binding.network_entries import NetworkEntries
 from extender.binding.outcome import BindResult, Outcome, refusal
 from extender.cache.networks import NetworkTable
 from extender.cache.snapshot import NodeView

@@ -58,15 +58,20 @@ class NodeReservations:
         pod: ObservedPod,
         workload: Workload,
         undo: ExitStack,
+        *,
+        generation: int | None = None,
     ) -> str | BindResult:
-        """Reserves, and returns the allocation annotation; ``undo`` gets the withdrawal."""
+        """Reserves, and returns the allocation annotation; ``undo`` gets the withdrawal.
+
+        With a generation the node refuses unless its state is still that one.
+        """
         if view is None:
             return refusal(Reason.NODE_UNKNOWN)
         if view.cpu is None:
             return refusal(view.cpu_refusal or Reason.CPU_STATE_UNKNOWN)
         endpoint, attempt = view.cpu.endpoint, self._name_attempt()
         ref = PodRef(uid=args.uid, namespace=args.namespace, name=args.name)
-        request = ReservationRequest(pod=ref, workload=workload)
+        request = ReservationRequest(pod=ref, workload=workload, generation=generation)
         try:
             answer = self._cpu.reserve(endpoint, request, attempt=attempt)
         except DaemonError as error:

@@ -86,6 +86,34 @@ class StaleLabel:
     lease: Nanoseconds
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A node as it was last heard of, usable or not, with the age of its daemons' renewals in ns.
+
+    An age is None where that daemon has never renewed its Lease.
+    """
+
+    entry: NodeEntry
+    malacoda: int | None
+    rubicante: int | None
+    scarmiglione: int | None
+
+
+def hear(entry: NodeEntry, *, now: int, seen: Callable[[str], int | None]) -> Heard:
+    """What was heard of a node; ``seen`` is when the Lease of that name was renewed."""
+
+    def age(lease: str) -> int | None:
+        at = seen(lease)
+        return None if at is None else max(now - at, 0)
+
+    return Heard(
+        entry=entry,
+        malacoda=age(malacoda_lease(entry.name)),
+        rubicante=age(rubicante_lease(entry.name)),
+        scarmiglione=age(scarmiglione_lease(entry.name)),
+    )
+
+
 def read_entry(record: NodeRecord, former: NodeEntry | None) -> NodeEntry:
     """Parses what has changed since ``former``."""
     return NodeEntry(
@@ -126,7 +154,7 @@ def view_entry(entry: NodeEntry, *, now: int, expiry: Expiry) -> tuple[NodeView,
         assurance=assurance,
         cpu=cpu,
         cpu_refusal=refusal,
-        holders=_holders(cpu),
+        holders=holders_of(cpu),
         stations=None if silent else entry.stations.value,
         station_refusal=silent,
     )
@@ -157,7 +185,8 @@ def stale_labels(entry: NodeEntry, *, now: int, expiry: Expiry) -> tuple[StaleLa
     return tuple(found)
 
 
-def _holders(cpu: CpuState | None) -> frozenset[str] | None:
+def holders_of(cpu: CpuState | None) -> frozenset[str] | None:
+    """Published UIDs of the pods that may hold something in that state; None: any pod may."""
     if cpu is None:
         return frozenset()
     if cpu.leased is None:

@@ -9,8 +9,10 @@ from contextlib import suppress
 from extender.cache.assurance_tables import AssuranceTables
 from extender.cache.loads import Loads
 from extender.cache.node_entry import (
+    Heard,
     NodeEntry,
     StaleLabel,
+    hear,
     read_entry,
     stale_labels,
     view_entry,
@@ -110,6 +112,16 @@ class NodeCache:
                 for entry in self._entries.values()
                 for label in stale_labels(entry, now=now, expiry=expiry)
             )
+
+    def heard(self, names: Sequence[str]) -> dict[str, Heard]:
+        """What was last heard of these nodes, usable or not; those that exist."""
+        with self._lock:
+            now, seen = self._clock(), self._heartbeats.seen
+            return {
+                name: hear(entry, now=now, seen=seen)
+                for name in names
+                if (entry := self._entries.get(name)) is not None
+            }
 
     def assume(self, uid: str, node: str) -> None:
         """Counts a pod on the node it was just bound to, before the watch reports it."""

@@ -11,8 +11,13 @@ from k40s.criticality import Criticality
 from k40s.kube.feed import Feed
 from k40s.kube.records import PodRecord
 
-_READ = frozenset({"labels", "annotations", "node", "containers", "sidecars", "init_containers"})
-"""Fields of a record that a pod's workload depends on."""
+_READ = frozenset(
+    {
+        *("labels", "annotations", "node", "runtime_class"),
+        *("containers", "sidecars", "init_containers"),
+    }
+)
+"""Fields of a record that a pod's workload and its isolation depend on."""
 
 
 class PodTable:
@@ -119,6 +124,7 @@ def observe_pod(record: PodRecord, workloads: WorkloadCache) -> ObservedPod:
         node=record.node,
         granted=ALLOCATION_KEY in record.annotations,
         network_granted=NETWORK_GRANT_KEY in record.annotations,
+        runtime_class=record.runtime_class,
     )
 
 

@@ -16,19 +16,16 @@ from k40s.annotations import (
     read_workload,
 )
 from k40s.annotations.network import MAX_NETWORK_TEXT
+from k40s.annotations.refusal import invalid_pod_text
 from k40s.annotations.workload import MAX_TASKS_TEXT
 from k40s.cpu.workload import Workload
 from k40s.errors import InvalidAnnotationError
 from k40s.network.model import Requirement
-from k40s.reasons import Reason
 from k40s.strict_json import MAX_TEXT
 
 _Names = tuple[str, ...]
 Signature = tuple[str | None, str | None, str | None, str | None, tuple[_Names, ...], str | None]
 """All texts that define a workload: equal signatures mean equal workloads."""
-
-_MAX_TEXT = 400
-"""Longest refusal text of an invalid pod; kube-scheduler repeats it in the pod's event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +66,8 @@ class ObservedPod:
     """Whether it has an allocation."""
     network_granted: bool = False
     """Whether it has a grant of networks."""
+    runtime_class: str = ""
+    """Name of its RuntimeClass; "" is the node's default runtime."""
 
     @property
     def length(self) -> int:
@@ -206,6 +205,5 @@ def _read(signature: Signature, *, held: bool) -> Contract:
         )
         requirements = () if networks is None else parse_network_requirements(networks)
     except InvalidAnnotationError as error:
-        fault = f"{Reason.POD_INVALID.value}: {error}"
-        return Contract(signature=signature, workload=None, fault=fault[:_MAX_TEXT])
+        return Contract(signature=signature, workload=None, fault=invalid_pod_text(error))
     return Contract(signature=signature, workload=workload, requirements=requirements)

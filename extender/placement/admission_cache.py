@@ -16,6 +16,7 @@ from fractions import Fraction
 from extender.cache.snapshot import NodeView, Snapshot
 from extender.cache.workloads import Contract, Signature
 from extender.placement.candidates import Verdict, check_bandwidth, read_answer, run_test
+from extender.placement.exchanges import ExchangeTable
 from extender.placement.node_queries import Answers, CollectAnswers, TakeLateAnswer
 from k40s.annotations import UID_LENGTH, CpuState
 from k40s.cpu.model import CpuNode, PodDemand
@@ -92,6 +93,7 @@ class AdmissionCache:
         self._rough = rough
         self._lock = threading.Lock()
         self._results: OrderedDict[tuple[Signature, str], _Results] = OrderedDict()
+        self._exchanges = ExchangeTable(workloads=workloads)
 
     def verdicts(
         self,
@@ -135,10 +137,20 @@ class AdmissionCache:
             return Verdicts(by_node=verdicts, cached=len(verdicts))
         return self._decide(open_nodes, verdicts, late=late, ask=ask)
 
+    def knows(self, signature: Signature) -> bool:
+        """Whether there are verdicts for pods of that workload. They stay as old as they are."""
+        with self._lock:
+            return (signature, _ANY_POD) in self._results
+
     def invalidate(self, node: str, state: CpuState, contract: Contract, reason: Reason) -> None:
         """Replaces a verdict by the daemon's refusal, until the node's state changes."""
         results = self._of(contract.signature, _ANY_POD)
         results.by_node[node] = (state, Verdict(reason=reason))
+        self._exchanges.of(contract.signature)[node] = (state, False)
+
+    def exchanges_of(self, signature: Signature) -> ExchangeTable:  # noqa: ARG002  # see GuestAdmissions
+        """What is known of exchanges for pods of that workload."""
+        return self._exchanges
 
     def _decide(
         self,
@@ -200,6 +212,40 @@ class AdmissionCache:
             else:
                 self._results.move_to_end(key)
             return results
+
+
+class GuestAdmissions:
+    """The verdicts that a host's cache has, and a small cache beside it for other workloads.
+
+    Questions of people are about any workload; those of the scheduler's pods must not be evicted
+    by them. Any thread may call.
+    """
+
+    def __init__(self, host: AdmissionCache, own: AdmissionCache) -> None:
+        self._host = host
+        self._own = own
+
+    def verdicts(
+        self,
+        snapshot: Snapshot,
+        names: Sequence[str],
+        contract: Contract,
+        workload: Workload,
+        uid: str,
+        *,
+        late: IsLate,
+        ask: QueryNodes,
+    ) -> Verdicts:
+        """See ``AdmissionCache``."""
+        cache = self._of(contract.signature)
+        return cache.verdicts(snapshot, names, contract, workload, uid, late=late, ask=ask)
+
+    def exchanges_of(self, signature: Signature) -> ExchangeTable:
+        """See ``AdmissionCache``."""
+        return self._of(signature).exchanges_of(signature)
+
+    def _of(self, signature: Signature) -> AdmissionCache:
+        return self._host if self._host.knows(signature) else self._own
 
 
 def may_hold(view: NodeView, published_uid: str) -> bool:

@@ -5,11 +5,12 @@ under its lock when the pod is bound.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol
 
 from extender.cache.snapshot import Snapshot
+from k40s.annotations import CpuState
 from k40s.cpu.admission.necessary_condition import may_fit
 from k40s.cpu.model import CpuNode, DeadlineOffer, Domain, PodDemand, Reservation
 from k40s.cpu.outcome import Admit, Rejection
@@ -20,10 +21,14 @@ from k40s.reasons import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """A partition of the candidates: every name is in exactly one of the two."""
+    """A partition of the candidates: every name is in exactly one of the two.
+
+    ``exchanging``: the nodes fit only after servers of their pods have been exchanged.
+    """
 
     fit: Sequence[str]
     refused: Mapping[str, Reason]
+    exchanging: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +85,7 @@ def split_by_verdicts(split: Split, verdicts: Mapping[str, Judged]) -> Split:
             fit.append(name)
         else:
             refused[name] = reason
-    return Split(fit=fit, refused=refused)
+    return replace(split, fit=fit, refused=refused)
 
 
 def run_test(test: Admit, node: CpuNode, demand: PodDemand) -> Verdict:
@@ -96,14 +101,25 @@ def check_bandwidth(
 ) -> Verdict:
     """Checks only the necessary condition on bandwidth; bind decides."""
     reason = may_fit(core_utilizations=utilization, node=node, demand=demand)
-    left = _remaining(node, {core: float(used) for core, used in utilization.items()})
+    left = _remaining(node, _as_floats(utilization))
     return Verdict(reason=reason, remaining=left, exact=False)
 
 
+def room_of(state: CpuState) -> float:
+    """The utilization left at present, as a verdict counts it."""
+    return _remaining(state.node, _as_floats(state.utilization))
+
+
 def read_answer(node: CpuNode, answer: AdmissionAnswer) -> Verdict:
-    """The verdict of the node's own daemon."""
-    used = {core: float(used) for core, used in answer.utilization.items()}
-    return Verdict(reason=answer.reason, remaining=_remaining(node, used))
+    """The verdict of the node's own daemon. Where it exchanges servers, nothing counts as left."""
+    if answer.exchange:
+        return Verdict(reason=None)
+    left = _remaining(node, _as_floats(answer.utilization))
+    return Verdict(reason=answer.reason, remaining=left)
+
+
+def _as_floats(utilization: Mapping[int, Fraction]) -> dict[int, float]:
+    return {core: float(used) for core, used in utilization.items()}
 
 
 def _used(reservations: Sequence[Reservation]) -> dict[int, float]:

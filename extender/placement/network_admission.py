@@ -3,17 +3,17 @@
 A search takes milliseconds, a call has hundreds of nodes, and kube-scheduler retries often. The
 place of a slot depends on the Network's version and on the station's jitter, not on the node; that
 of a path also on the node and on the peers' nodes. So members with equal jitter share one search
-until the Network changes.
+until the Network changes. A search that runs out of its call's time goes on in the next call.
 """
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from prometheus_client import Counter
 
-from extender.cache.networks import NetworkTable
 from extender.cache.pod_places import PodPlaces
 from extender.cache.snapshot import Snapshot
 from extender.placement.networks import (
@@ -23,9 +23,12 @@ from extender.placement.networks import (
     check_station,
     wishes,
 )
+from k40s.ledger.entry import Owner
 from k40s.network.fit import NetworkFit
-from k40s.network.model import NetworkState, Owner, Requirement
+from k40s.network.model import NetworkState, Requirement
 from k40s.reasons import Reason
+from k40s.tdma.damage import never
+from k40s.tdma.search import Late
 from k40s.units import Clock, Nanoseconds
 
 _ANYBODY = Owner(uid="", namespace="-", name="-")
@@ -35,6 +38,10 @@ _MOST_VERTICES = 1_000_000
 _UNSEARCHED = NetworkVerdict(reason=None, exact=False)
 _REFUSALS = {reason: NetworkVerdict(reason=reason) for reason in Reason}
 _Key = tuple[Wish, tuple[tuple[str, str], ...]]
+
+
+class _TooLateError(Exception):
+    """A call's time is over."""
 
 
 class _Results:
@@ -58,22 +65,33 @@ class _Results:
         self.vertices = len(places) * (len(state.network.members) + len(state.network.links))
         """Of the trees of paths that are kept, at most."""
 
-    def search(self, node: str) -> NetworkVerdict:
-        """Searches a place, and keeps the verdict."""
+    def search(self, node: str, late: Late) -> NetworkVerdict:
+        """Searches a place, and keeps the verdict. Raises what ``late`` raises."""
         with self._lock:
-            found = self._fit.at(node)
+            found = self._fit.at(node, late=late)
             verdict = (
                 _REFUSALS[found]
                 if isinstance(found, Reason)
-                else NetworkVerdict(reason=None, damage=float(self._fit.damage(found)))
+                else NetworkVerdict(reason=None, damage=float(self._fit.damage(found, late=late)))
             )
         self.known[self.classes.get(node)] = verdict
         return verdict
 
-    def for_holder(self, uid: str, node: str) -> NetworkVerdict:
+    def for_holder(self, uid: str, node: str, late: Late) -> NetworkVerdict:
         """Searches for a pod that holds something on that node, which is free for it."""
         seen, owner = as_seen_by(self.state, uid, node), replace(_ANYBODY, uid=uid)
-        return _Results(seen, self._wish, self._places, owner).search(node)
+        return _Results(seen, self._wish, self._places, owner).search(node, late)
+
+
+class ReservedNetworks(Protocol):
+    """Networks with what is reserved on them. A Network that does not change is the same object."""
+
+    def states(self) -> Mapping[str, NetworkState]:
+        """All Networks by name."""
+
+    @property
+    def listed(self) -> bool:
+        """Whether they are known at all."""
 
 
 class NetworkAdmission:
@@ -82,7 +100,7 @@ class NetworkAdmission:
     def __init__(
         self,
         *,
-        networks: NetworkTable,
+        networks: ReservedNetworks,
         places: PodPlaces,
         counters: Mapping[str, Counter] | None,
         clock: Clock,
@@ -183,11 +201,11 @@ class _Call:
         classes, known, views = results.classes, results.known, self._snapshot.nodes
         network = self._wish.network
         verdicts: dict[str, NetworkVerdict] = {}
-        searched = remembered = 0
+        remembered = 0
         for name in names:
             kind = classes.get(name)
             if kind is None:
-                verdicts[name] = known.get(None) or results.search(name)
+                verdicts[name] = known.get(None) or results.search(name, never)
                 continue
             if has_slots:
                 reason = check_station(views.get(name), network, holds=name in own)
@@ -195,20 +213,35 @@ class _Call:
                     verdicts[name] = _REFUSALS[reason]
                     continue
             verdict = known.get(kind) if name not in own else None
-            if verdict is not None:
-                remembered += 1
-            elif late():
-                self._counts["unsearched"] += 1
-                verdict = _UNSEARCHED
+            if verdict is None:
+                verdict = self._search(name, late)
             else:
-                searched += 1
-                verdict = (
-                    results.for_holder(self._uid, name) if name in own else results.search(name)
-                )
+                remembered += 1
             verdicts[name] = verdict
-        self._counts["searched"] += searched
         self._counts["remembered"] += remembered
         return verdicts
+
+    def _search(self, name: str, late: Callable[[], bool]) -> NetworkVerdict:
+        """Searches while there is time; bind decides where none was left."""
+
+        def check() -> bool:
+            if late():
+                raise _TooLateError
+            return False
+
+        results = self._results
+        try:
+            check()
+            verdict = (
+                results.for_holder(self._uid, name, check)
+                if name in self._own
+                else results.search(name, check)
+            )
+        except _TooLateError:
+            self._counts["unsearched"] += 1
+            return _UNSEARCHED
+        self._counts["searched"] += 1
+        return verdict
 
 
 def _both(first: NetworkVerdict | None, second: NetworkVerdict) -> NetworkVerdict:

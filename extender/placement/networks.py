@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from extender.cache.snapshot import NodeView
 from k40s.annotations import HEALTHY, BackEnd
+from k40s.ledger.entry import Owner
 from k40s.network.model import (
     NetworkReservation,
     NetworkState,
-    Owner,
     PathRequirement,
     Requirement,
     SlotRequirement,
@@ -23,7 +23,7 @@ from k40s.reasons import Reason
 class NetworkVerdict:
     """``reason`` is None where the pod fits; ``damage`` to later requests counts from 0.
 
-    ``exact`` is False where no place was searched, for want of time: bind decides.
+    ``exact`` is False where no place was searched to the end, for want of time: bind decides.
     """
 
     reason: Reason | None

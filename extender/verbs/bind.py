@@ -11,15 +11,20 @@ import logging
 from contextlib import ExitStack
 
 from extender.binding.api_server import ConditionalBindings
+from extender.binding.entry_lease import EntryLease
 from extender.binding.network_reservation import NetworkReservations
 from extender.binding.outcome import BindResult, Outcome, fault, find_end, refusal
 from extender.binding.reservation import NodeReservations
+from extender.binding.tenant_entries import TenantEntries
+from extender.cache.claims import ClaimTable
 from extender.cache.nodes import NodeCache
 from extender.cache.pod_places import PodPlaces
 from extender.cache.snapshot import Snapshot
 from extender.cache.workloads import ObservedPod, WorkloadCache
 from extender.metrics import ExtenderMetrics
 from extender.placement.candidates import split_by_assurance
+from extender.placement.isolation import Isolation
+from extender.preemption.held_room import HeldRoom
 from extender.protocol import BindingArgs, encode, parse_binding_args
 from k40s.annotations import ALLOCATION_KEY, NETWORK_GRANT_KEY
 from k40s.cpu.workload import Workload
@@ -71,14 +76,25 @@ class Binder:
         bindings: ConditionalBindings,
         reservations: NodeReservations,
         networks: NetworkReservations,
+        tenants: TenantEntries,
+        lease: EntryLease,
         places: PodPlaces,
+        claims: ClaimTable,
+        held_room: HeldRoom,
+        isolation: Isolation | None = None,
     ) -> None:
+        """``isolation`` is None where no criticality needs a RuntimeClass."""
         self._cache = cache
+        self._isolation = isolation
         self._networks = networks
+        self._tenants = tenants
+        self._lease = lease
         self._places = places
         self._workloads = workloads
         self._bindings = bindings
         self._reservations = reservations
+        self._claims = claims
+        self._held_room = held_room
 
     def bind(self, args: BindingArgs) -> BindResult:
         """Binds the pod, or returns why not."""
@@ -91,6 +107,8 @@ class Binder:
             self._places.assume(args.uid, f"{args.namespace}/{args.name}", args.node)
             self._workloads.remove(args.uid)
         else:
+            if result.outcome is Outcome.REFUSED:
+                self._claims.release(args.uid)
             _log.info("bind refused", extra=args.facts | {"cause": result.error})
         return result
 
@@ -105,15 +123,16 @@ class Binder:
                 outcome=Outcome.REFUSED, reason=Reason.POD_INVALID, error=pod.contract.fault
             )
         snapshot = self._cache.snapshot()
-        unfit = split_by_assurance(snapshot, [args.node], workload.criticality).refused
-        if unfit:
-            return refusal(unfit[args.node])
+        refused = self._refusal(args, snapshot, pod, workload)
+        if refused is not None:
+            return refusal(refused)
+        holds = self._lease.begin()
         with ExitStack() as undo:
             annotations = self._reserve(args, snapshot, pod, workload, undo)
             if isinstance(annotations, BindResult):
                 return annotations
             try:
-                result = self._bindings.create(args, pod, annotations)
+                result = self._bindings.create(args, pod, annotations, holds=holds)
             except RefusedError:
                 raise
             except UnavailableError:
@@ -126,6 +145,25 @@ class Binder:
             _log.info("pod bound", extra=args.facts | granted)
         return result
 
+    def _refusal(
+        self, args: BindingArgs, snapshot: Snapshot, pod: ObservedPod, workload: Workload
+    ) -> Reason | None:
+        """Why the node may not have the pod any more, before anything is reserved.
+
+        Its RuntimeClass cannot change, but since filter its criticality and the node's runtimes
+        can.
+        """
+        unfit = split_by_assurance(snapshot, [args.node], workload.criticality).refused
+        if unfit:
+            return unfit[args.node]
+        if self._isolation is not None:
+            exposed = self._isolation.refusal(args.node, pod.runtime_class, workload.criticality)
+            if exposed is not None:
+                return exposed
+        if self._claims.by_node:
+            return self._held_room.admit_bind(snapshot, args.node, args.uid, pod.contract)
+        return None
+
     def _reserve(
         self,
         args: BindingArgs,
@@ -137,8 +175,18 @@ class Binder:
         """Reserves all that the pod needs; returns what it is granted, as annotations."""
         view = snapshot.nodes.get(args.node)
         annotations: dict[str, str] = {}
+        refused = self._tenants.reserve(args, workload, undo)
+        if refused is not None:
+            return refusal(refused)
         if workload.is_real_time:
-            allocation = self._reservations.reserve(args, view, pod, workload, undo)
+            generation = (
+                self._held_room.decided_by(view, args.uid, pod.contract)
+                if self._claims.by_node
+                else None
+            )
+            allocation = self._reservations.reserve(
+                args, view, pod, workload, undo, generation=generation
+            )
             if isinstance(allocation, BindResult):
                 return allocation
             annotations[ALLOCATION_KEY] = allocation

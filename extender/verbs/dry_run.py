@@ -9,16 +9,14 @@ are the same for everybody.
 
 from extender.cache.nodes import NodeCache
 from extender.cache.workloads import WorkloadCache
-from extender.placement.candidates import refuse_all, split_by_assurance, split_by_verdicts
-from extender.placement.network_admission import NetworkAdmission
-from extender.placement.real_time import RealTimeAdmission
+from extender.placement.candidates import refuse_all
+from extender.placement.pod_admission import PodAdmission
 from extender.protocol import ParseArgs
 from extender.verbs.filter_result import (
     format_filter_fault,
     format_filter_result,
     format_split,
 )
-from k40s.node_api.messages import PodRef
 from k40s.reasons import Reason
 
 
@@ -33,14 +31,12 @@ class DryRun:
         parse: ParseArgs,
         cache: NodeCache,
         workloads: WorkloadCache,
-        admission: RealTimeAdmission,
-        networks: NetworkAdmission,
+        admission: PodAdmission,
     ) -> None:
         self._parse = parse
         self._cache = cache
         self._workloads = workloads
         self._admission = admission
-        self._networks = networks
 
     def __call__(self, body: bytes) -> bytes:
         """Answers ``ExtenderFilterResult``. Raises ``InvalidInputError`` for an invalid body."""
@@ -52,14 +48,7 @@ class DryRun:
             refused = refuse_all(args.names, Reason.POD_INVALID).refused
             return format_filter_result(args, (), refused, {Reason.POD_INVALID: contract.fault})
         snapshot = self._cache.snapshot()
-        split = split_by_assurance(snapshot, args.names, workload.criticality)
-        if workload.is_real_time:
-            about = PodRef(uid=pod.uid, namespace=pod.namespace, name=pod.name)
-            verdicts = self._admission.verdicts(snapshot, split.fit, about, contract, workload)
-            split = split_by_verdicts(split, verdicts)
-        if contract.requirements:
-            found = self._networks.verdicts(snapshot, split.fit, pod.uid, contract.requirements)
-            split = split_by_verdicts(split, found)
+        split = self._admission.split(snapshot, args.names, pod, contract, workload)
         return format_split(args, split, snapshot)
 
     def fault(self, text: str) -> bytes:

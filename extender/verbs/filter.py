@@ -9,42 +9,25 @@ from collections.abc import Mapping
 
 from extender.cache.catch_up import CatchUp
 from extender.cache.nodes import NodeCache
+from extender.cache.refused_pods import RefusedPods
 from extender.cache.snapshot import Snapshot
 from extender.cache.workloads import Contract, ObservedPod, WorkloadCache
 from extender.metrics import ExtenderMetrics
-from extender.placement.candidates import Split, refuse_all, split_by_assurance, split_by_verdicts
-from extender.placement.network_admission import NetworkAdmission
-from extender.placement.real_time import RealTimeAdmission
+from extender.placement.candidates import Split, refuse_all
+from extender.placement.pod_admission import PodAdmission
+from extender.placement.refusal_texts import TEXTS
+from extender.preemption.groups import GroupMembers
 from extender.protocol import ExtenderArgs, ParseArgs, PodFacts
 from extender.verbs.filter_result import (
-    TEXTS,
     format_filter_fault,
     format_filter_result,
     format_split,
 )
 from k40s.cpu.workload import Workload
 from k40s.errors import InvalidInputError
-from k40s.node_api.messages import PodRef
-from k40s.reasons import Reason
+from k40s.reasons import TRANSIENT, Reason
 
 _log = logging.getLogger(__name__)
-
-_TRANSIENT = (
-    Reason.CPU_NO_ANSWER,
-    Reason.CPU_TEST_FAILED,
-    Reason.CPU_DAEMON_SILENT,
-    Reason.CPU_DAEMON_BUSY,
-    Reason.CPU_DAEMON_UNTRUSTED,
-    Reason.CPU_DAEMON_FORBIDS,
-    Reason.CPU_DAEMON_INVALID,
-    Reason.CPU_DAEMON_FAILED,
-    Reason.CPU_DAEMON_STARTING,
-    Reason.CPU_DAEMON_CUT_OFF,
-    Reason.CPU_STORE_FAILED,
-    Reason.CPU_KERNEL_FAILED,
-    Reason.API_SILENT,
-)
-"""Refusals that end without an event, so that the scheduler has to retry by itself."""
 
 
 class Filter:
@@ -58,17 +41,20 @@ class Filter:
         parse: ParseArgs,
         cache: NodeCache,
         workloads: WorkloadCache,
-        admission: RealTimeAdmission,
-        networks: NetworkAdmission,
+        admission: PodAdmission,
         catch_up: CatchUp,
+        refused: RefusedPods,
+        groups: GroupMembers,
         metrics: ExtenderMetrics,
     ) -> None:
+        """``refused`` keeps the pods that no node fits, for a preemption plan."""
         self._parse = parse
         self._cache = cache
         self._workloads = workloads
         self._admission = admission
-        self._networks = networks
         self._catch_up = catch_up
+        self._refused = refused
+        self._groups = groups
         self._metrics = metrics
 
     def __call__(self, body: bytes) -> bytes:
@@ -87,17 +73,22 @@ class Filter:
                 name=pod.name,
                 resource_version=pod.resource_version,
                 contract=contract,
+                runtime_class=pod.runtime_class,
             )
         )
         if contract.workload is None:
             return self._refuse_invalid(args, contract, new=new)
         snapshot = self._cache.snapshot()
         split = self._split(args, contract, contract.workload, snapshot)
+        if pod.group:
+            split = self._groups.narrow(snapshot, split, pod, contract, contract.workload)
         for reason, count in Counter(split.refused.values()).items():
             self._metrics.refusals[reason].inc(count)
+        if split.exchanging:
+            _log.info("pod fits by an exchange", extra=_facts(pod) | {"nodes": list(split.fit)})
         if not split.fit and new:
             _log.info("pod refused by every node", extra=_facts(pod) | _by_reason(split.refused))
-        transient = [reason for reason in _TRANSIENT if reason in split.refused.values()]
+        transient = [reason for reason in TRANSIENT if reason in split.refused.values()]
         if not split.fit and transient:
             self._metrics.faults[self.name].inc()
             return format_filter_fault(TEXTS[transient[0]])
@@ -117,22 +108,17 @@ class Filter:
     def _split(
         self, args: ExtenderArgs, contract: Contract, workload: Workload, snapshot: Snapshot
     ) -> Split:
-        split = split_by_assurance(snapshot, args.names, workload.criticality)
-        if workload.is_real_time:
-            pod = PodRef(uid=args.pod.uid, namespace=args.pod.namespace, name=args.pod.name)
-            verdicts = self._admission.verdicts(snapshot, split.fit, pod, contract, workload)
-            split = split_by_verdicts(split, verdicts)
-        if contract.requirements:
-            found = self._networks.verdicts(
-                snapshot, split.fit, args.pod.uid, contract.requirements
-            )
-            split = split_by_verdicts(split, found)
+        split = self._admission.split(snapshot, args.names, args.pod, contract, workload)
         if split.fit:
+            if args.pod.uid in self._refused.by_uid:  # its nodes have changed
+                self._refused.put(args.pod, contract, args.names)
             return split
-        newer = self._catch_up.newer(args.pod.uid, snapshot, beside=bool(contract.requirements))
+        beside = self._admission.looks_beside(contract)
+        newer = self._catch_up.newer(args.pod.uid, snapshot, beside=beside)
         if newer is not None:
             return self._split(args, contract, workload, newer)
         self._catch_up.refused(args.pod.uid, snapshot)
+        self._refused.put(args.pod, contract, args.names)
         return split
 
 

@@ -5,13 +5,12 @@ from typing import TypeVar
 
 from extender.cache.snapshot import Snapshot
 from extender.placement.candidates import Split
-from extender.protocol import ExtenderArgs, encode, refusal_text
+from extender.placement.refusal_texts import TEXTS, name_hazards
+from extender.protocol import ExtenderArgs, encode
 from k40s.reasons import Reason
 
 R = TypeVar("R", bound=Hashable)
 
-TEXTS = {reason: refusal_text(reason) for reason in Reason}
-"""The text of each reason, in replies and events."""
 _NEXT = '","'
 
 
@@ -22,14 +21,7 @@ def format_split(args: ExtenderArgs, split: Split, snapshot: Snapshot) -> bytes:
     """
     if Reason.ASSURANCE_HAZARD not in split.refused.values():
         return format_filter_result(args, split.fit, split.refused, TEXTS)
-    named = {}
-    for name, reason in split.refused.items():
-        text = TEXTS[reason]
-        if reason is Reason.ASSURANCE_HAZARD:
-            view = snapshot.nodes.get(name)
-            hazards = ", ".join(view.hazards) if view else ""
-            text = f"{text} ({hazards or 'over, and not long enough'})"
-        named[name] = text
+    named = name_hazards(split.refused, snapshot)
     return format_filter_result(args, split.fit, named, {text: text for text in named.values()})
 
 

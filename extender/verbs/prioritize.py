@@ -1,19 +1,13 @@
 """Prioritize: a score from 0 to 10 for each candidate node."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from operator import getitem
 
 from extender.cache.assurance_tables import HIGHEST_SCORE
 from extender.cache.nodes import NodeCache
-from extender.cache.snapshot import Snapshot
-from extender.cache.workloads import Contract, WorkloadCache
-from extender.placement.candidates import split_by_assurance
-from extender.placement.network_admission import NetworkAdmission
-from extender.placement.real_time import RealTimeAdmission
-from extender.placement.score import score_damage, score_nodes
-from extender.protocol import ExtenderArgs, ParseArgs, encode
-from k40s.cpu.workload import Workload
-from k40s.node_api.messages import PodRef
+from extender.cache.workloads import WorkloadCache
+from extender.placement.node_scores import NodeScores
+from extender.protocol import ParseArgs, encode
 
 
 class Prioritize:
@@ -27,14 +21,12 @@ class Prioritize:
         parse: ParseArgs,
         cache: NodeCache,
         workloads: WorkloadCache,
-        admission: RealTimeAdmission,
-        networks: NetworkAdmission,
+        scores: NodeScores,
     ) -> None:
         self._parse = parse
         self._cache = cache
         self._workloads = workloads
-        self._admission = admission
-        self._networks = networks
+        self._scores = scores
         self._priorities = PriorityWriter()
 
     def __call__(self, body: bytes) -> bytes:
@@ -45,37 +37,11 @@ class Prioritize:
         if workload is None:
             return self._priorities.format(args.names, [0] * len(args.names))
         snapshot = self._cache.snapshot()
-        remaining: Mapping[str, float] | None = None
-        if workload.is_real_time:
-            remaining = self._remaining(args, contract, workload, snapshot)
-        scores = score_nodes(
-            snapshot, args.names, criticality=workload.criticality, remaining=remaining
-        )
-        if contract.requirements:
-            scores = score_damage(args.names, scores, self._damages(args, contract, snapshot))
+        scores = self._scores.score(snapshot, args.names, args.pod, contract, workload)
         return self._priorities.format(args.names, scores)
 
     def fault(self, text: str) -> None:
         """None: ``HostPriorityList`` has no field for errors, only a status."""
-
-    def _remaining(
-        self, args: ExtenderArgs, contract: Contract, workload: Workload, snapshot: Snapshot
-    ) -> Mapping[str, float]:
-        split = split_by_assurance(snapshot, args.names, workload.criticality)
-        pod = PodRef(uid=args.pod.uid, namespace=args.pod.namespace, name=args.pod.name)
-        verdicts = self._admission.verdicts(snapshot, split.fit, pod, contract, workload)
-        return {
-            name: verdict.remaining for name, verdict in verdicts.items() if verdict.reason is None
-        }
-
-    def _damages(
-        self, args: ExtenderArgs, contract: Contract, snapshot: Snapshot
-    ) -> Mapping[str, float]:
-        """What the pod would take of its networks, by node that has it."""
-        verdicts = self._networks.verdicts(
-            snapshot, args.names, args.pod.uid, contract.requirements
-        )
-        return {name: found.damage for name, found in verdicts.items() if found.reason is None}
 
 
 class PriorityWriter:

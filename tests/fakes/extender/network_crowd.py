@@ -17,7 +17,7 @@ from typing import Any
 from k40s.annotations import NETWORK_GRANT_KEY, NETWORK_KEY, GrantedSlots, parse_network_grants
 from k40s.kube.connect import connect
 from k40s.kube.gateway import KubeGateway
-from k40s.network.collection import PodFact, collect
+from k40s.ledger.collection import PodFact, collect
 from k40s.network.model import NetworkState
 from k40s.strict_json import format_json
 from k40s.units import NS_PER_S, Nanoseconds
@@ -141,7 +141,10 @@ class Crowd:
                 self.conflicts += conflicts
 
     def faults(self) -> list[str]:
-        """Whatever must never be, by what the API server and the stations have."""
+        """Whatever must never be, by what the API server and the stations have.
+
+        A bind that fails and cannot take its entry back in time leaves one that ends by itself.
+        """
         states = self.states()
         found = colliding_slots(states["plant"].network, states["plant"].reservations)
         found += overloaded_links(states["lan"].network, states["lan"].reservations)
@@ -150,12 +153,17 @@ class Crowd:
             holders = Counter(one.owner.uid for one in state.reservations)
             asking = {uid for uid, pod in bound.items() if f'"{name}"' in _asked(pod)}
             found += [f"{name}: {uid} holds {n} times" for uid, n in holders.items() if n > 1]
-            found += [f"{name}: {uid} holds, unbound" for uid in holders.keys() - bound.keys()]
+            found += [
+                f"{name}: {one.owner.uid} holds for ever, unbound"
+                for one in state.reservations
+                if one.owner.uid not in bound and one.until is None
+            ]
             found += [f"{name}: {uid} is bound, and has none" for uid in asking - holders.keys()]
         for uid, pod in bound.items():
             found += _untold(uid, pod, states)
         having_slots = {one.owner.uid for one in states["plant"].reservations}
-        if {uid for _, uid in self.stations.held} != having_slots:
+        held = {uid for _, uid in self.stations.held}
+        if not having_slots & bound.keys() <= held <= having_slots:
             found.append("the stations hold other slots than the status says")
         return found
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from k40s.annotations import NETWORK_GRANT_KEY, GrantedSlots, parse_network_grants
 from k40s.errors import UnavailableError
-from k40s.network.collection import PodFact, collect, entry_key
+from k40s.ledger.collection import PodFact, collect, entry_key
 from k40s.node_api.client import DaemonError
 from k40s.reasons import Reason
 from tests.fakes.extender.network_checks import colliding_slots, overloaded_links, owners

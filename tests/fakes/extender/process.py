@@ -57,12 +57,14 @@ def start_extender(
     module: str = "extender",
     tls: bool = True,
     settings: Mapping[str, str] | None = None,
+    ports: tuple[int, int] | None = None,
 ) -> RunningExtender:
     """Start ``python -m extender`` against a control plane, and wait until it is ready.
 
-    The plane's supervisor ends it. ``module`` may be another one with the same settings.
+    The plane's supervisor ends it. ``module`` may be another one with the same settings; ``ports``
+    are those of the API and of the probes, where they are not to be chosen.
     """
-    port, probe_port = free_ports(2)
+    port, probe_port = ports or free_ports(2)
     environment = {
         **{key: text for key, text in os.environ.items() if not key.startswith("K40S_")},
         "PYTHONPATH": str(ROOT),

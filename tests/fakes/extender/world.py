@@ -9,28 +9,17 @@ from fractions import Fraction
 
 from prometheus_client import CollectorRegistry
 
-from extender.binding.api_server import ConditionalBindings
-from extender.binding.network_entries import NetworkEntries
-from extender.binding.network_reservation import NetworkReservations
-from extender.binding.reservation import NodeReservations
-from extender.cache.catch_up import CatchUp
-from extender.cache.networks import NetworkTable
-from extender.cache.nodes import NodeCache
-from extender.cache.pod_places import PodPlaces
-from extender.cache.pods import PodTable
-from extender.cache.workloads import WorkloadCache
+from extender.assembly.adapters import Adapters
+from extender.assembly.tables import Tables
+from extender.assembly.verbs import make_verbs
 from extender.metrics import ExtenderMetrics
 from extender.monitoring.unadmitted import UnadmittedPods
 from extender.placement.admission_cache import AdmissionCache
-from extender.placement.network_admission import NetworkAdmission
 from extender.placement.node_queries import NodeQueries
-from extender.placement.real_time import RealTimeAdmission
-from extender.protocol import parse_extender_args, parse_repeated_args
-from extender.verbs.bind import Bind, Binder
-from extender.verbs.dry_run import DryRun
-from extender.verbs.filter import Filter
-from extender.verbs.prioritize import Prioritize
-from extender.verbs.verb import Verbs
+from extender.placement.pod_admission import Check
+from extender.preemption.whole_states import WholeStates
+from extender.scheduler_calls import SchedulerCalls
+from extender.settings import ExtenderSettings
 from k40s.annotations import (
     ASSURANCE_CLASS_LABEL,
     ASSURANCE_KEY,
@@ -47,20 +36,28 @@ from k40s.annotations import (
     format_cpu_state,
     format_network_state,
     format_node_assurance,
+    parse_cpu_state,
 )
-from k40s.assurance.level import Thresholds
+from k40s.annotations.cpu_state import MAX_WHOLE_STATE
 from k40s.cpu.admission.admit import admit
+from k40s.cpu.admission.exchange import Exchange, arrived, completed, overlapping
+from k40s.cpu.admission.resynthesis import admit_or_exchange
 from k40s.cpu.model import CpuNode, PodDemand, Reservation
 from k40s.cpu.outcome import ADMISSION_TEST, Admission, Admit, Rejection
 from k40s.cpu.workload import Workload, resolve
+from k40s.criticality import Criticality
+from k40s.explanation.json import parse_explanation
+from k40s.explanation.model import Explanation
 from k40s.kube.records import LeaseRecord, NodeRecord, ObjectRef, PodRecord
 from k40s.kube.transport import ConflictError, NotFoundError
 from k40s.network.model import Network
 from k40s.node_api.client import DaemonError
 from k40s.node_api.messages import AdmissionAnswer, ReservationRequest
 from k40s.reasons import Reason
+from k40s.tenants.ledger import TenantState
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 from tests.fakes.extender.networks import FakeNetworks, FakeStations
+from tests.fakes.extender.tenants import FakeTenants
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LEASE = Nanoseconds(30 * NS_PER_S)
@@ -93,6 +90,7 @@ def make_pod(
     labels: Mapping[str, str] | None = None,
     containers: Sequence[str] = ("main",),
     resource_version: str = "1",
+    runtime_class: str | None = None,
 ) -> dict[str, object]:
     """A core/v1 Pod as kube-scheduler sends it; tasks and networks are text, or values for JSON."""
     annotations = {}
@@ -111,7 +109,10 @@ def make_pod(
             "annotations": annotations,
             "resourceVersion": resource_version,
         },
-        "spec": {"containers": [{"name": c, "image": "app"} for c in containers]},
+        "spec": {
+            "containers": [{"name": c, "image": "app"} for c in containers],
+            **({} if runtime_class is None else {"runtimeClassName": runtime_class}),
+        },
         "status": {"phase": "Pending"},
     }
 
@@ -220,6 +221,7 @@ def make_pod_record(
     labels: Mapping[str, str] | None = None,
     resource_version: str = "1",
     deleting: bool = False,
+    runtime_class: str = "",
 ) -> PodRecord:
     return PodRecord(
         uid=uid,
@@ -235,6 +237,7 @@ def make_pod_record(
         cpu_request_millis=millis,
         scheduler="k40s-scheduler",
         resource_version=resource_version,
+        runtime_class=runtime_class,
     )
 
 
@@ -242,7 +245,14 @@ def record_of(pod: Mapping[str, object], **changes: object) -> PodRecord:
     """The same pod as the API server has it."""
     meta = pod["metadata"]
     assert isinstance(meta, dict)
-    facts = {"name": meta["name"], "labels": meta["labels"], "annotations": meta["annotations"]}
+    spec = pod["spec"]
+    assert isinstance(spec, dict)
+    facts = {
+        "name": meta["name"],
+        "labels": meta["labels"],
+        "annotations": meta["annotations"],
+        "runtime_class": spec.get("runtimeClassName", ""),
+    }
     return make_pod_record(meta["uid"], **(facts | changes))
 
 
@@ -257,7 +267,8 @@ class FakeRubicante:
     ``journal`` records the calls, and may be shared with other fakes to see their order. With
     ``loses_answers``, what was asked for is done, and the caller does not hear of it;
     ``on_reserved`` is what happens just after a reservation. ``granted`` is answered instead of the
-    real grant.
+    real grant. ``on_state`` is what happens just before the state is read. Where it ``exchanges``
+    servers of pods for one that has no room, that is done at once.
     """
 
     def __init__(self, node: CpuNode, journal: list[str] | None = None) -> None:
@@ -269,6 +280,7 @@ class FakeRubicante:
         self.reserve_reason: Reason | None = None
         self.query_fault: Exception | None = None
         self.query_reason: Reason | None = None
+        self.on_state: Callable[[], object] = lambda: None
         self.loses_answers = False
         self.on_reserved: Callable[[str], object] = lambda _uid: None
         self.lock = threading.RLock()
@@ -276,6 +288,7 @@ class FakeRubicante:
         self.granted: tuple[Reservation, ...] = ()
         self.attempts: dict[str, set[str]] = {}
         self.withdrawn: set[str] = set()
+        self.exchanges = False
 
     def forget(self) -> None:
         """Begin with an empty node again."""
@@ -299,10 +312,21 @@ class FakeRubicante:
             platform=self.node.platform,
             factor=self.node.platform_factor,
         )
-        outcome = admit(self.node, demand) if isinstance(demand, PodDemand) else demand
+        outcome = self._admit(demand) if isinstance(demand, PodDemand) else demand
         if isinstance(outcome, Admission):
             return self._answer(None, outcome.granted, outcome.node)
+        if isinstance(outcome, Exchange):
+            return replace(self._answer(None, outcome.granted), exchange=True)
         return self._answer(outcome.reason if isinstance(outcome, Rejection) else outcome)
+
+    def read_state(self, endpoint: str, *, timeout: Nanoseconds) -> CpuState:
+        assert timeout > 0
+        self.journal.append(f"state at {endpoint}")
+        if self.query_fault is not None:
+            raise self.query_fault
+        self.on_state()
+        whole = make_cpu_state(self.node, generation=self.generation)
+        return parse_cpu_state(format_cpu_state(whole, at_most=MAX_WHOLE_STATE))
 
     def reserve(
         self, endpoint: str, request: ReservationRequest, *, attempt: str
@@ -328,6 +352,8 @@ class FakeRubicante:
         held = tuple(r for r in self.node.reservations if r.pod_uid == uid)
         if held and self.asked.get(uid) == request.workload:
             return self._answer(None, held)
+        if request.generation not in (None, self.generation):
+            return self._answer(Reason.CPU_STALE_GENERATION)
         demand = resolve(
             request.workload,
             pod_uid=request.pod.uid,
@@ -336,14 +362,19 @@ class FakeRubicante:
         )
         if not isinstance(demand, PodDemand):
             return self._answer(demand)
-        outcome = admit(self.node, demand)
+        outcome = self._admit(demand)
         if isinstance(outcome, Rejection):
             return self._answer(outcome.reason)
-        self.node = outcome.node
+        self.node = (
+            outcome.node if isinstance(outcome, Admission) else exchanged(self.node, outcome)
+        )
         self.asked[uid] = request.workload
         self.attempts[uid] = set()
         self.generation += 1
         return self._answer(None, self.granted or outcome.granted)
+
+    def _admit(self, demand: PodDemand) -> Admission | Exchange | Rejection:
+        return (admit_or_exchange if self.exchanges else admit)(self.node, demand)
 
     def would_fit(self, uid: str) -> bool:
         """Whether another pod of the workload that every pod here asked for finds room."""
@@ -384,6 +415,17 @@ class FakeRubicante:
             granted=granted,
             generation=self.generation,
         )
+
+
+def exchanged(node: CpuNode, exchange: Exchange) -> CpuNode:
+    """The node with the pod, after all steps."""
+    for step in exchange.steps:
+        both = overlapping(node, step)
+        assert both is not None
+        node = completed(both, step)
+    after = arrived(node, exchange)
+    assert after is not None
+    return after
 
 
 class FakeBindings:
@@ -512,18 +554,27 @@ class World:
     bind_timeout: Nanoseconds = Nanoseconds(NS_PER_S)
     networks: FakeNetworks = None  # type: ignore[assignment]  # likewise
     stations: FakeStations = None  # type: ignore[assignment]  # likewise
+    tenants: FakeTenants = None  # type: ignore[assignment]  # likewise
     pods: "FakeBindings" = None  # type: ignore[assignment]  # likewise
     name: str = "attempt"
+    checks: tuple[Check, ...] = ()
+    classes: Mapping[Criticality, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         clock = self.on_clock or self.clock.monotonic
         self.cpu = self.cpu or FakeRubicante(self.node, self.journal)
         self.pods = self.pods or FakeBindings(self.journal)
-        self.workloads = WorkloadCache()
+        self.networks = self.networks or FakeNetworks(self.journal)
+        self.stations = self.stations or FakeStations(self.journal)
+        self.tenants = self.tenants or FakeTenants(self.journal)
         self.registry = CollectorRegistry()
         self.metrics = ExtenderMetrics(self.registry)
-        self.cache = NodeCache(thresholds=Thresholds(), clock=clock, wall=self.clock.wall)
-        self.watched_pods = PodTable(self.workloads)
+        settings = self._settings()
+        tables = self.tables = Tables(settings, clock=clock, wall=self.clock.wall)
+        self.cache, self.workloads, self.watched_pods = tables.nodes, tables.workloads, tables.pods
+        self.network_table, self.tenant_table = tables.networks, tables.tenants
+        self.places, self.bound_pods = tables.places, tables.bound_pods
+        self.claims, self.runtimes = tables.claims, tables.runtimes
         self.unadmitted = UnadmittedPods(
             pods=self.watched_pods,
             nodes=self.cache,
@@ -531,97 +582,55 @@ class World:
             counted=self.metrics.misplaced,
             clock=clock,
         )
-        self.networks = self.networks or FakeNetworks(self.journal)
-        self.stations = self.stations or FakeStations(self.journal)
-        self.network_table = NetworkTable(on_change=self.cache.touch)
-        self.places = PodPlaces(on_gone=self.network_table.pod_gone, on_placed=self.cache.touch)
-        network_admission, uncounted_networks = (
-            NetworkAdmission(
-                networks=self.network_table,
-                places=self.places,
-                counters=counters,
-                clock=clock,
-                patience=self.patience,
-            )
-            for counters in (self.metrics.network_verdicts, None)
-        )
+        self.calls = SchedulerCalls()
         self.pauses: list[Nanoseconds] = []
-        entries = NetworkEntries(
-            table=self.network_table,
-            admission=network_admission,
+        self.pause_ends: Callable[[], object] = lambda: None
+        attempts = iter(range(1, 1_000_000))
+        adapters = Adapters(
+            bindings=self.pods,
             networks=self.networks,
+            tenants=self.tenants,
+            cpu=self.cpu,
+            stations=self.stations,
+            queries=NodeQueries(nodes=self.cpu, clock=clock, calls=4),
+            states=WholeStates(
+                nodes=self.cpu, tests=built_in, pause=self._pause, clock=clock, calls=2
+            ),
+            tests=built_in,
+            admissions=self.admissions,
             clock=clock,
             wall=self.clock.wall,
-            lease=Nanoseconds(60 * NS_PER_S),
             pause=self._pause,
+            calls=self.calls,
             jitter=lambda: 0.5,
-            conflicts=self.metrics.network_conflicts,
+            name_attempt=lambda: f"{self.name}-{next(attempts)}",
         )
-        attempts = iter(range(1, 1_000_000))
-        binder = Binder(
-            cache=self.cache,
-            workloads=self.workloads,
-            bindings=ConditionalBindings(
-                watched=self.watched_pods,
-                workloads=self.workloads,
-                api=self.pods,
-                clock=clock,
-                timeout=self.bind_timeout,
-            ),
-            reservations=NodeReservations(cpu=self.cpu, admissions=self.admissions),
-            networks=NetworkReservations(
-                table=self.network_table,
-                entries=entries,
-                stations=self.stations,
-                clock=clock,
-                timeout=self.network_timeout,
-                station_timeout=Nanoseconds(NS_PER_S),
-                name_attempt=lambda: f"{self.name}-{next(attempts)}",
-            ),
-            places=self.places,
+        self.verbs = make_verbs(settings, tables, adapters, self.metrics, further=self.checks)
+
+    def _settings(self) -> ExtenderSettings:
+        return ExtenderSettings(
+            filter_patience=self.patience,
+            settling_time=self.catch_up_timeout,
+            bind_timeout=self.bind_timeout,
+            network_timeout=self.network_timeout,
+            tenant_timeout=self.network_timeout,
+            station_timeout=Nanoseconds(NS_PER_S),
+            runtime_classes=tuple(f"{one.name}={name}" for one, name in self.classes.items()),
         )
-        queries = NodeQueries(nodes=self.cpu, clock=clock, calls=4)
-        admission, uncounted = (
-            RealTimeAdmission(
-                admissions=self.admissions,
-                queries=queries,
-                counters=counters,
-                clock=clock,
-                patience=self.patience,
-            )
-            for counters in (self.metrics.verdicts, None)
-        )
-        parse = parse_repeated_args()
-        self.verbs = Verbs(
-            filter=Filter(
-                parse=parse,
-                cache=self.cache,
-                workloads=self.workloads,
-                admission=admission,
-                networks=network_admission,
-                catch_up=CatchUp(cache=self.cache, clock=clock, timeout=self.catch_up_timeout),
-                metrics=self.metrics,
-            ),
-            prioritize=Prioritize(
-                parse=parse,
-                cache=self.cache,
-                workloads=self.workloads,
-                admission=admission,
-                networks=network_admission,
-            ),
-            bind=Bind(binder=binder, metrics=self.metrics),
-            dry_run=DryRun(
-                parse=parse_extender_args,
-                cache=self.cache,
-                workloads=self.workloads,
-                admission=uncounted,
-                networks=uncounted_networks,
-            ),
-        )
+
+    def bound_by(self, *tenants: TenantState) -> None:
+        """The API server and the watch have these Tenants."""
+        for tenant in tenants:
+            self.tenant_table.feed.upsert(self.tenants.declare(tenant))
+
+    def watch_tenants(self) -> None:
+        """The watch reports all Tenants as they are at the API server."""
+        self.tenant_table.feed.replace(self.tenants.records())
 
     def _pause(self, pause: Nanoseconds) -> None:
         self.pauses.append(pause)
         self.clock.advance(pause / NS_PER_S)
+        self.pause_ends()
 
     def declare(self, *networks: Network) -> None:
         """The API server and the watch have these Networks."""
@@ -635,7 +644,20 @@ class World:
 
     def watch_pod(self, record: PodRecord) -> None:
         """The watch reports a pod, to all caches."""
-        self.cache.pods.and_then(self.watched_pods.feed).and_then(self.places.feed).upsert(record)
+        self.tables.pod_feed.upsert(record)
+
+    def plan(self, uid: str, protected: Sequence[str] = ()) -> dict[str, object]:
+        """The answer to the controller."""
+        body = {
+            "PodUID": uid,
+            "PodNamespace": "default",
+            "PodName": "pod",
+            "Protected": list(protected),
+        }
+        answer: dict[str, object] = json.loads(
+            self.verbs.preemption_plan(json.dumps(body).encode())
+        )
+        return answer
 
     def add(self, *records: NodeRecord, alive: bool = True) -> None:
         for record in records:
@@ -658,6 +680,11 @@ class World:
     def filter(self, pod: object, names: Sequence[str]) -> dict[str, object]:
         answer: dict[str, object] = json.loads(self.verbs.filter(make_args(pod, names)))
         return answer
+
+    def explain(self, pod: object, names: Sequence[str] = ()) -> Explanation:
+        """The explanation of a pod, as insight reads it."""
+        reply = self.verbs.explain(make_args(pod, names))
+        return parse_explanation(reply.decode(), source="reply")
 
     def dry_run(self, pod: object, names: Sequence[str]) -> dict[str, object]:
         answer: dict[str, object] = json.loads(self.verbs.dry_run(make_args(pod, names)))

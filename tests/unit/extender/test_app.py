@@ -66,7 +66,7 @@ def test_the_verbs_answer_under_their_paths(client: FlaskClient) -> None:
     assert filtered.content_type == "application/json"
 
 
-@pytest.mark.parametrize("path", ["/", "/scheduler/preempt", "/scheduler/filter/"])
+@pytest.mark.parametrize("path", ["/", "/scheduler/reprieve", "/scheduler/filter/"])
 def test_other_paths_are_not_found(client: FlaskClient, path: str) -> None:
     assert client.post(path, data=ARGS).status_code == 404
 

@@ -136,7 +136,7 @@ def test_ends_with_one_line_where_it_cannot_listen(
         env={**environment, **settings},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
 

@@ -1,5 +1,6 @@
 """A bind that fails or is killed at any moment: nothing double, nothing leaked."""
 
+import itertools
 from contextlib import suppress
 
 import pytest
@@ -120,3 +121,32 @@ def test_after_the_pod_is_gone_nothing_is_left(scene: Scene, at: int, kills: boo
     scene.settle_stations()
 
     assert scene.holders() == set()
+
+
+@pytest.mark.parametrize("at", range(1, MOMENTS - 1))
+def test_an_extender_that_stood_still_for_longer_than_its_lease_does_not_bind(
+    scene: Scene, at: int
+) -> None:
+    world, moments = filtered(scene), itertools.count(1)
+
+    def stand_still() -> None:
+        scene.clock.advance(61)
+        scene.collect()
+        scene.settle_stations()
+
+    def pass_by(_: str) -> None:
+        if next(moments) == at:
+            stand_still()
+
+    scene.networks.on_call = scene.stations.on_call = pass_by
+
+    error = world.bind(POD, "a")
+
+    late = at >= MOMENTS - 3
+    assert error.startswith("pod.bind-expired" if late else ("pod.bind-expired", "network."))
+    assert scene.node_of() == ""
+    scene.heal()
+    scene.collect()
+    scene.settle_stations()
+    assert scene.holders() == set()
+    assert scene.faults() == []

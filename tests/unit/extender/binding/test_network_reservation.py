@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from extender.binding.network_entries import UNDO
+from extender.binding.conditional_writes import UNDO
 from k40s.annotations import NETWORK_GRANT_KEY, GrantedPath, GrantedSlots, parse_network_grants
 from k40s.errors import UnavailableError
 from k40s.kube.transport import NotFoundError, RefusedError
-from k40s.network.model import NetworkReservation, Owner, Tdma
+from k40s.ledger.entry import Owner
+from k40s.network.model import NetworkReservation, Tdma
 from k40s.node_api.client import DaemonError
 from k40s.reasons import Reason
 from k40s.tdma.model import Cycle

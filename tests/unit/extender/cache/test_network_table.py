@@ -6,7 +6,8 @@ import pytest
 
 from extender.cache.networks import NetworkTable
 from k40s.kube.records import NetworkRecord
-from k40s.network.model import NetworkReservation, Owner
+from k40s.ledger.entry import Owner
+from k40s.network.model import NetworkReservation
 from tests.fakes.extender.networks import FakeNetworks, make_lan, make_tdma
 
 

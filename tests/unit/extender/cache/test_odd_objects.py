@@ -17,6 +17,7 @@ from k40s.kube.objects.read import lease_record, node_record, pod_record
 from k40s.kube.transport import ApiTransport
 from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.extender.networks import FakeStations
+from tests.fakes.extender.tenants import FakeTenants
 from tests.fakes.extender.world import (
     LEASE,
     START,
@@ -73,10 +74,11 @@ def test_a_restarted_extender_is_ready_whatever_objects_there_are(api: FakeApiSe
             cluster=KubeGateway(transport),
             cpu=FakeRubicante(make_cpu_node()),
             stations=FakeStations(),
+            tenants=FakeTenants(),
         )
         extender.start()
         try:
-            for informer in extender.informers:
+            for informer in extender.watches.required:
                 assert informer.synchronized.wait(120)
         finally:
             extender.stop()

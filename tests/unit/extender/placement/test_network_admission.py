@@ -1,15 +1,18 @@
 """What is remembered of searches is bounded, and only of the newest version of a Network."""
 
+import itertools
 from dataclasses import replace
 
 from extender.cache.networks import NetworkTable
 from extender.cache.pod_places import PodPlaces
-from extender.cache.snapshot import Snapshot
+from extender.cache.snapshot import NodeView, Snapshot
 from extender.placement.network_admission import NetworkAdmission
+from extender.placement.networks import NetworkVerdict
 from k40s.kube.records import NetworkRecord
-from k40s.network.model import NetworkState, PathRequirement
-from k40s.units import NS_PER_S, Nanoseconds
-from tests.fakes.extender.networks import make_lan
+from k40s.network.model import NetworkState, PathRequirement, SlotRequirement
+from k40s.tdma.model import SlotRequest
+from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+from tests.fakes.extender.networks import make_lan, make_stations, make_tdma
 
 NOTHING = Snapshot(nodes={}, real_time={}, refused={}, scores={}, loads={})
 
@@ -59,3 +62,38 @@ def test_fewer_wishes_are_remembered_of_large_networks() -> None:
 
     assert small.remembered == 11
     assert large.remembered < 6
+
+
+def test_a_slot_search_ends_with_the_calls_time_and_a_later_call_goes_on() -> None:
+    table = NetworkTable(on_change=lambda: None)
+    state = NetworkState(network=make_tdma(), resource_version="1")
+    table.upsert(NetworkRecord(name="plant", uid="u", state=state))
+    now = itertools.count()
+    admission = NetworkAdmission(
+        networks=table,
+        places=PodPlaces(on_gone=lambda _: None, on_placed=lambda: None),
+        counters=None,
+        clock=lambda: next(now),
+        patience=Nanoseconds(100),
+    )
+    request = SlotRequest(period=Nanoseconds(4 * NS_PER_MS), payload=256)
+    needs = [SlotRequirement(network="plant", request=request) for _ in range(3)]
+    view = NodeView(
+        name="a",
+        real_time=False,
+        level=0,
+        reduced=0,
+        hazards=(),
+        assurance=None,
+        cpu=None,
+        cpu_refusal=None,
+        holders=None,
+        stations=make_stations(),
+        station_refusal=None,
+    )
+    snapshot = replace(NOTHING, nodes={"a": view})
+
+    verdicts = [admission.verdicts(snapshot, ["a"], "uid", needs)["a"] for _ in range(200)]
+
+    assert verdicts[0] == NetworkVerdict(reason=None, exact=False)
+    assert verdicts[-1].exact

@@ -25,7 +25,7 @@ from k40s.node_api.messages import (
     format_admission_answer,
 )
 from k40s.reasons import Reason
-from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
+from k40s.units import NS_PER_S, Nanoseconds
 
 REFUSED = AdmissionAnswer(
     schedulable=False, reason=Reason.CPU_NO_BANDWIDTH, utilization={}, generation=1
@@ -114,16 +114,16 @@ def test_what_is_late_is_not_waited_for_and_not_lost() -> None:
         late.append(name)
         arrived.set()
 
-    nodes = Nodes(a=hang, b=tell)
-    queries = NodeQueries(nodes=nodes, clock=time.monotonic_ns)
-    deadline = time.monotonic_ns() + 300 * NS_PER_MS
-    collect = queries.ask({"slow": "a", "quick": "b"}, REQUEST, deadline, take)
+    nodes, clock = Nodes(a=hang, b=tell), Clock()
+    queries = NodeQueries(nodes=nodes, clock=clock)
+    collect = queries.ask({"slow": "a", "quick": "b"}, REQUEST, 1, take)
     answered.wait(120)
+    clock.now = 1
     in_time = collect()
-    meanwhile = queries.ask({"slow": "a"}, REQUEST, time.monotonic_ns() + PATIENCE, take)()
+    meanwhile = queries.ask({"slow": "a"}, REQUEST, clock.now + PATIENCE, take)()
     let_go.set()
     arrived.wait(120)
-    again = queries.ask({"slow": "a"}, REQUEST, time.monotonic_ns() + PATIENCE, take)()
+    again = queries.ask({"slow": "a"}, REQUEST, clock.now + PATIENCE, take)()
 
     assert in_time["slow"] is Reason.CPU_DAEMON_BUSY
     assert meanwhile == {"slow": Reason.CPU_DAEMON_BUSY}
@@ -219,16 +219,15 @@ def test_a_node_whose_turn_did_not_come_is_asked_the_next_time() -> None:
         let_go.wait(120)
         return REFUSED
 
-    nodes = Nodes(a=hang, b=answer)
-    queries = NodeQueries(nodes=nodes, clock=time.monotonic_ns, calls=1)
-    collect = queries.ask(
-        {"first": "a", "second": "b"}, REQUEST, time.monotonic_ns() + 50 * NS_PER_MS, accept
-    )
+    nodes, clock = Nodes(a=hang, b=answer), Clock()
+    queries = NodeQueries(nodes=nodes, clock=clock, calls=1)
+    collect = queries.ask({"first": "a", "second": "b"}, REQUEST, 1, accept)
     started.wait(120)
+    clock.now = 1
     assert collect() == {"first": Reason.CPU_DAEMON_BUSY}
     let_go.set()
 
-    again = queries.ask({"second": "b"}, REQUEST, time.monotonic_ns() + PATIENCE, ignore)()
+    again = queries.ask({"second": "b"}, REQUEST, clock.now + PATIENCE, ignore)()
 
     assert again == {"second": REFUSED}
 
