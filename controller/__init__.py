@@ -1,4 +1,4 @@
-"""The controller: moves critical pods off reduced nodes, and collects what pods leave on networks.
+"""The controller: moves critical pods, has them preempt others, collects what pods leave behind.
 
 One of its replicas leads and acts; the others watch. It keeps no state of its own: what it must not
 forget is on the pods, on its Lease and in the status of Networks.

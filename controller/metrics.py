@@ -1,18 +1,24 @@
 """``k40s_controller_*``. Labels come from closed sets, and nothing is counted pod by pod."""
 
 from collections import Counter as Count
+from collections.abc import Mapping
 from enum import StrEnum, unique
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from controller.preemption_rules.candidates import Obstacle as PreemptionObstacle
+from controller.preemption_rules.progress import End
+from k40s.assurance.eviction import EvictionObstacle
 from k40s.assurance.migration.candidates import Obstacle
 from k40s.errors import UnavailableError
-from k40s.network.collection import REMOVALS
+from k40s.ledger.collection import REMOVALS
 
-KINDS = ("nodes", "leases", "pods", "networks")
+KINDS = ("nodes", "leases", "pods", "networks", "tenants", "runtime-classes")
 ANSWERS = ("taken", "refused", "failed")
 ENDS = ("evicted", "returned")
 WRITES = ("written", "conflict", "failed")
+EVICTIONS = ("evicted", "held-up", "failed")
+PLANS = ("plan", "fits", "none", "unknown", "failed")
 
 
 @unique
@@ -35,6 +41,14 @@ class EventReason(StrEnum):
     NOT_MIGRATED = "NotMigrated"
     PLANNED = "MigrationPlanned"
     UNKNOWN = "AssuranceUnknown"
+    PREEMPTS = "Preempts"
+    PREEMPTED = "PreemptedByMoreCritical"
+    PREEMPTION_PLANNED = "PreemptionPlanned"
+    NOT_PREEMPTING = "NotPreempting"
+    PREEMPTION_HELD_UP = "PreemptionHeldUp"
+    PREEMPTION_FAILED = "PreemptionFailed"
+    CULPRIT_EVICTED = "CulpritEvicted"
+    CULPRIT_NOT_EVICTED = "CulpritNotEvicted"
 
 
 class ControllerMetrics:
@@ -89,21 +103,98 @@ class ControllerMetrics:
         self.unavailable.inc()
 
 
+class EvictionMetrics:
+    """Metrics of the eviction of culprits."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.evicted = Counter(
+            "k40s_controller_culprits_evicted_total",
+            "Culprits that were evicted.",
+            registry=registry,
+        )
+        held = Gauge(
+            "k40s_controller_held_culprits",
+            "Pods whose eviction a node's monitor asks for, by what keeps them there.",
+            ["obstacle"],
+            registry=registry,
+        )
+        self._held = {one: held.labels(one.value) for one in EvictionObstacle}
+
+    def show(self, obstacles: Mapping[EvictionObstacle, int]) -> None:
+        """The obstacles of the last look, by number of pods."""
+        for obstacle, shown in self._held.items():
+            shown.set(obstacles.get(obstacle, 0))
+
+
 class CollectionMetrics:
     """Metrics of the collection of networks' reservations."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        collected = Counter(
-            "k40s_controller_reservations_collected_total",
-            "Reservations of networks given back, by why.",
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        collected: str = "reservations_collected_total",
+        writes: str = "network_writes_total",
+        of: str = "Network",
+    ) -> None:
+        given = Counter(
+            f"k40s_controller_{collected}",
+            f"Reservations in the status of a {of} given back, by why.",
             ["cause"],
             registry=registry,
         )
-        self.collected = {one: collected.labels(one.value) for one in REMOVALS}
-        writes = Counter(
-            "k40s_controller_network_writes_total",
-            "Writes of a Network's status.",
+        self.collected = {one: given.labels(one.value) for one in REMOVALS}
+        written = Counter(
+            f"k40s_controller_{writes}",
+            f"Writes of a {of}'s status.",
             ["outcome"],
             registry=registry,
         )
-        self.writes = {one: writes.labels(one) for one in WRITES}
+        self.writes = {one: written.labels(one) for one in WRITES}
+
+
+class TenantCollectionMetrics(CollectionMetrics):
+    """The same of tenants' reservations."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(
+            registry,
+            collected="tenant_reservations_collected_total",
+            writes="tenant_writes_total",
+            of="Tenant",
+        )
+
+
+class PreemptionMetrics:
+    """Metrics of preemption."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"k40s_controller_preemption_{name}", text, labels, registry=registry)
+
+        waiting = Gauge(
+            "k40s_controller_preemption_waiting_pods",
+            "Unschedulable LOW and HI pods that preempt nobody for now, by why.",
+            ["obstacle"],
+            registry=registry,
+        )
+        self._waiting = {one: waiting.labels(one.value) for one in PreemptionObstacle}
+        self.claims = Gauge(
+            "k40s_controller_preemption_claims",
+            "Pods for which room is claimed.",
+            registry=registry,
+        )
+        plans = counter("plans_total", "Plans asked of the extender.", "answer")
+        self.plans = {one: plans.labels(one) for one in PLANS}
+        self.begun = counter("begun_total", "Preemptions whose evictions began.")
+        evictions = counter("evictions_total", "Evictions asked of the API server.", "outcome")
+        self.evictions = {one: evictions.labels(one) for one in EVICTIONS}
+        ends = counter(
+            "ends_total", "Claims that were withdrawn, by what became of them.", "outcome"
+        )
+        self.ends = {one: ends.labels(one.value) for one in End}
+
+    def show_waiting(self, obstacles: Count[PreemptionObstacle]) -> None:
+        """The obstacles of the last look, by number of pods."""
+        for obstacle, shown in self._waiting.items():
+            shown.set(obstacles[obstacle])

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from k40s.kube.objects.managed_pods import ManagedPodRecord
 from k40s.kube.records import PodRecord
-from k40s.network.collection import PodFact
+from k40s.ledger.collection import PodFact
 
 _DECISIVE = frozenset({"node", "phase"})
 

@@ -1,53 +1,18 @@
-"""The pods of the cluster: those that may have to move, and those that are being moved."""
+"""The pods of the cluster: those that may have to move, to wait or to go for others."""
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from k40s.annotations import MIGRATION_KEY, TASKS_KEY, parse_release, read_workload
-from k40s.annotations.migration import wall_nanoseconds
+from controller.cluster.watched_pods import WatchedPod, watch_pod
 from k40s.assurance.migration.candidates import PlacedPod
-from k40s.assurance.migration.record import Phase, Release
+from k40s.assurance.migration.record import Phase
 from k40s.criticality import Criticality
-from k40s.errors import InvalidAnnotationError
-from k40s.kube.objects.managed_pods import MIRROR_KEY, ControllerRef, ManagedPodRecord
-from k40s.kube.pod_control import TEMPLATE_HASH_LABEL
-from k40s.kube.records import ObjectRef
+from k40s.kube.objects.managed_pods import ManagedPodRecord
 
-log = logging.getLogger(__name__)
-
-_DECISIVE = frozenset({"labels", "annotations", "node", "phase", "controller", "created"})
-"""Fields of a record without which nobody knows whether a pod may be moved."""
 _REPLACES_AT_ONCE = ("ReplicaSet", "ReplicationController", "Job")
 """Controllers that replace a pod as soon as it is ending; a StatefulSet waits for its end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchedPod:
-    """A pod that has not ended, or one that is being moved.
-
-    ``owner`` is "" for a pod of criticality NO, one whose annotations are invalid, and one of which
-    something decisive cannot be read: these are never moved. ``placed`` is None for them, and for
-    a pod without a node.
-    """
-
-    record: ManagedPodRecord
-    owner: str
-    placed: PlacedPod | None
-    release: Release | None
-
-    @property
-    def reference(self) -> ObjectRef:
-        """For events."""
-        pod = self.record.pod
-        return ObjectRef(kind="Pod", namespace=pod.namespace, name=pod.name, uid=pod.uid)
-
-    @property
-    def real_time(self) -> bool:
-        """Whether it declares real-time tasks."""
-        return TASKS_KEY in self.record.pod.annotations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +42,26 @@ class PodView:
             if one.release is not None and one.release.phase is Phase.RELEASED
         ]
         return [one for _, one in sorted(found, key=lambda pair: pair[0])]
+
+    @property
+    def claiming(self) -> list[WatchedPod]:
+        """Pods with an annotation about a preemption, in the order of their claims."""
+        found = [one for one in self.pods.values() if one.claiming]
+        return sorted(found, key=lambda one: (one.claim.at if one.claim else 0, one.record.key))
+
+    def waiting(self, scheduler: str) -> list[WatchedPod]:
+        """LOW and HI pods of this scheduler that no node would take, and that may preempt."""
+        return [
+            one
+            for one in self.pods.values()
+            if one.record.unschedulable
+            and not one.record.pod.node
+            and one.criticality in (Criticality.LOW, Criticality.HI)
+            and one.record.preempts
+            and one.record.created is not None
+            and one.record.pod.scheduler == scheduler
+            and not (one.record.pod.deleting or one.record.pod.ended)
+        ]
 
     def siblings(self, controller: str, *, beside: str) -> list[ManagedPodRecord]:
         """Pods of a controller, by its UID, but for ``beside``, ended and replaced ones."""
@@ -145,41 +130,6 @@ class PodTable:
             self._pods.pop(key, None)
 
 
-def watch_pod(record: ManagedPodRecord) -> WatchedPod:
-    """Read what a record says."""
-    release = _read_release(record)
-    criticality = _read_criticality(record)
-    return WatchedPod(
-        record=record,
-        owner="" if criticality is Criticality.NO else owner_of(record),
-        placed=_place(record, release, criticality),
-        release=release,
-    )
-
-
-def owner_of(record: ManagedPodRecord) -> str:
-    """Kind, namespace and name of whoever decides on a pod's replicas.
-
-    A Deployment's name is that of its ReplicaSet without the hash of the template, which is on the
-    pod as a label: so a rollout does not make another owner of it.
-    """
-    controller, pod = record.controller, record.pod
-    if controller is None:
-        return f"Pod {pod.namespace}/{pod.name}"
-    name = deployment_of(controller, pod.labels)
-    if name:
-        return f"Deployment {pod.namespace}/{name}"
-    return f"{controller.kind} {pod.namespace}/{controller.name}"
-
-
-def deployment_of(controller: ControllerRef, labels: Mapping[str, str]) -> str:
-    """The name of the Deployment that a pod's ReplicaSet seems to belong to, or ""."""
-    ending = f"-{labels.get(TEMPLATE_HASH_LABEL, '')}"
-    if controller.kind == "ReplicaSet" and len(ending) > 1 and controller.name.endswith(ending):
-        return controller.name.removesuffix(ending)
-    return ""
-
-
 def _counts(record: ManagedPodRecord) -> bool:
     """Whether a pod is one of those that its controller wants, although it may be ending."""
     owner = record.controller
@@ -193,56 +143,5 @@ def _serves(record: ManagedPodRecord) -> bool:
 
 def _is_kept(pod: WatchedPod) -> bool:
     record = pod.record.pod
-    wanted = bool(record.node) or (bool(pod.owner) and pod.record.controller is not None)
-    return pod.release is not None or (wanted and not record.ended)
-
-
-def _read_criticality(record: ManagedPodRecord) -> Criticality:
-    """The criticality; NO where it is unknown, since such a pod is not moved."""
-    pod = record.pod
-    if any(fault.field in _DECISIVE for fault in record.faults):
-        return Criticality.NO
-    try:
-        return read_workload(
-            labels=pod.labels,
-            annotations=pod.annotations,
-            containers=pod.containers,
-            sidecars=pod.sidecars,
-            init_containers=pod.init_containers,
-            held=True,
-        ).criticality
-    except InvalidAnnotationError:
-        return Criticality.NO
-
-
-def _place(
-    record: ManagedPodRecord, release: Release | None, criticality: Criticality
-) -> PlacedPod | None:
-    pod = record.pod
-    if criticality is Criticality.NO or not pod.node or record.created is None:
-        return None
-    returned = release is not None and release.phase is Phase.RETURNED
-    return PlacedPod(
-        uid=pod.uid,
-        namespace=pod.namespace,
-        name=pod.name,
-        node=pod.node,
-        criticality=criticality,
-        kind="" if record.controller is None else record.controller.kind,
-        owner=owner_of(record),
-        created=wall_nanoseconds(record.created),
-        static=MIRROR_KEY in pod.annotations,
-        returned=release.at if release is not None and returned else None,
-    )
-
-
-def _read_release(record: ManagedPodRecord) -> Release | None:
-    text = record.pod.annotations.get(MIGRATION_KEY)
-    if text is None:
-        return None
-    try:
-        return parse_release(text)
-    except InvalidAnnotationError as error:
-        extra = {"pod": f"{record.pod.namespace}/{record.pod.name}", "cause": str(error)}
-        log.error("annotation of a move refused", extra=extra)  # noqa: TRY400  # the text says it all
-        return None
+    wanted = bool(record.node) or bool(pod.owner)
+    return pod.release is not None or pod.claiming or (wanted and not record.ended)

@@ -8,8 +8,8 @@ the same measure bounds how long an entry can outlive its time.
 
 from collections.abc import Sequence
 
-from k40s.network.collection import EntryKey, entry_key
-from k40s.network.model import NetworkReservation
+from k40s.ledger.collection import EntryKey, entry_key
+from k40s.ledger.entry import Entry
 from k40s.units import NS_PER_S, Clock, Nanoseconds, WallClock
 
 STOOD = Nanoseconds(15 * NS_PER_S)
@@ -21,14 +21,14 @@ _Key = tuple[str, str, str, str]
 
 
 class ExpiryWatch:
-    """Follows the entries of one Network. Not locked."""
+    """Follows the entries of one ledger. Not locked."""
 
     def __init__(self, *, clock: Clock, wall: WallClock) -> None:
         self._clock = clock
         self._wall = wall
         self._seen: dict[_Key, int] = {}
 
-    def expired(self, reservations: Sequence[NetworkReservation]) -> frozenset[EntryKey]:
+    def expired(self, reservations: Sequence[Entry]) -> frozenset[EntryKey]:
         """Which of the present entries have expired; one that changes begins anew.
 
         It says nothing of whether their pods are bound.
@@ -44,6 +44,6 @@ class ExpiryWatch:
         return frozenset(found)
 
 
-def _key(one: NetworkReservation) -> _Key:
+def _key(one: Entry) -> _Key:
     until = "" if one.until is None else one.until.isoformat()
     return (one.owner.uid, one.node, one.attempt, until)

@@ -6,12 +6,13 @@ from enum import StrEnum
 
 from controller.cluster.nodes import NodeLevel
 from controller.cluster.pods import PodView
+from controller.events import ControllerEvents
+from controller.leadership import Leadership
 from controller.metrics import ControllerMetrics, EventReason, Method
 from controller.migration.case import Case, read_pod, release
 from controller.migration.destination import DestinationFinder, Destinations, NodeOffers
-from controller.migration.events import MigrationEvents
 from controller.migration.method import Methods
-from controller.migration.ports import Control, Leadership
+from controller.migration.ports import Control
 from k40s.annotations import MOVES_KEY, format_history
 from k40s.assurance.migration.candidates import Obstacle, PlacedPod, destinations
 from k40s.assurance.migration.policy import MigrationPolicy
@@ -44,7 +45,7 @@ class Beginner:
         evictor: Evictor,
         finder: DestinationFinder,
         leadership: Leadership,
-        events: MigrationEvents,
+        events: ControllerEvents,
         metrics: ControllerMetrics,
         policy: MigrationPolicy,
         dry_run: bool,

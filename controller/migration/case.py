@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from controller.cluster.pods import watch_pod
+from controller.cluster.watched_pods import watch_pod
 from controller.migration.method import RELEASED, Plan
 from controller.migration.ports import Control
 from k40s.annotations import format_release

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from controller.cluster.pods import owner_of
+from controller.cluster.watched_pods import owner_of
 from controller.metrics import Method
 from k40s.errors import UnreadableError
 from k40s.kube.objects.managed_pods import ControllerRef, ManagedPodRecord

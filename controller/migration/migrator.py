@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from controller.cluster.nodes import NodeLevel, known_levels
 from controller.cluster.pods import PodView
+from controller.events import ControllerEvents
+from controller.leadership import Leadership, LeaseHistory
 from controller.metrics import ControllerMetrics, EventReason
 from controller.migration.begin import Beginner, Outcome
-from controller.migration.events import MigrationEvents
-from controller.migration.ports import Leadership, WatchedCluster
+from controller.migration.ports import WatchedCluster
 from controller.migration.releases import Releases
-from k40s.annotations import MOVES_KEY, parse_history
+from k40s.annotations import MOVES_KEY, format_history, parse_history
 from k40s.assurance.migration.candidates import (
     Insufficient,
     Obstacle,
@@ -25,7 +26,6 @@ from k40s.assurance.migration.candidates import (
 from k40s.assurance.migration.policy import MigrationPolicy
 from k40s.assurance.migration.progress import busy_owners, is_settling
 from k40s.assurance.migration.record import History
-from k40s.errors import InvalidAnnotationError
 from k40s.kube.records import ObjectRef
 from k40s.units import Clock, Nanoseconds
 
@@ -62,7 +62,7 @@ class Migrator:
         leadership: Leadership,
         releases: Releases,
         beginner: Beginner,
-        events: MigrationEvents,
+        events: ControllerEvents,
         metrics: ControllerMetrics,
         policy: MigrationPolicy,
         retry: Nanoseconds,
@@ -83,7 +83,9 @@ class Migrator:
         self._insufficient: Insufficient = {}
         self._refused: dict[str, tuple[int, Obstacle]] = {}
         self._asked: dict[str, int] = {}
-        self._bad_history = ""
+        self._history = LeaseHistory(
+            leadership, MOVES_KEY, parse=parse_history, write=format_history, refused=_report_bad
+        )
 
     def tick(self) -> None:
         """Look once. What is seen counts in every replica, so that a new leader knows it."""
@@ -105,7 +107,7 @@ class Migrator:
             return
         self._report_unknown(levels, view)
         in_progress = False if self._dry_run else self._releases.advance(view)
-        history = self._read_history()
+        history = self._history.read(History())
         if history is not None:
             moves = (one.release for one in view.pods.values() if not one.record.pod.deleting)
             busy = busy_owners(filter(None, moves), self._policy, now)
@@ -206,18 +208,9 @@ class Migrator:
                 subject="cpu",
             )
 
-    def _read_history(self) -> History | None:
-        """The moves that began lately; None where they cannot be read: then none begins."""
-        text = self._leadership.annotations.get(MOVES_KEY)
-        if text is None:
-            return History()
-        try:
-            return parse_history(text)
-        except InvalidAnnotationError as error:
-            if text != self._bad_history:
-                self._bad_history = text
-                log.error("history of moves refused", extra={"cause": str(error)})  # noqa: TRY400  # the text says it all
-            return None
+
+def _report_bad(cause: str) -> None:
+    log.error("history of moves refused", extra={"cause": cause})
 
 
 def _node(name: str) -> ObjectRef:

@@ -45,21 +45,3 @@ class Control(OwnerSource, Protocol):
     ) -> None:
         """Set label and annotation at once. Raises ``ConflictError``, ``NotFoundError``."""
         ...
-
-
-class Leadership(Protocol):
-    """The one replica that acts; implemented by ``LeaderElection``."""
-
-    @property
-    def leading(self) -> bool:
-        """Whether this process may act now."""
-        ...
-
-    @property
-    def annotations(self) -> Mapping[str, str]:
-        """What leaders have left on the Lease."""
-        ...
-
-    def annotate(self, annotations: Mapping[str, str]) -> None:
-        """Leave something there. Raises ``ConflictError`` when this process does not lead."""
-        ...

@@ -7,9 +7,10 @@ Every step can be repeated: an eviction is of one UID, a change of one version.
 import logging
 from dataclasses import dataclass, replace
 
-from controller.cluster.pods import PodView, WatchedPod
+from controller.cluster.pods import PodView
+from controller.cluster.watched_pods import WatchedPod
+from controller.events import ControllerEvents
 from controller.metrics import ControllerMetrics, EventReason
-from controller.migration.events import MigrationEvents
 from controller.migration.ports import Control
 from k40s.annotations import format_release
 from k40s.assurance.migration.policy import MigrationPolicy
@@ -43,7 +44,7 @@ class Releases:
         *,
         control: Control,
         evictor: Evictor,
-        events: MigrationEvents,
+        events: ControllerEvents,
         metrics: ControllerMetrics,
         policy: MigrationPolicy,
         retry: Nanoseconds,

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controller.cluster.nodes import NodeLevel
-from controller.cluster.pods import PodView, WatchedPod, watch_pod
+from controller.cluster.pods import PodView
+from controller.cluster.watched_pods import WatchedPod, watch_pod
 from controller.extender_client import FilterAnswer
 from k40s.assurance.level import DEFAULT_THRESHOLDS, fitness
 from k40s.assurance.migration.placement import NodeOffer, Taint

@@ -11,20 +11,17 @@ from datetime import UTC, datetime, timedelta
 from prometheus_client import CollectorRegistry
 
 from controller.collection.collector import Collector
+from controller.collection.networks import NetworkLedgers
+from controller.collection.retries import Retries
+from controller.collection.stage import declared
 from controller.metrics import CollectionMetrics
 from k40s.errors import UnavailableError, UnreadableError
 from k40s.kube.objects.network_status import WatchedNetwork
 from k40s.kube.records import PodRecord
 from k40s.kube.transport import ConflictError
-from k40s.network.collection import PodFact
-from k40s.network.model import (
-    Member,
-    Network,
-    NetworkReservation,
-    NetworkState,
-    Owner,
-    Tdma,
-)
+from k40s.ledger.collection import PodFact
+from k40s.ledger.entry import Owner
+from k40s.network.model import Member, Network, NetworkReservation, NetworkState, Tdma
 from k40s.network.status import NetworkSummary
 from k40s.node_agent.backoff import Backoff
 from k40s.tdma.model import Cycle, SlotGrant, Window
@@ -90,6 +87,10 @@ class FakePlant:
     version: int = 1
     pods: dict[str, PodFact] = field(default_factory=dict)
     codes: dict[str, str] = field(default_factory=lambda: dict.fromkeys(NODES, "ok"))
+    held: dict[str, str] = field(default_factory=dict)
+    """The digests that stations publish."""
+    announced: list[tuple[int, str]] = field(default_factory=list)
+    """When which Node was annotated."""
     nodes_known: frozenset[str] = frozenset(NODES)
     unavailable: bool = False
     unreadable: set[str] = field(default_factory=set)
@@ -190,6 +191,14 @@ class FakePlant:
         fact = self.pods.get(name)
         return None if fact is None else _record(name, namespace, fact)
 
+    # NodeAnnotator
+
+    def patch_node(self, name: str, *, annotations: Mapping[str, str | None]) -> object:
+        if self.unavailable:
+            raise UnavailableError("PATCH node: refused")
+        self.announced.append((self.now, name))
+        return annotations
+
     # StatusWriter
 
     def write(
@@ -223,16 +232,31 @@ class Process:
         self.registry = CollectorRegistry()
         self._network = plant.watched()
         self._pods: Mapping[str, PodFact] = dict(plant.pods)
-        self.collector = Collector(
-            surroundings=self,
+        self._retries = Retries(
+            nodes=plant,
+            backoff=Backoff(pause=Nanoseconds(5 * NS_PER_S), clock=plant.clock),
+            clock=plant.clock,
+            wall=lambda: plant.wall(skew),
+        )
+        self._collector = Collector(
+            what="network",
+            ledgers=NetworkLedgers(around=self, writer=plant, clock=plant.clock).look,
+            cached=self.pods,
             pods=plant,
-            writer=plant,
             leadership=self,
             metrics=CollectionMetrics(self.registry),
             backoff=Backoff(pause=Nanoseconds(5 * NS_PER_S), clock=plant.clock),
             clock=plant.clock,
             wall=lambda: plant.wall(skew),
+            on_freed=self._retries.note_freed,
         )
+
+    def tick(self) -> None:
+        """Look once, as ``CollectionStage`` does."""
+        if self.leading:
+            self._retries.look("networks", declared(self.networks()))
+            self._retries.send(self.nodes())
+        self._collector.tick()
 
     def see_pods(self) -> None:
         """The watch of Pods catches up."""
@@ -247,7 +271,7 @@ class Process:
         for _ in range(int(seconds / step)):
             self.see_pods()
             self.see_network()
-            self.collector.tick()
+            self.tick()
             self.plant.now += int(step * NS_PER_S)
 
     def metric(self, name: str, **labels: str) -> float:
@@ -264,6 +288,9 @@ class Process:
 
     def health(self) -> Mapping[str, Mapping[str, str]]:
         return {NAME: dict(self.plant.codes)}
+
+    def held(self) -> Mapping[str, Mapping[str, str]]:
+        return {NAME: dict(self.plant.held)}
 
 
 def _record(name: str, namespace: str, fact: PodFact) -> PodRecord:

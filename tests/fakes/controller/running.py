@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from controller.events import ControllerEvents
 from controller.metrics import ControllerMetrics
 from controller.migration.begin import Beginner
 from controller.migration.destination import DestinationFinder
-from controller.migration.events import MigrationEvents
 from controller.migration.migrator import Migrator
 from controller.migration.releases import Releases
 from k40s.assurance.migration.policy import MigrationPolicy
@@ -30,7 +30,7 @@ class Process:
         cluster = self.cluster
         self.registry = CollectorRegistry()
         self.metrics = ControllerMetrics(self.registry)
-        self.events = MigrationEvents(
+        self.events = ControllerEvents(
             writer=cluster,
             metrics=self.metrics,
             backoff=Backoff(pause=Nanoseconds(0), clock=cluster.clock),

@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 
 from controller.collection.collector import QUIET
-from k40s.network.collection import PodFact
-from k40s.network.conditions import Truth
-from k40s.network.model import Member
+from k40s.ledger.collection import PodFact
+from k40s.ledger.conditions import Truth
+from k40s.network.held import NOTHING, digests_of
+from k40s.network.model import Member, NetworkReservation
 from k40s.units import NS_PER_S
-from tests.fakes.controller.networks import NETWORK, FakePlant, Process, entry
+from tests.fakes.controller.networks import NETWORK, NODES, FakePlant, Process, entry
 
 
 def plant_with(*uids: str, node: str = "edge-1") -> FakePlant:
@@ -101,7 +102,7 @@ def test_a_pod_that_the_cache_has_yet_to_see_keeps_its_reservation() -> None:
     plant.put([entry("a", "edge-1", 0)])
     process.see_network()
 
-    process.collector.tick()
+    process.tick()
 
     assert plant.asked == ["a"]
     assert [one.owner.uid for one in plant.reservations or ()] == ["a"]
@@ -161,7 +162,7 @@ def test_a_conflict_is_tried_again_at_the_next_version() -> None:
     process.see_pods()
     plant.version += 1  # the watch has yet to show it
 
-    process.collector.tick()
+    process.tick()
     conflicts = process.metric("network_writes_total", outcome="conflict")
     process.run(4)
 
@@ -221,3 +222,102 @@ def test_a_member_that_is_no_node_is_named() -> None:
     process.run(5)
 
     assert plant.summary.conditions["Valid"].message == "spec.members: there is no node x"
+
+
+def said_of(*entries: NetworkReservation) -> dict[str, str]:
+    """What stations publish that hold these."""
+    return dict.fromkeys(NODES, NOTHING) | dict(digests_of(entries))
+
+
+def test_a_station_that_holds_something_else_than_the_status_is_named_within_seconds() -> None:
+    plant = plant_with("a")
+    plant.held = said_of(entry("a", "edge-1", 0))
+    process = Process(plant)
+    process.run(10)
+    before = plant.summary.conditions["Healthy"].status
+
+    plant.held = said_of(entry("a", "edge-1", 1))
+    process.run(9)
+    broken = plant.summary.conditions["Healthy"]
+    plant.held = said_of(entry("a", "edge-1", 0))
+    process.run(5)
+
+    assert before is Truth.TRUE
+    assert broken.message == "not healthy: edge-1 (table-differs)"
+    assert plant.summary.conditions["Healthy"].status is Truth.TRUE
+
+
+def test_a_slot_that_is_on_its_way_to_a_station_is_no_difference() -> None:
+    plant = plant_with("a")
+    plant.held = said_of(entry("a", "edge-1", 0))
+    process = Process(plant)
+    process.run(10)
+
+    for number in range(1, 8):
+        new = entry(f"new-{number}", "edge-1", number)
+        plant.pods[f"new-{number}"] = PodFact(node="edge-1")
+        plant.put([*(plant.reservations or ()), new])
+        process.run(3)
+        plant.held = said_of(*(plant.reservations or ()))
+
+    assert plant.summary.conditions["Healthy"].status is Truth.TRUE
+
+
+def test_a_changed_declaration_is_announced_once_to_pods_that_wait() -> None:
+    plant = plant_with()
+    process = Process(plant)
+    process.run(10)
+    plant.announced.clear()
+
+    plant.network = replace(NETWORK, generation=2)
+    plant.version += 1
+    process.run(10)
+
+    assert [node for _, node in plant.announced] == ["edge-1"]
+
+
+def test_an_expired_entry_is_announced_and_the_end_of_a_pod_is_not() -> None:
+    plant = plant_with("a")
+    plant.pods["b"] = PodFact(node="")
+    until = plant.wall() + timedelta(seconds=20)
+    plant.put([*(plant.reservations or ()), entry("b", "edge-2", 1, until=until)])
+    process = Process(plant)
+    process.run(10)
+    plant.announced.clear()
+    del plant.pods["a"]
+    process.run(5)
+    ended = list(plant.announced)
+
+    process.run(20)
+
+    assert ended == []
+    assert plant.reservations == ()
+    assert len(plant.announced) == 1
+
+
+def test_many_changes_are_announced_no_more_than_every_two_seconds() -> None:
+    plant = plant_with()
+    process = Process(plant)
+
+    for generation in range(2, 42):
+        plant.network = replace(NETWORK, generation=generation)
+        plant.version += 1
+        process.run(0.5, step=0.5)
+
+    assert len(plant.announced) <= 11
+
+
+def test_an_announcement_that_fails_is_made_later() -> None:
+    plant = plant_with()
+    process = Process(plant)
+    process.run(5)
+    plant.announced.clear()
+    plant.network = replace(NETWORK, generation=2)
+    plant.version += 1
+    plant.unavailable = True
+    process.run(10)
+
+    plant.unavailable = False
+    process.run(10)
+
+    assert len(plant.announced) == 1

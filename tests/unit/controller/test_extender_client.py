@@ -7,10 +7,17 @@ from typing import Any
 
 import pytest
 
-from controller.extender_client import PATH, ExtenderClient
+from controller.extender_client import (
+    PATH,
+    PLAN_PATH,
+    ExtenderClient,
+    Outcome,
+    PlannedVictim,
+)
 from k40s.errors import UnavailableError
 from k40s.http.client import HttpClient
 from k40s.units import NS_PER_S, Nanoseconds
+from tests.fakes.extender.full_nodes import fill, rt_pod
 from tests.fakes.extender.world import World, make_node, make_pod
 from tests.fakes.kube.api_server import Answer, FakeApiServer, serving
 
@@ -79,3 +86,69 @@ def test_anything_else_is_no_answer(
 
 def _pod() -> dict[str, Any]:
     return dict(make_pod(criticality="HI"))
+
+
+def plan_answer(**change: object) -> dict[str, object]:
+    victim = {"Namespace": "default", "Name": "low", "UID": "u2", "Criticality": "LOW"}
+    return {"Outcome": "plan", "Node": "a", "Victims": [victim], "Error": "", **change}
+
+
+def test_a_plan_is_asked_for_and_read(server: FakeApiServer, client: ExtenderClient) -> None:
+    server.answer("POST", PLAN_PATH, Answer(200, plan_answer()))
+    server.answer("POST", PLAN_PATH, Answer(200, plan_answer(Outcome="fits", Node="", Victims=[])))
+
+    plan = client.plan("default", "high", "u1", {"y", "x"})
+    client.renew()
+    fits = client.plan("default", "high", "u1", ())
+
+    assert server.received[0].body == {
+        "PodUID": "u1",
+        "PodNamespace": "default",
+        "PodName": "high",
+        "Protected": ["x", "y"],
+    }
+    assert (plan.outcome, plan.node) == (Outcome.PLAN, "a")
+    assert plan.victims == (
+        PlannedVictim(namespace="default", name="low", uid="u2", criticality="LOW"),
+    )
+    assert (fits.outcome, fits.victims) == (Outcome.FITS, ())
+
+
+def test_the_plan_that_the_extender_makes_is_read(
+    server: FakeApiServer, client: ExtenderClient
+) -> None:
+    world = World()
+    fill(world, "a", rt_pod("low"))
+    world.filter(rt_pod("hi", "HI", "60ms"), ["a"])
+    reply = world.plan("hi")
+    server.answer("POST", PLAN_PATH, Answer(200, reply))
+
+    plan = client.plan("default", "hi", "hi", ())
+
+    assert (plan.outcome, plan.node) == (Outcome.PLAN, "a")
+    assert [one.uid for one in plan.victims] == ["low"]
+    again = world.verbs.preemption_plan(json.dumps(server.received[0].body).encode())
+    assert json.loads(again) == reply
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(404, {}),
+        Answer(200, b"{"),
+        Answer(200, []),
+        Answer(200, plan_answer(Error="not synchronized")),
+        Answer(200, plan_answer(Outcome="maybe")),
+        Answer(200, plan_answer(Node=None)),
+        Answer(200, plan_answer(Victims=[{}])),
+        Answer(200, plan_answer(Victims=5)),
+        Answer(200, {"Outcome": "plan"}),
+    ],
+)
+def test_anything_else_is_no_plan(
+    server: FakeApiServer, client: ExtenderClient, answer: Answer
+) -> None:
+    server.answer("POST", PLAN_PATH, answer)
+
+    with pytest.raises(UnavailableError, match=PLAN_PATH):
+        client.plan("default", "high", "u1", ())

@@ -1,4 +1,4 @@
-"""Events about moves, on pods, owners and Nodes: bounded in number, written by one loop."""
+"""Events on pods, owners and Nodes: bounded in number, written by one loop."""
 
 import threading
 
@@ -15,10 +15,16 @@ _CAPACITY = 32_768
 """Objects; with fewer than a cluster has, events about forgotten ones would be repeated."""
 _WAITING = 256
 _PER_MINUTE = 60
-_NORMAL = (EventReason.STARTED, EventReason.MIGRATED, EventReason.PLANNED)
+_NORMAL = (
+    EventReason.STARTED,
+    EventReason.MIGRATED,
+    EventReason.PLANNED,
+    EventReason.PREEMPTS,
+    EventReason.PREEMPTION_PLANNED,
+)
 
 
-class MigrationEvents:
+class ControllerEvents:
     """``add`` never waits; ``send`` calls the API server.
 
     Of one reason, object and ``subject`` there is one event in ten minutes, and no more than sixty

@@ -1,0 +1,1 @@
+"""Evicting culprits: a node's monitor asks, and this decides."""
