@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import click
 
 from k40s.errors import K40sError, UnavailableError
+from workbench.printable import in_line
 
 HOLDS = 0
 DOES_NOT_HOLD = 1
@@ -26,6 +27,8 @@ def one_line_errors() -> Iterator[None]:
         yield
     except UnavailableError as error:
         _end(str(error), NOT_JUDGED)
+    except BrokenPipeError:  # whoever reads has seen enough: click ends quietly
+        raise
     except OSError as error:
         _end(_of_system(error), BAD_INPUT)
     except K40sError as error:
@@ -40,5 +43,5 @@ def _of_system(error: OSError) -> str:
 
 
 def _end(text: str, status: int) -> None:
-    click.echo(f"error: {' '.join(text.splitlines())}", err=True)
+    click.echo(f"error: {in_line(' '.join(text.splitlines()))}", err=True)
     sys.exit(status)

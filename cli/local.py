@@ -24,6 +24,15 @@ _BINARIES = click.option(
 )
 
 
+_PATIENCE = click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Wait so many times longer for everything: for an emulated machine.",
+)
+
+
 @click.group()
 def local() -> None:
     """A real Kubernetes on this one machine, without Docker."""
@@ -35,19 +44,22 @@ def local() -> None:
 @click.option(
     "--guest", is_flag=True, help="With a third node: an emulated machine, PREEMPT_RT, cgroup v2."
 )
-def up(name: str, binaries: Path | None, *, guest: bool) -> None:
+@_PATIENCE
+def up(name: str, binaries: Path | None, *, guest: bool, patience: int) -> None:
     """Bring a cluster up; what runs already is left alone."""
-    cluster = _cluster(name, binaries, guest=guest)
+    cluster = _cluster(name, binaries, guest=guest, patience=patience)
     _attempt(lambda: cluster.up(_progress()))
     click.echo(f"cluster {name} is up: export KUBECONFIG={cluster.kubeconfig}")
 
 
 @local.command()
 @_NAME
-def deploy(name: str) -> None:
+@_PATIENCE
+def deploy(name: str, *, patience: int) -> None:
     """Put k40s on a cluster that is up: build and load its images, apply its manifests."""
-    cluster = _cluster(name)
+    cluster = _cluster(name, patience=patience)
     _attempt(lambda: deployment.deploy(cluster, progress=_progress()))
+    click.echo(deployment.describe_page(name))
 
 
 @local.command()
@@ -100,9 +112,11 @@ def kubectl(name: str, words: tuple[str, ...]) -> None:
     os.execv(program, [program, f"--kubeconfig={plane.kubeconfig}", *words])  # noqa: S606
 
 
-def _cluster(name: str, binaries: Path | None = None, *, guest: bool = False) -> Cluster:
+def _cluster(
+    name: str, binaries: Path | None = None, *, guest: bool = False, patience: int = 1
+) -> Cluster:
     try:
-        return find_cluster(name, binaries=binaries, guest=guest)
+        return find_cluster(name, binaries=binaries, guest=guest, patience=patience)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--name") from error
 

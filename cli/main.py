@@ -3,6 +3,9 @@
 import importlib
 
 import click
+from click.shell_completion import CompletionItem
+
+from cli.cluster import ClusterChoice, cluster_choice, remember
 
 _COMMANDS = {
     "analyze": ("cli.analyze", "Judge a task set, or whether a pod would fit on a node."),
@@ -12,8 +15,13 @@ _COMMANDS = {
     ),
     "certificates": ("cli.certificates", "Make and renew the certificates of k40s's processes."),
     "demo": ("cli.demo", "Bring up a local Kubernetes with k40s and show what it does."),
+    "explain": ("cli.explain", "Say why a pod does not run, or how it does."),
+    "doctor": ("cli.doctor", "Say what a machine can enforce, why not more, and how to change it."),
     "simulate": ("cli.simulate", "Run an admitted task set in exact simulation."),
     "tdma": ("cli.tdma", "Plan the slots of a TDMA network."),
+    "top": ("cli.top", "Show what the nodes and pods of a cluster are doing."),
+    "status": ("cli.status", "Judge the health of every part of an installation."),
+    "completion": ("cli.completion", "Print what completes this command in a shell."),
     "local": ("cli.local", "Run a real Kubernetes on this machine, without Docker."),
 }
 
@@ -52,6 +60,15 @@ class LazyGroup(click.Group):
             raise TypeError(f"{module}.{cmd_name} is not a click command")
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands and options that begin so, without importing any command."""
+        names = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in sorted(_COMMANDS.items())
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the subcommands with their one sentence."""
         del ctx
@@ -61,5 +78,16 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="k40s", prog_name="k40s")
-def main() -> None:
-    """Real-time and mixed-criticality scheduling for stock Kubernetes."""
+@cluster_choice
+@click.pass_context
+def main(ctx: click.Context, choice: ClusterChoice) -> None:
+    """Real-time and mixed-criticality scheduling for stock Kubernetes.
+
+    The options choose the cluster of commands that ask one; they may follow the command as well.
+    """
+    remember(ctx, choice)
+
+
+def kubectl_plugin() -> None:
+    """``kubectl k40s``: kubectl runs ``kubectl-k40s``, which is this."""
+    main(prog_name="kubectl k40s", complete_var="_KUBECTL_K40S_COMPLETE")

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from k40s.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from workbench.printable import in_line
 
 _DECIMALS = 3
 _MOST_DECIMALS = 12
 
 
 def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lines of a table with a heading, two spaces between columns, without trailing spaces."""
-    lines = [tuple(head), *(tuple(row) for row in rows)]
+    """Lines of a table with a heading, two spaces between columns, without trailing spaces.
+
+    A cell is one line without control characters, whatever its text.
+    """
+    lines = [tuple(map(in_line, line)) for line in (head, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from k40s.cpu.admission.admit import admit as built_in
 from k40s.cpu.model import CpuNode, PodDemand, Reservation, Server
 from k40s.cpu.outcome import ADMISSION_TEST, Admission, Admit, Rejection
+from k40s.cpu.price import Price, compared_prices
 from k40s.cpu.workload import resolve
 from k40s.reasons import Reason
 from workbench.analysis.bounds import ServerBound, bounds_of
@@ -50,12 +51,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionReport:
-    """``node`` holds what was admitted; ``bounds`` are those of all that it holds."""
+    """``node`` holds what was admitted; ``bounds`` and ``prices`` are of all that it holds."""
 
     node: CpuNode
     steps: tuple[Step, ...]
     bounds: tuple[ServerBound, ...]
     test: str
+    prices: tuple[Price, ...] = ()
 
     @property
     def schedulable(self) -> bool:
@@ -85,7 +87,13 @@ def admit_in_order(
             continue
         step, node = _admit(node, pod, test)
         steps.append(step)
-    return AdmissionReport(node=node, steps=tuple(steps), bounds=bounds_of(node), test=test.name)
+    return AdmissionReport(
+        node=node,
+        steps=tuple(steps),
+        bounds=bounds_of(node),
+        test=test.name,
+        prices=compared_prices(node),
+    )
 
 
 def demand_of(node: CpuNode, pod: Pod) -> PodDemand | Rejection:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from k40s.cpu.admission.necessary_condition import may_fit
+from k40s.cpu.admission.resynthesis import find_exchange
 from k40s.cpu.outcome import Rejection
 from k40s.reasons import Reason
 from workbench.analysis.admission import (
@@ -23,6 +24,12 @@ from workbench.inputs.pods import Pod
 
 FindTest = Callable[[str], AdmissionTest | None]
 """The test of that name, or None where it is not installed here."""
+
+
+_EXCHANGE = (
+    "it has no room as it is, and can exchange servers of its pods for others that leave it room, "
+    "which takes up to a minute; the scheduler sends the pod there if no other node takes it"
+)
 
 
 class Answer(StrEnum):
@@ -53,6 +60,8 @@ def find_fit(node: NodeState, pods: Sequence[Pod], find_test: FindTest) -> FitRe
             node.state.node, pods, test=test or BUILT_IN, refuse=lambda pod: _unfit(node, pod)
         )
         refusals = [(step.pod, step.rejection) for step in report.steps if step.rejection]
+        if refusals and len(pods) == 1 and _exchanges(node, pods[0]):
+            return FitReport(node=node, answer=Answer.NODE_DECIDES, because=_EXCHANGE)
         return FitReport(
             node=node,
             answer=Answer.NO if refusals else Answer.YES,
@@ -71,6 +80,14 @@ def find_fit(node: NodeState, pods: Sequence[Pod], find_test: FindTest) -> FitRe
         else "it publishes utilizations alone, because its reservations do not fit its annotation"
     )
     return FitReport(node=node, answer=Answer.NODE_DECIDES, because=why)
+
+
+def _exchanges(node: NodeState, pod: Pod) -> bool:
+    """Whether the node exchanges servers for a pod that it refuses as it is."""
+    if _unfit(node, pod) is not None or not node.state.tells_exchanges:
+        return False
+    demand = demand_of(node.state.node, pod)
+    return not isinstance(demand, Rejection) and bool(find_exchange(node.state.node, demand))
 
 
 def _impossible(node: NodeState, pod: Pod, *, known: bool) -> Rejection | None:

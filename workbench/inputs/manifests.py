@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from k40s.annotations import POD_KEYS, read_workload
+from k40s.annotations import METRIC_KEY, POD_KEYS, parse_pod_metric, read_workload
 from k40s.cpu.workload import Workload
 from k40s.criticality import Criticality
 from k40s.errors import InvalidAnnotationError, InvalidInputError
@@ -56,7 +56,7 @@ def read_manifest(
     """
     pods: list[Pod] = []
     remarks: list[Remark] = []
-    for whole in [found for document in documents for found in _objects(document, remarks)]:
+    for whole in [found for document in documents for found in list_objects(document, remarks)]:
         pods += _read_object(whole, remarks)
     if not pods:
         listed = "; ".join(f"{remark.about}: {remark.says}" for remark in remarks)
@@ -70,7 +70,7 @@ def read_manifest(
     return Manifest(pods=tuple(distinct), remarks=tuple(remarks))
 
 
-def _objects(document: Json, remarks: list[Remark], inherited: str = "") -> list[Json]:
+def list_objects(document: Json, remarks: list[Remark], inherited: str = "") -> list[Json]:
     """The object, or those in it where it is a list. Lists of a kind may leave the kind out."""
     if inherited and isinstance(document.value, dict) and not is_manifest(document):
         kind, version = inherited.split(" ")
@@ -90,7 +90,7 @@ def _objects(document: Json, remarks: list[Remark], inherited: str = "") -> list
         remarks.append(Remark(about=_title(document), says="no items"))
     of_kind = f"{kind.removesuffix('List')} {members['apiVersion'].value}"
     inherits = of_kind if kind != "List" else ""
-    return [found for entry in entries for found in _objects(entry, remarks, inherits)]
+    return [found for entry in entries for found in list_objects(entry, remarks, inherits)]
 
 
 def _read_object(whole: Json, remarks: list[Remark]) -> list[Pod]:
@@ -132,6 +132,8 @@ def _read_pod(whole: Json, steps: Steps) -> Pod:
             sidecars=[name for name, always in restarts.items() if always],
             init_containers=[name for name, always in restarts.items() if not always],
         )
+        if METRIC_KEY in annotations:
+            parse_pod_metric(annotations[METRIC_KEY])
     except InvalidAnnotationError as error:
         raise _placed(holder, error) from error
     if not _requests_nothing(workload):

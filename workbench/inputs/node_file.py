@@ -85,7 +85,7 @@ def read_tick(element: Json) -> Nanoseconds:
 def _read_offer(element: Json) -> DeadlineOffer | None:
     if isinstance(element.value, bool):
         return DEFAULT_OFFER if element.boolean() else None
-    field = element.fields((), ("tick", "capacity", "domain", "cpus"))
+    field = element.fields((), ("tick", "capacity", "domain", "cpus", "delay"))
     domain = Domain(_choice(field.get("domain"), tuple(Domain), Domain.PARTITIONED.value))
     cpus = field["cpus"].integer(1, _MAX_CORES) if "cpus" in field else 1
     if domain is not Domain.SHARED and cpus != 1:
@@ -95,6 +95,7 @@ def _read_offer(element: Json) -> DeadlineOffer | None:
         capacity=_capacity(field.get("capacity"), DEFAULT_OFFER.capacity, Fraction(1, 1000)),
         domain=domain,
         cpus=cpus,
+        delay=read_tick(field["delay"]) if "delay" in field else DEFAULT_OFFER.delay,
     )
 
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 from k40s.errors import InvalidInputError
+from k40s.ledger.entry_json import NAME, NAME_FORM
 from k40s.network.model import Member, Network, NetworkState, Tdma
 from k40s.network.objects import parse_network, read_spec
-from k40s.network.text import NAME, NAME_FORM, read_size
+from k40s.network.text import read_size
 from k40s.strict_json import Json
 from k40s.tdma.model import SlotRequest
 from workbench.inputs.document import read_documents

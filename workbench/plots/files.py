@@ -4,7 +4,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from k40s.errors import K40sError
+from k40s.overview.model import NodeRow
 from workbench.analysis.slot_plan import SlotReport
+from workbench.plots.cores import cores_picture
 from workbench.plots.curves import SupplyPicture
 from workbench.plots.measurements import BoxPicture, TracePicture
 from workbench.simulation.run import SimulationReport
@@ -56,6 +58,17 @@ def plot_slots(report: SlotReport, path: Path) -> None:
     except ModuleNotFoundError as error:
         raise _explained(error) from error
     draw(report, path)
+
+
+def plot_cores(row: NodeRow, path: Path, *, at: str) -> None:
+    """Draw the cores of a live node. Raises ``PlotError`` and ``OSError``."""
+    check_path(path)
+    try:
+        # the same
+        from workbench.plots.draw_cores import draw  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise _explained(error) from error
+    draw(cores_picture(row, at=at), path)
 
 
 def plot_boxes(picture: BoxPicture, path: Path) -> None:

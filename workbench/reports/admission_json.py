@@ -5,6 +5,7 @@ from k40s.cpu.model import ANY_CORE, CpuNode, Reservation, Server
 from k40s.units import format_duration
 from workbench.analysis.admission import AdmissionReport, Growth, Step
 from workbench.analysis.bounds import ServerBound, TaskBound
+from workbench.reports.price import prices_json
 
 VERSION = 1
 """Grows when a field changes its meaning or goes; new fields may come at any time."""
@@ -20,6 +21,7 @@ def report_json(report: AdmissionReport) -> dict[str, object]:
         "node": node_json(report.node),
         "pods": [_step_json(step) for step in report.steps],
         "servers": [_server_json(bound) for bound in report.bounds],
+        "prices": prices_json(report.prices),
         "cores": [
             {"core": core, "utilization": str(report.node.utilization(core))}
             for core in report.node.cores

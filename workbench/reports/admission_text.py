@@ -10,6 +10,7 @@ from k40s.node_api.allocation import core_name
 from k40s.units import NS_PER_US
 from workbench.analysis.admission import AdmissionReport, Step
 from workbench.analysis.bounds import ServerBound, TaskBound, server_title
+from workbench.reports import price
 from workbench.table import as_limit, as_percent, as_share, as_time, format_table, or_dash
 
 
@@ -20,7 +21,8 @@ def format_report(report: AdmissionReport) -> str:
         "\n".join(_pods(report.steps)),
     ]
     if report.bounds:
-        parts += [_servers(report), _tasks(report), _cores(report.node)]
+        parts += [_servers(report), _tasks(report), price.format_prices(report.prices)]
+        parts.append(_cores(report.node))
         overhead = as_time(JOB_OVERHEAD * NS_PER_US)
         parts.append(f"Bounds contain {overhead} of overheads for each job.")
     refused = sum(step.rejection is not None for step in report.steps)

@@ -361,3 +361,16 @@ def test_every_command_is_known_to_the_program(name: str) -> None:
 
     assert result.exit_code == 0
     assert name in CliRunner().invoke(main, ["--help"]).output
+
+
+def test_a_report_says_what_containers_take_and_what_would_take_less() -> None:
+    text = run_analyze(CELL).stdout
+    report = json.loads(run_analyze(CELL, "--json").stdout)
+
+    assert "container    WCETs (C/T)  reserved (Q/P)  price" in text
+    assert "by SCHED_DEADLINE (enforcement deadline)" in text
+    prices = {price["container"]: price for price in report["prices"]}
+    assert prices["grab"]["declared"] == "1/10"
+    assert {"way": "deadline", "offered": False}.items() <= prices["grab"]["alternatives"][
+        0
+    ].items()

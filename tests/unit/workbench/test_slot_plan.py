@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from k40s.network.model import NetworkReservation, Owner
+from k40s.ledger.entry import Owner
+from k40s.network.model import NetworkReservation
 from k40s.network.reservations import format_reservations
 from k40s.tdma.model import SlotGrant, Window
 from k40s.units import Nanoseconds

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from k40s.cpu.model import CpuNode, PodDemand, Reservation, Server, Task
 from k40s.cpu.outcome import Admission, Rejection
+from k40s.cpu.price import prices_of
 from k40s.criticality import Criticality
 from k40s.reasons import Reason
 from k40s.units import NS_PER_MS, Nanoseconds
@@ -55,7 +56,9 @@ def written_report() -> AdmissionReport:
     problem = problem_of(ONE)
     node = problem.node.holding((HELD,))
     step = Step(pod=problem.pods[0], rejection=None, granted=(HELD,))
-    return AdmissionReport(node=node, steps=(step,), bounds=bounds_of(node), test="a-test")
+    return AdmissionReport(
+        node=node, steps=(step,), bounds=bounds_of(node), test="a-test", prices=prices_of((HELD,))
+    )
 
 
 def problem_of(text: str) -> PodSet:
@@ -82,6 +85,9 @@ def test_a_report_is_a_table_of_servers_tasks_and_cores() -> None:
         "\n"
         "task               core  priority  wcet    period  deadline  response  of deadline\n"
         "arm/control/servo  0     98        9.88ms  100ms   80ms      10ms      12.5 %\n"
+        "\n"
+        "container    WCETs (C/T)  reserved (Q/P)  price\n"
+        "arm/control  0.099        0.100           0.001\n"
         "\n"
         "core  utilization  capacity\n"
         "0     0.100        0.900\n"
@@ -160,6 +166,7 @@ def test_json_has_stable_fields() -> None:
         "pods": "list",
         "servers": "list",
         "cores": "list",
+        "prices": "list",
     }
     assert found["pods"] == [
         {

@@ -13,6 +13,7 @@ from k40s.criticality import Criticality
 from k40s.errors import InvalidInputError
 from k40s.reasons import Reason
 from k40s.units import NS_PER_S, Nanoseconds
+from tests.fakes.extender.exchanging_nodes import exchanging_node
 from workbench.analysis.admission import BUILT_IN, AdmissionTest
 from workbench.analysis.fit import Answer, find_fit
 from workbench.inputs.node_file import DEFAULT_NODE
@@ -42,14 +43,14 @@ def node_of(fit_for: Criticality | None = None, **changes: object) -> NodeState:
     return NodeState(name="edge-1", state=state_of(**changes), fit_for=fit_for)  # type: ignore[arg-type]
 
 
-def pods(wcet: str = "20ms", criticality: str = "LOW") -> tuple[Pod, ...]:
+def pods(wcet: str = "20ms", criticality: str = "LOW", period: str = "200ms") -> tuple[Pod, ...]:
     written = {
         "name": "camera",
         "criticality": criticality,
         "containers": [
             {
                 "name": "grab",
-                "tasks": [{"name": "frame", "period": "200ms", "wcet": {"xeon": wcet}}],
+                "tasks": [{"name": "frame", "period": period, "wcet": {"xeon": wcet}}],
             }
         ],
     }
@@ -72,6 +73,18 @@ def test_yes_with_the_server_that_the_pod_would_get() -> None:
     assert " on core 0 (rt-cgroup)" in text
     assert "At bind the node decides again" in text
     assert report_json(report)["answer"] == "yes"
+
+
+def test_a_pod_for_which_the_node_can_exchange_servers_is_for_the_node_to_say() -> None:
+    full = replace(exchanging_node(), platform="xeon")
+    new, too_large = pods(wcet="14ms", period="40ms"), pods(wcet="17ms", period="40ms")
+
+    report = find_fit(node_of(node=full), new, find_test)
+
+    assert report.answer is Answer.NODE_DECIDES
+    assert "can exchange servers" in format_report(report)
+    assert find_fit(node_of(node=full), too_large, find_test).answer is Answer.NO
+    assert find_fit(node_of(node=full, exchanges=False), new, find_test).answer is Answer.NO
 
 
 def test_no_with_the_reason_and_figures() -> None:

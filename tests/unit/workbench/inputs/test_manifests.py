@@ -437,3 +437,20 @@ def test_a_task_may_be_in_an_init_container_that_runs_beside_the_others() -> Non
 
 def test_a_task_in_an_init_container_that_ends_first_is_told_what_would_be_right() -> None:
     assert "restartPolicy: Always on this one" in fault(with_init_container())
+
+
+def test_a_pods_own_metric_is_checked_as_the_monitor_reads_it() -> None:
+    annotations = METADATA["annotations"] | {"k40s.io/metric": '{"port": 9, "metric": "late"}'}
+
+    says = fault(pod(annotations=annotations))
+
+    assert "k40s.io/metric" in says
+    assert "one of the fields above and below" in says
+
+
+def test_a_pod_with_a_metric_that_can_be_read_is_analyzed() -> None:
+    text = '{"port": 9, "metric": "late", "above": 1}'
+
+    (found,) = read(pod(annotations=METADATA["annotations"] | {"k40s.io/metric": text}))
+
+    assert found.name == "camera"

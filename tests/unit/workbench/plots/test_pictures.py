@@ -74,7 +74,7 @@ def test_the_same_picture_is_the_same_bytes_in_every_process(tmp_path: Path) -> 
             [*words, "--for", "300ms", "--plot", str(tmp_path / f"{seed}.svg")],
             env={**os.environ, "PYTHONHASHSEED": seed},
             check=False,
-            timeout=120,
+            timeout=600,
             stdout=subprocess.DEVNULL,
         )
 

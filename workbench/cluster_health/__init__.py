@@ -1,0 +1,1 @@
+"""The health of an installation: what its parts say, judged one finding a line."""

@@ -1,0 +1,1 @@
+"""The judgement: facts become findings, without reading anything."""

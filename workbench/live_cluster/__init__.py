@@ -1,0 +1,1 @@
+"""A live cluster as its API server tells it to the caller: once, or followed by watches."""
