@@ -11,7 +11,7 @@ from localcluster.claims import Claim
 from localcluster.components import kube_proxy
 from localcluster.errors import CommandError, LocalClusterError
 from localcluster.guest.node import GuestNode
-from localcluster.host.cgroups import CgroupTree, read_hierarchies
+from localcluster.host.cgroups import read_hierarchies
 from localcluster.host.files import write_changed
 from localcluster.host.machine import memory_bytes, online_cpus
 from localcluster.host.network import connect_control_plane, connect_node
@@ -19,6 +19,7 @@ from localcluster.host.packages import find_cni_plugins
 from localcluster.host.paths import ClusterPaths
 from localcluster.host.processes import Supervisor
 from localcluster.host.sandbox import Sandbox, anchor_name, open_sandbox
+from localcluster.host.unified import tree_of
 from localcluster.nodes.files import NodeFiles
 from localcluster.nodes.layout import NodeNames, NodeResources
 from localcluster.nodes.node import Node
@@ -36,7 +37,7 @@ def open_control(
     settings: ClusterSettings, plan: AddressPlan, *, supervisor: Supervisor
 ) -> Sandbox:
     """Make the control plane's namespaces, the bridge and the link to the machine."""
-    cgroup = CgroupTree(f"k40s-{settings.name}-{_CONTROL}", hierarchies=read_hierarchies())
+    cgroup = tree_of(f"k40s-{settings.name}-{_CONTROL}", read_hierarchies())
     if supervisor.pid(anchor_name(_CONTROL)) is None:
         cgroup.remove()  # processes of an earlier sandbox are in namespaces that nobody can enter
     sandbox = open_sandbox(
@@ -71,7 +72,7 @@ def make_nodes(
                     plan=AddressPlan(index=claim.index),
                     plane=plane,
                 ),
-                cgroup=CgroupTree(names.cgroup, hierarchies=hierarchies),
+                cgroup=tree_of(names.cgroup, hierarchies),
                 resources=resources,
             )
         )
@@ -85,16 +86,21 @@ def start_nodes(
     plane: ControlPlane,
     pause: tuple[str, Path],
     guests: Sequence[GuestNode] = (),
-) -> None:
+) -> list[str]:
     """Start every node and wait until all are Ready; ``pause`` is that image's name and archive.
 
-    ``guests`` have been started already: they take longest, and are only waited for.
+    ``guests`` have been started already: they take longest, and are only waited for. Returns what
+    real-time nodes lack on this machine.
     """
     plugins = find_cni_plugins()
     if plugins is None:
         raise LocalClusterError("the CNI plugins are missing")
     image, archive = pause
     total = len(nodes) + len(guests)
+
+    # A node that takes CPUs from all others does so before these are told which they have.
+    for node in sorted(nodes, key=lambda one: not one.settings.real_time):
+        node.open()
 
     def start(node: Node) -> Sandbox:
         sandbox = node.open()
@@ -121,6 +127,7 @@ def start_nodes(
     plane.supervisor.wait_ready(
         "kube-controller-manager", lambda: _has_account(plane), timeout=_READY_TIMEOUT
     )
+    return [f"{one.name} shares its CPUs: {one.shared}" for one in sandboxes if one.shared]
 
 
 def load_images(nodes: Sequence[Node], archives: Sequence[Path]) -> None:

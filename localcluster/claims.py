@@ -47,15 +47,21 @@ def choose_claim(
     cpus_wanted: int,
     rt_capacity: Fraction,
     taken_indexes: Collection[int] = (),
+    keep_one: bool = False,
 ) -> Claim | ClaimRefusal:
     """Give a cluster the highest free CPUs, and the first free index.
 
-    ``taken_indexes`` are those whose addresses the machine uses for something else.
+    ``taken_indexes`` are those whose addresses the machine uses for something else. ``keep_one``
+    leaves a CPU to everything else, where the machine has several: real-time nodes take theirs from
+    all others then. Of those that are held ``machine_cpus`` may lack some.
     """
     used = {cpu for claim in held for cpu in claim.real_time_cpus}
-    free = sorted(set(machine_cpus) - used)
+    machine = set(machine_cpus) | used
+    free = sorted(machine - used)[1 if keep_one and len(machine) > 1 else 0 :]
     if len(free) < cpus_wanted:
-        return _refuse(cluster, held, f"needs {cpus_wanted} CPU of its own, free are {len(free)}")
+        rest = ", as one is for everything else" if keep_one and len(machine) > 1 else ""
+        need = f"needs {cpus_wanted} CPU of its own, free are {len(free)}{rest}"
+        return _refuse(cluster, held, need)
     bandwidth = RT_BANDWIDTH - sum((claim.rt_capacity for claim in held), Fraction(0))
     if bandwidth < rt_capacity:
         need = (
@@ -71,7 +77,7 @@ def choose_claim(
         cluster=cluster,
         index=index,
         real_time_cpus=tuple(own),
-        general_cpus=_general_cpus(own, used=used, machine=set(machine_cpus)),
+        general_cpus=_general_cpus(own, used=used, machine=machine),
         rt_capacity=rt_capacity,
     )
 

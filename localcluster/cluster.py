@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localcluster.addresses import AddressPlan
@@ -29,6 +29,7 @@ from localcluster.host.packages import require_machine
 from localcluster.host.paths import ClusterPaths, cache_root
 from localcluster.host.processes import ProcessState, Supervisor
 from localcluster.host.sandbox import Sandbox, drop_link
+from localcluster.host.unified import Controllers
 from localcluster.images.binaries import Binaries, ensure_binaries
 from localcluster.images.cluster_images import PAUSE_IMAGE, ImageStore
 from localcluster.nodes.layout import MOUNTS
@@ -63,11 +64,18 @@ class Cluster:
         self.paths = ClusterPaths.of(
             settings.name, state=settings.state_root, run=settings.run_root
         )
-        self.supervisor = Supervisor(records=self.paths.processes, logs=self.paths.logs)
+        self.supervisor = Supervisor(
+            records=self.paths.processes, logs=self.paths.logs, patience=settings.patience
+        )
         self._lock = settings.run_root / f"{settings.name}.lock"
         self._used_binaries = self.paths.state / "binaries"
         self._registry = Registry(settings.state_root)
-        self._machine = Machine(settings.state_root / "machine.json")
+        self._hierarchies = read_hierarchies()
+        unified = self._hierarchies.unified
+        self._machine = Machine(
+            settings.state_root / "machine.json",
+            controllers=None if unified is None else Controllers(unified),
+        )
 
     @property
     def kubeconfig(self) -> Path:
@@ -174,8 +182,12 @@ class Cluster:
             first = first_images(ImageStore(self.cache, progress=steps))
             start_guests(guests, control, nodes=len(self.settings.nodes), archives=first)
         with steps.step(f"starting nodes {', '.join(node.name for node in self.settings.nodes)}"):
-            start_nodes(nodes, control, plane=plane, pause=(PAUSE_IMAGE, pause), guests=guests)
+            lacks = start_nodes(
+                nodes, control, plane=plane, pause=(PAUSE_IMAGE, pause), guests=guests
+            )
             self.supervisor.check_running(state.name for state in self.supervisor.states())
+        for text in lacks:
+            steps.note(text)
 
     def _record_nodes(self) -> None:
         """Record the nodes; another set of them would need other routes on each."""
@@ -196,9 +208,8 @@ class Cluster:
     def _end_processes(self) -> None:
         for state in reversed(self.supervisor.states()):
             self.supervisor.stop(state.name, grace=0)
-        hierarchies = read_hierarchies()
         for prefix in (f"k40s-{self.name}-", f"k40s-rt-{self.name}-"):
-            for tree in find_trees(prefix, hierarchies=hierarchies):
+            for tree in find_trees(prefix, hierarchies=self._hierarchies):
                 tree.remove()
 
     def _held_claim(self) -> Claim:
@@ -221,11 +232,11 @@ class Cluster:
                 cpus_wanted=self.settings.real_time_cpus,
                 rt_capacity=self.settings.rt_capacity,
                 taken_indexes=used_indexes(),
+                keep_one=self._hierarchies.unified is not None,
             )
             if isinstance(chosen, ClaimRefusal):
                 raise LocalClusterError(chosen.text)
-            self._machine.save()
-            self._machine.make_directories(MOUNTS)
+            self._machine.prepare(MOUNTS, is_first=not held)
             self._registry.put(chosen)
             return chosen
 
@@ -239,12 +250,14 @@ class Cluster:
         )
 
 
-def find_cluster(name: str, *, binaries: Path | None = None, guest: bool = False) -> Cluster:
+def find_cluster(
+    name: str, *, binaries: Path | None = None, guest: bool = False, patience: int = 1
+) -> Cluster:
     """The cluster of this name, with a guest if requested or if it has one already.
 
     Raises ``ValueError`` for a name that no cluster can have.
     """
-    settings = ClusterSettings(name=name, binaries=binaries)
+    settings = ClusterSettings(name=name, binaries=binaries, patience=patience)
     cluster = Cluster(settings)
     try:
         known = cluster.paths.nodes.read_text(encoding="utf-8").split()
@@ -252,4 +265,4 @@ def find_cluster(name: str, *, binaries: Path | None = None, guest: bool = False
         known = []
     if not guest and GUEST_NODE.name not in known:
         return cluster
-    return Cluster(ClusterSettings(name=name, binaries=binaries, nodes=(*EDGE_NODES, GUEST_NODE)))
+    return Cluster(replace(settings, nodes=(*EDGE_NODES, GUEST_NODE)))

@@ -14,10 +14,12 @@ from localcluster.errors import CommandError, LocalClusterError
 from localcluster.images.cluster_images import PROJECT, ImageStore
 from localcluster.plane.control_plane import ControlPlane
 from localcluster.progress import Progress
+from localcluster.settings import ClusterSettings
 
 NAMESPACE = "k40s-system"
 _OVERLAY = Path("manifests/overlays/local")
 _GUEST_OVERLAY = Path("manifests/overlays/local-guest")
+_SLOW_OVERLAY = Path("manifests/overlays/local-slow")
 _NAMESPACE_MANIFEST = Path("manifests/base/namespace.yaml")
 _LIFETIME = timedelta(days=90)
 _AUTHORITY_LIFETIME = timedelta(days=365)
@@ -52,13 +54,29 @@ def deploy(
         cluster.load_images(archives)
     with steps.step("applying certificates and manifests"):
         has_guest = any(node.guest for node in cluster.settings.nodes)
-        chosen = overlay or project / (_GUEST_OVERLAY if has_guest else _OVERLAY)
+        chosen = overlay or project / _overlay(cluster.settings)
         _make_namespace(plane, project, namespace)
         _apply(plane, cluster.paths.state / "certificates", chosen, namespace)
         _renew_pods(plane, cluster.paths.state / "deployed-image", own.name, namespace)
     with steps.step("waiting until k40s is ready"):
         timeout = _GUEST_ROLLOUT_TIMEOUT if has_guest else _ROLLOUT_TIMEOUT
-        _wait_rolled_out(plane, namespace, since=started, timeout=timeout)
+        patient = timeout * cluster.settings.patience
+        _wait_rolled_out(plane, namespace, since=started, timeout=patient)
+
+
+def _overlay(settings: ClusterSettings) -> Path:
+    if any(node.guest for node in settings.nodes):
+        return _GUEST_OVERLAY
+    return _SLOW_OVERLAY if settings.patience > 1 else _OVERLAY
+
+
+def describe_page(name: str) -> str:
+    """How to open the page of a cluster with this name."""
+    kubectl = f"k40s local kubectl --name {name} -- --namespace={NAMESPACE}"
+    return (
+        f"the page: {kubectl} port-forward service/k40s-insight 8443:443\n"
+        f"  then open https://localhost:8443 with the token of: {kubectl} create token k40s-viewer"
+    )
 
 
 def describe_pods(pods: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -22,3 +22,7 @@ class Progress:
             self._write("failed\n")
             raise
         self._write(f"{time.monotonic() - started:.1f} s\n")
+
+    def note(self, text: str) -> None:
+        """Say something that is no step."""
+        self._write(f"  {text}\n")

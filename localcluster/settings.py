@@ -48,7 +48,8 @@ class ClusterSettings:
 
     ``real_time_cpus`` counts the CPUs that its real-time nodes share and no other cluster's
     real-time node gets; ``rt_capacity`` is its part of the machine's real-time bandwidth.
-    ``binaries`` is a directory of official binaries, used instead of building them.
+    ``binaries`` is a directory of official binaries, used instead of building them. ``patience``
+    is by how much longer to wait for anything: 1 but on a machine that is slow, as an emulated one.
     """
 
     name: str = "demo"
@@ -56,6 +57,7 @@ class ClusterSettings:
     real_time_cpus: int = 1
     rt_capacity: Fraction = Fraction(45, 100)
     binaries: Path | None = None
+    patience: int = 1
     state_root: Path = STATE_ROOT
     run_root: Path = RUN_ROOT
 
@@ -69,6 +71,8 @@ class ClusterSettings:
             raise ValueError(f"a cluster has 1 to {MAX_NODES} nodes, not {len(self.nodes)}")
         if all(node.guest for node in self.nodes):
             raise ValueError("a cluster needs a node that is no guest")
+        if self.patience < 1:
+            raise ValueError(f"patience is 1 or more, not {self.patience}")
         if self.real_time_cpus < 1:
             raise ValueError(f"real_time_cpus must be at least 1, not {self.real_time_cpus}")
         if not 0 < self.rt_capacity < 1:

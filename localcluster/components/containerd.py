@@ -8,11 +8,19 @@ STATE = Path("/run/containerd")
 ROOT = Path("/var/lib/containerd")
 SOCKET = STATE / "containerd.sock"
 CNI_CONFIGURATION = Path("/etc/cni/net.d")
+ISOLATED = "k40s-isolated"
+"""A second runtime handler, and the RuntimeClass of it (manifests/overlays/local). It is runc as
+well, with a root of its own: it stands for a runtime that isolates more, and isolates no more."""
+ISOLATED_ROOT = STATE / "runc-isolated"
+"""Where runc keeps the state of containers of that handler."""
 
 
-def configuration(*, pause_image: str, cni_plugins: Path) -> str:
-    """Render ``config.toml`` (version 2, which containerd 1.6 to 2.x read)."""
-    return f"""\
+def configuration(*, pause_image: str, cni_plugins: Path, isolated: bool = False) -> str:
+    """Render ``config.toml`` (version 2, which containerd 1.6 to 2.x read).
+
+    ``isolated`` adds the second runtime handler.
+    """
+    common = f"""\
 version = 2
 root = "{ROOT}"
 state = "{STATE}"
@@ -38,6 +46,18 @@ oom_score = 0
 
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = false
+"""
+    return f"{common}{_SECOND_HANDLER}" if isolated else common
+
+
+_SECOND_HANDLER = f"""\
+
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{ISOLATED}]
+    runtime_type = "io.containerd.runc.v2"
+
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.{ISOLATED}.options]
+      SystemdCgroup = false
+      Root = "{ISOLATED_ROOT}"
 """
 
 

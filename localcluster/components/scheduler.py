@@ -1,6 +1,6 @@
 """kube-scheduler."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,16 @@ def configuration(wanted: Mapping[str, Any], *, kubeconfig: Path) -> str:
     return yaml.safe_dump(document, sort_keys=False)
 
 
-def command(binary: Path, *, config: Path, kubeconfig: Path, port: int, v: int = 1) -> list[str]:
-    """Command line of a scheduler; ``config`` has everything else."""
+def command(
+    binary: Path,
+    *,
+    config: Path,
+    kubeconfig: Path,
+    port: int,
+    v: int = 1,
+    flags: Sequence[str] = (),
+) -> list[str]:
+    """Command line of a scheduler; ``config`` has everything else but further ``flags``."""
     return [
         str(binary),
         f"--config={config}",
@@ -32,4 +40,5 @@ def command(binary: Path, *, config: Path, kubeconfig: Path, port: int, v: int =
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         f"--v={v}",
+        *flags,
     ]

@@ -5,8 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from localcluster.guest.cpio import CpioWriter
-from localcluster.guest.modules import BOOT_MODULES, load_order, read_dependencies
+from localcluster.guest.modules import (
+    BOOT_MODULES,
+    load_order,
+    module_content,
+    plain_name,
+    read_dependencies,
+)
 
+MODULES_DISK = "modules-disk"
+"""In the boot archive: an empty directory, where a disk of modules may be mounted."""
 NODE_FILES = "node"
 """In the boot archive: what is copied over the root file system before it is used."""
 SECOND_PROGRAM = "etc/k40s-guest/init"
@@ -78,20 +86,26 @@ def second_program(
     )
 
 
-def write_boot_archive(target: Path, *, root: Path, release: str) -> None:
-    """Write the initramfs, from a root file system with kmod and a static busybox."""
+def write_boot_archive(
+    target: Path, *, root: Path, release: str, program: str = FIRST_PROGRAM
+) -> None:
+    """Write the initramfs, from a root file system with kmod and a static busybox.
+
+    ``program`` is its ``/init``.
+    """
     modules = root / "lib/modules" / release
     order = load_order(BOOT_MODULES, read_dependencies(modules))
     part = target.with_suffix(".part")
     with part.open("wb") as file:
         writer = CpioWriter(file)
-        for name in ("dev", "root"):
+        for name in ("dev", "root", MODULES_DISK):
             writer.add_directory(name)
         writer.add_file("bin/busybox", (root / "bin/busybox").read_bytes(), mode=0o755)
         for module in order:
-            writer.add_file(f"modules/{module}", (modules / module).read_bytes())
-        writer.add_file("boot-modules", "".join(f"/modules/{one}\n" for one in order).encode())
-        writer.add_file("init", FIRST_PROGRAM.encode(), mode=0o755)
+            writer.add_file(f"modules/{plain_name(module)}", module_content(modules / module))
+        names = "".join(f"/modules/{plain_name(one)}\n" for one in order)
+        writer.add_file("boot-modules", names.encode())
+        writer.add_file("init", program.encode(), mode=0o755)
         writer.close()
     part.replace(target)
 

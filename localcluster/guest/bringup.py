@@ -8,11 +8,12 @@ from localcluster.claims import Claim
 from localcluster.guest.disks import DiskStore
 from localcluster.guest.kernels import REAL_TIME, ensure_kernel
 from localcluster.guest.node import GuestNode, GuestParts
-from localcluster.host.cgroups import CgroupTree, read_hierarchies
+from localcluster.host.cgroups import read_hierarchies
 from localcluster.host.machine import online_cpus
 from localcluster.host.packages import require_guest_machine
 from localcluster.host.paths import ClusterPaths
 from localcluster.host.sandbox import Sandbox
+from localcluster.host.unified import tree_of
 from localcluster.images.cluster_images import PAUSE_IMAGE, ImageStore
 from localcluster.nodes.files import NodeFiles
 from localcluster.nodes.layout import NodeNames, format_cpus
@@ -55,7 +56,7 @@ def make_guests(
                     plan=AddressPlan(index=claim.index),
                     plane=plane,
                 ),
-                cgroup=CgroupTree(names.cgroup, hierarchies=hierarchies),
+                cgroup=tree_of(names.cgroup, hierarchies),
                 parts=parts,
             )
         )

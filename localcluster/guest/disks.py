@@ -32,7 +32,7 @@ _PACKAGES = (
     *("containerd", "runc", "containernetworking-plugins"),
 )
 _ROOM = 1 << 30
-"""Free space on each disk, in bytes."""
+"""Free space on a disk, in bytes."""
 _BLOCK = 4096
 _TIMEOUT = 900
 _CONTAINERD = "containerd"
@@ -48,10 +48,10 @@ class SystemDisk:
 
 
 class DiskStore:
-    """File system images under ``<cache>/guests``; older ones of the same name are dropped."""
+    """File system images in ``directory``; older ones of the same name are dropped."""
 
     def __init__(self, cache: Path, *, progress: Progress) -> None:
-        self._directory = cache / "guests"
+        self.directory = cache / "guests"
         self._progress = progress
 
     def system(self, kernel: GuestKernel, binaries: Binaries) -> SystemDisk:
@@ -65,7 +65,7 @@ class DiskStore:
             ]
         )
 
-        boot = self._directory / f"system-{key}.cpio"
+        boot = self.directory / f"system-{key}.cpio"
 
         def fill(root: Path) -> None:
             _unpack(root)
@@ -76,30 +76,36 @@ class DiskStore:
             for name, path in programs.items():
                 shutil.copy(path, own / name)
 
-        return SystemDisk(image=self._ensure("system", key, fill), boot=boot)
+        return SystemDisk(image=self.ensure("system", key, fill), boot=boot)
 
     def images(self, archives: Sequence[Path]) -> Path:
         """Containerd's own directory, with these docker archives as it leaves them."""
         key = digest(sorted(archive.name.encode() for archive in archives))
-        return self._ensure("images", key, lambda root: _unpack_images(archives, root))
+        return self.ensure("images", key, lambda root: _unpack_images(archives, root))
 
-    def _ensure(self, name: str, key: str, fill: Callable[[Path], None]) -> Path:
-        target = self._directory / f"{name}-{key}.img"
-        with locked(self._directory / f"{name}.lock"):
+    def ensure(
+        self, name: str, key: str, fill: Callable[[Path], None], *, room: int = _ROOM
+    ) -> Path:
+        """The disk ``<name>-<key>.img``, made when it is missing, with ``room`` bytes to spare.
+
+        ``fill`` gets an empty directory for what is to be on it.
+        """
+        target = self.directory / f"{name}-{key}.img"
+        with locked(self.directory / f"{name}.lock"):
             if not target.exists():
                 with self._progress.step(f"making the guest's {name} disk"):
-                    self._make(target, fill)
-                for old in self._directory.glob(f"{name}-*.*"):
+                    self._make(target, fill, room)
+                for old in self.directory.glob(f"{name}-*.*"):
                     if old.stem != target.stem:  # a guest that runs keeps its own until it ends
                         old.unlink()
         return target
 
-    def _make(self, target: Path, fill: Callable[[Path], None]) -> None:
-        with tempfile.TemporaryDirectory(dir=self._directory, prefix="disk-") as scratch:
+    def _make(self, target: Path, fill: Callable[[Path], None], room: int) -> None:
+        with tempfile.TemporaryDirectory(dir=self.directory, prefix="disk-") as scratch:
             root, image = Path(scratch) / "root", Path(scratch) / "image"
             root.mkdir(mode=0o755)
             fill(root)
-            blocks = (_size(root) * 5 // 4 + _ROOM) // _BLOCK
+            blocks = (_size(root) * 5 // 4 + room) // _BLOCK
             words = ("mke2fs", "-q", "-t", "ext4", "-b", str(_BLOCK), "-O", "^has_journal")
             run([*words, "-d", root, image, str(blocks)], timeout=_TIMEOUT)
             image.replace(target)

@@ -43,32 +43,50 @@ def parse_version(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", text.partition("amd64")[0]))
 
 
-def newest(names: list[str], flavour: str) -> str | None:
-    """The newest image package of a flavour; not the unsigned ones, nor those with symbols."""
+def newest(names: list[str], flavour: str, series: str = "") -> str | None:
+    """The newest image package of a flavour; not the unsigned ones, nor those with symbols.
+
+    ``series`` is a version such as 6.1, of whose kernels it has to be one.
+    """
     pattern = re.compile(rf"linux-image-\d[^-]*(?:-\d+)?-{flavour}-amd64")
-    return max(filter(pattern.fullmatch, names), key=parse_version, default=None)
+    found = (name for name in filter(pattern.fullmatch, names) if _is_of(name, series))
+    return max(found, key=parse_version, default=None)
 
 
-def ensure_kernel(flavour: str, *, cache: Path, progress: Progress) -> GuestKernel:
+def ensure_kernel(
+    flavour: str, *, series: str = "", cache: Path, progress: Progress
+) -> GuestKernel:
     """The newest kernel of a flavour that is in the cache, else that Debian has for this release.
 
-    One that lacks remote partitions is taken only where there is no other. Raises
-    ``LocalClusterError`` where neither suite has one.
+    With a ``series`` such as 6.1 it is the newest of that. Without, one that lacks remote
+    partitions is taken only where there is no other. Raises ``LocalClusterError`` where neither
+    suite has one.
     """
     directory = cache / "guests" / "kernels"
+    what = f"Debian's {flavour} kernel{series and f' {series}'}"
     with locked(directory / f"{flavour}.lock"):
-        kept = _kept(directory, flavour)
-        if kept is None or kept.version < REMOTE_PARTITIONS:
-            with progress.step(f"fetching Debian's {flavour} kernel for guests"):
-                _fetch(directory, flavour)
-            kept = _kept(directory, flavour)
+        kept = _kept(directory, flavour, series)
+        if kept is None or (not series and kept.version < REMOTE_PARTITIONS):
+            with progress.step(f"fetching {what} for guests"):
+                _fetch(directory, flavour, series)
+            kept = _kept(directory, flavour, series)
     if kept is None:
-        raise LocalClusterError(f"Debian's {flavour} kernel could not be fetched for the guest")
+        raise LocalClusterError(f"{what} could not be fetched for the guest")
     return kept
 
 
-def _kept(directory: Path, flavour: str) -> GuestKernel | None:
-    found = [path for path in directory.glob(f"{flavour}-*") if path.is_dir()]
+def _is_of(name: str, series: str) -> bool:
+    wanted = parse_version(series)
+    return parse_version(name)[: len(wanted)] == wanted
+
+
+def _kept(directory: Path, flavour: str, series: str) -> GuestKernel | None:
+    prefix = f"{flavour}-"
+    found = [
+        path
+        for path in directory.glob(f"{prefix}*")
+        if path.is_dir() and _is_of(path.name.removeprefix(prefix), series)
+    ]
     path = max(found, key=lambda one: parse_version(one.name), default=None)
     if path is None:
         return None
@@ -79,7 +97,7 @@ def _kept(directory: Path, flavour: str) -> GuestKernel | None:
     )
 
 
-def _fetch(directory: Path, flavour: str) -> None:
+def _fetch(directory: Path, flavour: str, series: str) -> None:
     """Put the newest package's files into ``<directory>/<flavour>-<version>``, whole or not."""
     problems = []
     for suffix in _SUITES:
@@ -88,9 +106,10 @@ def _fetch(directory: Path, flavour: str) -> None:
             try:
                 view = AptView(source, Path(scratch) / "apt")
                 view.update()
-                package = newest(view.packages(f"^linux-image-[0-9].*-{flavour}-amd64$"), flavour)
+                names = view.packages(f"^linux-image-[0-9].*-{flavour}-amd64$")
+                package = newest(names, flavour, series)
                 if package is None:
-                    problems.append(f"{source.suite} has no linux-image-*-{flavour}-amd64")
+                    problems.append(f"{source.suite} has no linux-image-{series}*-{flavour}-amd64")
                     continue
                 view.extract(package, Path(scratch) / "files")
             except CommandError as error:

@@ -58,9 +58,9 @@ def install_modules(kernel: GuestKernel, root: Path) -> None:
     wanted = load_order(MODULES, read_dependencies(target))
     shutil.rmtree(target)
     for file in wanted:
-        copy = target / file.removesuffix(_COMPRESSED)
+        copy = target / plain_name(file)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(_content(kernel.modules / file))
+        copy.write_bytes(module_content(kernel.modules / file))
     for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
         shutil.copy(kernel.modules / name, target)
     run(depmod, timeout=_DEPMOD_TIMEOUT)
@@ -77,12 +77,12 @@ def module_files(kernel: GuestKernel, names: Sequence[str]) -> list[tuple[str, b
 
     def add(name: str) -> None:
         path = files.get(name.replace("-", "_"))
-        if path is None or path.name.removesuffix(_COMPRESSED) in order:
+        if path is None or plain_name(path.name) in order:
             return
-        content = _content(path)
+        content = module_content(path)
         for needed in needs(content):
             add(needed)
-        order[path.name.removesuffix(_COMPRESSED)] = content
+        order[plain_name(path.name)] = content
 
     for name in names:
         add(name)
@@ -100,6 +100,12 @@ def read_dependencies(modules: Path) -> dict[str, tuple[str, ...]]:
     return parse_dependencies((modules / "modules.dep").read_text(encoding="utf-8"))
 
 
-def _content(file: Path) -> bytes:
+def plain_name(file: str) -> str:
+    """The name of a module's file when it is not compressed."""
+    return file.removesuffix(_COMPRESSED)
+
+
+def module_content(file: Path) -> bytes:
+    """What a module's file has, uncompressed."""
     data = file.read_bytes()
     return lzma.decompress(data) if file.suffix == _COMPRESSED else data

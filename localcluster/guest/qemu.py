@@ -12,14 +12,23 @@ _CPU = "max,cx16=off"
 
 _KERNEL_ARGUMENTS = ("quiet", "tsc=reliable", "no_timer_check", "rdinit=/init", "panic=-1")
 """An emulator is late on a busy machine: the kernel must not take its clocks for broken."""
+_COUNTED = ("-icount", "shift=1,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1")
+"""An instruction takes 2 ns; time in which nothing runs is skipped."""
+_REPEATABLE = ("nokaslr", "norandmaps")
+"""With the same chances and addresses each time, a guest whose clock is counted repeats itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emulation:
-    """One machine: two CPUs, ``memory`` in MiB, and what QEMU connects to it.
+    """One machine: ``memory`` in MiB, and what QEMU connects to it.
+
+    ``counted``: its clocks count the instructions of its CPUs, which take turns, so a busy host
+    changes nothing that the guest can see, and only makes it take longer. Linux 6.1 does not start
+    a second CPU so.
 
     ``results`` is a file that gets what the guest writes to its second serial line; the first one
-    is the console, QEMU's standard output. ``disks`` are read by the guest and never changed: what
+    is the console, QEMU's standard output. ``socket`` is where QEMU serves one more such line, for
+    a shell. ``disks`` are read by the guest and never changed: what
     it writes there is gone with it. ``tap`` names an existing interface that becomes its eth0.
     """
 
@@ -27,19 +36,24 @@ class Emulation:
     initrd: Path
     memory: int
     results: Path | None = None
+    socket: Path | None = None
     disks: Sequence[Path] = ()
     tap: str = ""
     hardware_address: str = ""
+    counted: bool = False
+    cpus: int = CPUS
 
 
 def command(emulation: Emulation, *, program: str = PROGRAM) -> list[str]:
     """The command line; QEMU ends with the guest's power-off, panic or reboot."""
+    arguments = (*_KERNEL_ARGUMENTS, *(_REPEATABLE if emulation.counted else ()))
     return [
-        *(program, "-accel", "tcg,thread=single", "-cpu", _CPU, "-smp", str(CPUS)),
+        *(program, "-accel", "tcg,thread=single", "-cpu", _CPU, "-smp", str(emulation.cpus)),
+        *(_COUNTED if emulation.counted else ()),
         *("-m", str(emulation.memory), "-nodefaults", "-no-user-config", "-display", "none"),
         *("-no-reboot", "-monitor", "none"),
         *("-kernel", str(emulation.kernel), "-initrd", str(emulation.initrd)),
-        *("-append", " ".join(("console=ttyS0", *_KERNEL_ARGUMENTS))),
+        *("-append", " ".join(("console=ttyS0", *arguments))),
         *("-serial", "stdio"),
         *(word for pair in _devices(emulation) for word in pair),
     ]
@@ -48,6 +62,8 @@ def command(emulation: Emulation, *, program: str = PROGRAM) -> list[str]:
 def _devices(emulation: Emulation) -> Iterator[tuple[str, str]]:
     if emulation.results is not None:
         yield ("-serial", f"file:{emulation.results}")
+    if emulation.socket is not None:
+        yield ("-serial", f"unix:{emulation.socket},server=on,wait=off")
     for disk in emulation.disks:
         yield ("-drive", f"file={disk},format=raw,if=virtio,snapshot=on,cache=unsafe")
     if emulation.tap:

@@ -13,7 +13,7 @@ from localcluster.errors import LocalClusterError
 from localcluster.guest.cpio import CpioWriter
 from localcluster.guest.kernels import GuestKernel
 from localcluster.guest.modules import module_files
-from localcluster.guest.qemu import Emulation, command
+from localcluster.guest.qemu import CPUS, Emulation, command
 from localcluster.host.commands import run
 from localcluster.host.files import locked
 from localcluster.images.cluster_images import digest
@@ -75,14 +75,15 @@ def run_trial(
     cache: Path,
     boot_seconds: int,
     progress: Progress,
+    counted: bool = False,
 ) -> TrialReport:
     """Boot ``kernel``, run the programs one after the other, and wait for the power-off.
 
     ``sources`` maps names in the guest's source tree to files or directories, of which Python
     files are taken; it is what the programs import from. ``modules`` of the kernel are loaded
-    first, with those that they need. The guest is ended when it takes more
-    than ``boot_seconds`` and the programs' own limits. Raises ``LocalClusterError`` with the end
-    of the console when it did not come to its end, or a program failed.
+    first, with those that they need. ``counted``: see ``Emulation``. The guest is ended when it
+    takes more than ``boot_seconds`` and the programs' own limits. Raises ``LocalClusterError`` with
+    the end of the console when it did not come to its end, or a program failed.
     """
     base = ensure_base(cache, progress)
     with tempfile.TemporaryDirectory(prefix="k40s-guest-") as scratch:
@@ -90,7 +91,14 @@ def run_trial(
         with initrd.open("wb") as file:
             file.write(base.read_bytes())
             _write_own(CpioWriter(file), programs, sources, module_files(kernel, modules))
-        emulation = Emulation(kernel=kernel.image, initrd=initrd, memory=_MEMORY, results=results)
+        emulation = Emulation(
+            kernel=kernel.image,
+            initrd=initrd,
+            memory=_MEMORY,
+            results=results,
+            counted=counted,
+            cpus=1 if counted else CPUS,
+        )
         limit = boot_seconds + sum(program.seconds for program in programs)
         console = run(command(emulation), timeout=limit)
         facts = parse_facts(results.read_text(encoding="utf-8", errors="replace"))

@@ -1,11 +1,19 @@
-"""Machine-wide settings that a cluster changes: saved before, restored after the last cluster."""
+"""What a cluster changes of the machine: saved before, restored after the last cluster.
+
+Settings of kubelet's, the controllers that cgroup v2 hands down at its top, a kernel module, and
+directories on which the nodes' own are mounted.
+"""
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from localcluster.errors import CommandError, LocalClusterError
+from localcluster.host.commands import run
+from localcluster.host.unified import Controllers
 
 SYSCTLS = (
     "vm.overcommit_memory",
@@ -17,26 +25,81 @@ SYSCTLS = (
 """Settings of the whole machine that kubelet changes when it starts."""
 
 
+BRIDGE_FILTER = "br_netfilter"
+"""The module without which a pod does not reach a Service whose pod is on the same bridge."""
+_BRIDGE_SETTINGS = tuple(f"net.bridge.bridge-nf-call-{name}" for name in ("iptables", "ip6tables"))
+_OFF = "0"
+
+
 @dataclass(slots=True)
 class _Saved:
     boot: str
     sysctls: dict[str, str] = field(default_factory=dict)
     directories: list[str] = field(default_factory=list)
+    controllers: list[str] = field(default_factory=list)
+    cgroups: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
 
 
 class Machine:
-    """Saves in ``file``; all calls are made under the registry's lock."""
+    """Saves in ``file``; all calls are made under the registry's lock.
 
-    def __init__(self, file: Path, *, proc: Path = Path("/proc")) -> None:
+    ``controllers`` are those of a machine of cgroup v2. ``command`` runs a command of the machine.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        proc: Path = Path("/proc"),
+        controllers: Controllers | None = None,
+        command: Callable[[Sequence[str]], str] = run,
+    ) -> None:
         self._file = file
         self._proc = proc
+        self._controllers = controllers
+        self._command = command
+
+    def prepare(self, directories: Iterable[Path], *, is_first: bool) -> None:
+        """Save, and make what a cluster needs; after a failure for the first all is as it was."""
+        self.save()
+        try:
+            self.filter_bridges()
+        except LocalClusterError:
+            if is_first:
+                self.restore()
+            raise
+        self.make_directories(directories)
 
     def save(self) -> None:
         """Save the settings before the first cluster changes them."""
         saved = self._read()
         if saved is None:
             values = {key: self._path(key).read_text().strip() for key in SYSCTLS if self._has(key)}
-            self._write(_Saved(boot=self._boot(), sysctls=values))
+            saved = _Saved(boot=self._boot(), sysctls=values)
+            if self._controllers is not None:
+                saved.controllers = sorted(self._controllers.missing())
+                saved.cgroups = sorted(self._controllers.groups())
+            self._write(saved)
+
+    def filter_bridges(self) -> None:
+        """Load ``BRIDGE_FILTER`` where it is missing, without an effect on the machine's bridges.
+
+        Raises ``LocalClusterError`` where there is no such module.
+        """
+        if self._has(_BRIDGE_SETTINGS[0]):
+            return
+        saved = self._read() or _Saved(boot=self._boot())
+        saved.modules = [BRIDGE_FILTER]
+        self._write(saved)
+        try:
+            self._command(["modprobe", BRIDGE_FILTER])
+        except CommandError as error:
+            raise LocalClusterError(
+                f"pods reach Services on their own node only with {BRIDGE_FILTER}: {error}"
+            ) from error
+        for key in self._present_settings():
+            self._path(key).write_text(_OFF)
 
     def make_directories(self, wanted: Iterable[Path]) -> None:
         """Make the mount points of a node's directories, and record those that were missing."""
@@ -57,8 +120,21 @@ class Machine:
             for key, value in saved.sysctls.items():
                 if self._path(key).read_text().strip() != value:
                     self._path(key).write_text(value)
+            if self._controllers is not None:
+                self._controllers.take_back(saved.controllers, known=frozenset(saved.cgroups))
+            self._unload(saved.modules)
         remove_empty(saved.directories)
         self._file.unlink(missing_ok=True)
+
+    def _unload(self, modules: Iterable[str]) -> None:
+        """Remove modules that a cluster loaded, unless somebody has come to use them."""
+        in_use = any(self._path(k).read_text().strip() != _OFF for k in self._present_settings())
+        for module in () if in_use else modules:
+            with suppress(CommandError):
+                self._command(["modprobe", "--remove", module])
+
+    def _present_settings(self) -> list[str]:
+        return [key for key in _BRIDGE_SETTINGS if self._has(key)]
 
     def _read(self) -> _Saved | None:
         try:
@@ -67,13 +143,8 @@ class Machine:
             return None
 
     def _write(self, saved: _Saved) -> None:
-        text = {
-            "boot": saved.boot,
-            "sysctls": saved.sysctls,
-            "directories": saved.directories,
-        }
         part = self._file.with_suffix(".part")
-        part.write_text(json.dumps(text, indent=1), encoding="utf-8")
+        part.write_text(json.dumps(asdict(saved), indent=1), encoding="utf-8")
         part.replace(self._file)
 
     def _path(self, key: str) -> Path:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from localcluster.errors import LocalClusterError
+from localcluster.host.cgroups import Hierarchies, read_hierarchies
+from localcluster.host.unified import NEEDED, Controllers
 
 COMMANDS: Mapping[str, str] = {
     "containerd": "containerd",
@@ -34,6 +36,9 @@ GUEST_COMMANDS: Mapping[str, str] = {
 CNI_DIRECTORIES = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 _CNI_PACKAGE = "containernetworking-plugins"
 _CNI_PLUGINS = ("bridge", "host-local", "loopback")
+KEYRING = "debian-archive-keyring"
+"""Images are made of Debian's packages, whose keys another distribution may lack."""
+_KEYRINGS = tuple(Path(f"/usr/share/keyrings/{KEYRING}{suffix}") for suffix in (".gpg", ".pgp"))
 _SBIN = "/usr/sbin:/sbin"
 _GUEST_MACHINE = "x86_64"
 
@@ -51,15 +56,23 @@ def find_cni_plugins() -> Path | None:
     return None
 
 
+def has_keyring() -> bool:
+    """Whether the keys of Debian's packages are there."""
+    return any(path.exists() for path in _KEYRINGS)
+
+
 def missing_packages(
     *,
     find: Callable[[str], str | None] = find_command,
     find_cni: Callable[[], Path | None] = find_cni_plugins,
+    has_keys: Callable[[], bool] = has_keyring,
 ) -> list[str]:
     """The Debian packages to install before ``up`` can work, sorted; empty when all is there."""
     missing = {package for command, package in COMMANDS.items() if find(command) is None}
     if find_cni() is None:
         missing.add(_CNI_PACKAGE)
+    if not has_keys():
+        missing.add(KEYRING)
     return sorted(missing)
 
 
@@ -75,15 +88,21 @@ def unmet_requirements() -> list[str]:
     unmet = []
     if os.geteuid() != 0:
         unmet.append("a local cluster makes namespaces and cgroups: run this as root (sudo)")
-    if not Path("/sys/fs/cgroup/cpu/cpu.rt_runtime_us").exists():
-        unmet.append(
-            "real-time budgets need the cpu controller of cgroup v1 at /sys/fs/cgroup/cpu, in a "
-            "kernel with CONFIG_RT_GROUP_SCHED: boot with systemd.unified_cgroup_hierarchy=0"
-        )
+    unmet += unmet_cgroups(read_hierarchies())
     packages = missing_packages()
     if packages:
         unmet.append(f"Debian packages are missing: {install_command(packages)}")
     return unmet
+
+
+def unmet_cgroups(hierarchies: Hierarchies) -> list[str]:
+    """What kubelet needs of the machine's cgroups, and is not there. Either version will do."""
+    root = hierarchies.unified
+    if root is None:
+        is_there = (hierarchies.cpu / "cgroup.procs").exists()
+        return [] if is_there else ["a local cluster needs cgroups, and none are mounted"]
+    missing = sorted(NEEDED - Controllers(root).wanted())
+    return [f"cgroup v2 at {root} has no controllers {', '.join(missing)}"] if missing else []
 
 
 def require_machine() -> None:

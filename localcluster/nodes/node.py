@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localcluster.components import containerd
-from localcluster.host.cgroups import CgroupTree
+from localcluster.host.cgroups import Binding, CgroupTree
 from localcluster.host.commands import run
 from localcluster.host.sandbox import Sandbox, anchor_name, open_sandbox
 from localcluster.host.sockets import answers
@@ -42,7 +42,7 @@ class Node:
         return (self.names.component("kubelet"), self.names.component("containerd"))
 
     def open(self) -> Sandbox:
-        """Make the node's namespaces and cgroup."""
+        """Make the node's namespaces and cgroup; a real-time node has its CPUs alone in v2."""
         mounts = {target: self._directory / name for target, name in MOUNTS.items()}
         if self._supervisor.pid(anchor_name(self.names.node)) is None:
             # Processes of an earlier sandbox are in namespaces that nobody can enter any more.
@@ -58,6 +58,7 @@ class Node:
             cgroup=self._cgroup,
             cpus=format_cpus(self._resources.cpus),
             mounts={ONLINE_CPUS: online, **mounts},
+            binding=Binding.ALONE if self.settings.real_time else Binding.BOUND,
         )
 
     def start_containerd(self, sandbox: Sandbox, *, pause_image: str, cni_plugins: Path) -> None:

@@ -6,7 +6,7 @@ no namespaces: tests and benchmarks register fake Node objects there and run a r
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -64,8 +64,11 @@ class ControlPlane:
         supervisor: Supervisor,
         endpoint: PlaneEndpoint,
         sandbox: Sandbox | None = None,
+        api_flags: Sequence[str] = (),
     ) -> None:
+        """``api_flags`` are further flags of kube-apiserver, such as a feature gate."""
         self.endpoint = endpoint
+        self._api_flags = tuple(api_flags)
         self.kubeconfig = directory / "admin.kubeconfig"
         self.directory = directory
         self._pki = directory / "pki"
@@ -76,7 +79,9 @@ class ControlPlane:
 
     @classmethod
     @contextmanager
-    def on_loopback(cls, *, directory: Path, binaries: Binaries) -> Iterator["ControlPlane"]:
+    def on_loopback(
+        cls, *, directory: Path, binaries: Binaries, api_flags: Sequence[str] = ()
+    ) -> Iterator["ControlPlane"]:
         """A control plane on free ports of 127.0.0.1, ended (data and all) with the block."""
         ports = free_ports(4)
         endpoint = PlaneEndpoint(
@@ -91,7 +96,11 @@ class ControlPlane:
             undo.callback(shutil.rmtree, directory / "etcd", ignore_errors=True)
             undo.callback(_stop_all, supervisor)
             plane = cls(
-                directory=directory, binaries=binaries, supervisor=supervisor, endpoint=endpoint
+                directory=directory,
+                binaries=binaries,
+                supervisor=supervisor,
+                endpoint=endpoint,
+                api_flags=api_flags,
             )
             plane.start()
             yield plane
@@ -114,14 +123,17 @@ class ControlPlane:
         )
         self._launch(
             "kube-apiserver",
-            apiserver.command(
-                self.binaries.path("kube-apiserver"),
-                files=files,
-                address=self.endpoint.address,
-                port=self.endpoint.api_port,
-                etcd_port=self.endpoint.etcd_port,
-                services=SERVICE_RANGE,
-            ),
+            [
+                *apiserver.command(
+                    self.binaries.path("kube-apiserver"),
+                    files=files,
+                    address=self.endpoint.address,
+                    port=self.endpoint.api_port,
+                    etcd_port=self.endpoint.etcd_port,
+                    services=SERVICE_RANGE,
+                ),
+                *self._api_flags,
+            ],
         )
         self.identity("admin", name="kubernetes-admin", organizations=[_ADMINISTRATORS])
         self.supervisor.wait_ready(
@@ -167,6 +179,7 @@ class ControlPlane:
                 kubeconfig=kubeconfig,
                 port=port or (10259 if self._sandbox else free_ports(1)[0]),
                 v=verbosity,
+                flags=self.binaries.scheduler_flags,
             ),
         )
 
@@ -219,8 +232,9 @@ class ControlPlane:
     def _is_ready(self) -> bool:
         admin = KeyPair.at(self._pki, "admin")
         tls = TlsFiles(cert=admin.certificate, key=admin.key, ca=self.authority.pair.certificate)
+        timeout = Nanoseconds(_READY_TIMEOUT * self.supervisor.patience)
         try:
-            client = HttpClient(base_url=self.endpoint.server, tls=tls, timeout=_READY_TIMEOUT)
+            client = HttpClient(base_url=self.endpoint.server, tls=tls, timeout=timeout)
             with closing(client):
                 return client.request("GET", "/readyz")[0] == HTTPStatus.OK
         except UnavailableError:

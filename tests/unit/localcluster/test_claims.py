@@ -15,6 +15,7 @@ def choose(*held: Claim, cpus: int = 2, wanted: int = 1, **others: object) -> Cl
     taken = others.get("taken", ())
     assert isinstance(taken, tuple)
     capacity = others.get("capacity", CAPACITY)
+    keep_one = bool(others.get("keep_one"))
     assert isinstance(capacity, Fraction)
     return choose_claim(
         cluster="test",
@@ -23,6 +24,7 @@ def choose(*held: Claim, cpus: int = 2, wanted: int = 1, **others: object) -> Cl
         cpus_wanted=wanted,
         rt_capacity=capacity,
         taken_indexes=taken,
+        keep_one=keep_one,
     )
 
 
@@ -41,6 +43,21 @@ def test_the_second_cluster_gets_what_the_first_left() -> None:
     assert isinstance(claim, Claim)
     assert claim.real_time_cpus == (0,)
     assert claim.index == 1
+
+
+def test_one_cpu_is_kept_for_everything_else_where_real_time_nodes_have_theirs_alone() -> None:
+    first, second = choose(keep_one=True), choose(DEMO, cpus=1, keep_one=True)
+    third = choose(DEMO, cpus=3, keep_one=True)
+    only = choose(cpus=1, keep_one=True)
+
+    assert isinstance(first, Claim)
+    assert first.real_time_cpus == (1,)
+    assert isinstance(second, ClaimRefusal)
+    assert "free are 0, as one is for everything else" in second.text
+    assert isinstance(third, Claim)
+    assert (third.real_time_cpus, third.general_cpus) == ((2,), (0,))
+    assert isinstance(only, Claim)
+    assert (only.real_time_cpus, only.general_cpus) == ((0,), (0,))
 
 
 def test_general_nodes_keep_off_every_real_time_cpu_when_there_are_enough() -> None:

@@ -1,4 +1,5 @@
 import json
+import tomllib
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -111,6 +112,20 @@ def test_containerd_starts_sandboxes_without_cap_sys_resource() -> None:
     assert 'sandbox_image = "localhost/pause:x"' in text
     assert containerd.command("containerd", config=Path("/c"))[:2] == ["containerd", "--config=/c"]
     assert containerd.import_command(Path("/x.tar"))[-1] == "/x.tar"
+
+
+def test_containerd_has_the_second_runtime_handler_where_it_is_asked_for() -> None:
+    pause, plugins = "localhost/pause:x", Path("/cni")
+    plain, isolated = (
+        tomllib.loads(
+            containerd.configuration(pause_image=pause, cni_plugins=plugins, isolated=isolated)
+        )["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]
+        for isolated in (False, True)
+    )
+
+    assert list(plain) == ["runc"]
+    assert isolated["runc"] == plain["runc"]
+    assert isolated["k40s-isolated"]["options"]["Root"] == "/run/containerd/runc-isolated"
 
 
 def test_a_nodes_pods_get_addresses_of_its_own_range_and_a_way_out_of_the_pod() -> None:

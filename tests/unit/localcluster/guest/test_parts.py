@@ -12,9 +12,10 @@ from localcluster.guest.apt import (
     parse_sources,
 )
 from localcluster.guest.cpio import CpioWriter
-from localcluster.guest.kernels import newest, parse_version
+from localcluster.guest.kernels import CLOUD, ensure_kernel, newest, parse_version
 from localcluster.guest.qemu import Emulation, command
 from localcluster.guest.trial import parse_facts
+from localcluster.progress import Progress
 
 STANZAS = """\
 # a comment: with a colon
@@ -83,7 +84,26 @@ def test_the_newest_kernel_is_chosen_by_number_not_by_letter() -> None:
     assert newest(names, "cloud") == "linux-image-6.12.90+deb12.1-cloud-amd64"
     assert newest(["linux-image-6.1.0-56-rt-amd64"], "rt") == "linux-image-6.1.0-56-rt-amd64"
     assert newest([], "cloud") is None
+    assert newest(names, "cloud", "6.12") == "linux-image-6.12.90+deb12.1-cloud-amd64"
+    assert newest(names, "cloud", "6.1") is None
+    assert newest([*names, "linux-image-6.1.0-50-cloud-amd64"], "cloud", "6.1") == (
+        "linux-image-6.1.0-50-cloud-amd64"
+    )
     assert parse_version("6.1.0-56-cloud-amd64") < (6, 7) < parse_version("6.12.95+deb12-rt-amd64")
+
+
+def test_the_cache_has_kernels_of_several_series(tmp_path: Path) -> None:
+    for name in ("cloud-6.1.0-50", "cloud-6.12.95+deb12", "rt-6.1.0-50"):
+        flavour, _, version = name.partition("-")
+        boot = tmp_path / "guests" / "kernels" / name / "boot"
+        boot.mkdir(parents=True)
+        (boot / f"vmlinuz-{version}-{flavour}-amd64").touch()
+
+    def kept(series: str) -> str:
+        return ensure_kernel(CLOUD, series=series, cache=tmp_path, progress=Progress()).release
+
+    assert [kept(""), kept("6.12")] == ["6.12.95+deb12-cloud-amd64"] * 2
+    assert kept("6.1") == "6.1.0-50-cloud-amd64"
 
 
 def test_an_archive_holds_files_links_and_the_directories_above_them(tmp_path: Path) -> None:
@@ -138,3 +158,16 @@ def test_the_console_is_the_first_serial_line_and_results_the_second() -> None:
     assert serials == ["stdio", "file:/r"]
     assert "file=/d,format=raw,if=virtio,snapshot=on,cache=unsafe" in words
     assert "-netdev" not in words
+
+
+def test_a_guest_whose_clock_is_counted_has_the_same_chances_each_time() -> None:
+    counted = command(
+        Emulation(kernel=Path("/k"), initrd=Path("/i"), memory=640, counted=True, cpus=1)
+    )
+    other = command(Emulation(kernel=Path("/k"), initrd=Path("/i"), memory=640))
+
+    assert counted[counted.index("-smp") + 1] == "1"
+    assert counted[counted.index("-seed") + 1] == "1"
+    assert "norandmaps" in counted[counted.index("-append") + 1].split()
+    assert {"-icount", "-seed"}.isdisjoint(other)
+    assert "norandmaps" not in other[other.index("-append") + 1]

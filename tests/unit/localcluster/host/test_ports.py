@@ -51,7 +51,7 @@ def test_a_port_is_nobody_elses_before_its_server_starts() -> None:
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert f"no free port from {port} to {port}" in ended.stderr
     with socket.create_server(("127.0.0.1", port)):

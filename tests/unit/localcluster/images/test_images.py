@@ -16,11 +16,11 @@ from localcluster.images.archive import ImageConfiguration, pack_files
 from localcluster.images.binaries import (
     PROGRAMS,
     Binaries,
-    build_flags,
     ensure_binaries,
     kubernetes_version,
 )
 from localcluster.images.cluster_images import ImageStore, digest, source_parts
+from localcluster.images.go_build import build_flags
 from localcluster.images.pip_configuration import (
     configuration_files,
     format_settings,
