@@ -1,4 +1,4 @@
-"""Chapter (e): slots of a TDMA network, from the first to the one that does not fit.
+"""Chapter (f): slots of a TDMA network, from the first to the one that does not fit.
 
 The nodes of a local cluster are no stations of RTnet: slots are granted, written down and given
 back as on one, and nothing keeps a pod to them (back end ``none``).
@@ -6,7 +6,7 @@ back as on one, and nothing keeps a pod to them (back end ``none``).
 
 import json
 
-from demo.observer import reasons_in, wait_until
+from demo.observer import reasons_in
 from demo.pods import LABEL, Manifest, slot_pod
 from demo.report import Check
 from demo.stage import Stage
@@ -29,12 +29,12 @@ SECONDS = 120.0
 
 
 def give_slots_of_a_network(stage: Stage) -> list[Check]:
-    """(e) Two pods get slots of a TDMA network, a third waits until one is free."""
+    """(f) Two pods get slots of a TDMA network, a third waits until one is free."""
     nodes = (stage.real_time_node, stage.general_node)
-    stage.say(f"(e) A TDMA network of {' and '.join(nodes)}: 1 ms cycle, 10 Mbit/s, no hardware")
+    stage.say(f"(f) A TDMA network of {' and '.join(nodes)}: 1 ms cycle, 10 Mbit/s, no hardware")
     stage.observer.kubectl("apply", "-f", "-", stdin=json.dumps(_network(nodes)))
     try:
-        wait_until("both stations are published", lambda: _is_healthy(stage), seconds=SECONDS)
+        stage.wait_until("both stations are published", lambda: _is_healthy(stage), seconds=SECONDS)
         return [*_check_slots(stage), _check_refusal(stage), *_check_release(stage)]
     finally:
         stage.observer.delete("pump-1", "pump-2", "pump-3")
@@ -73,7 +73,9 @@ def _check_slots(stage: Stage) -> list[Check]:
 
 def _check_refusal(stage: Stage) -> Check:
     stage.observer.create(_pump("pump-3"))
-    wait_until("pump-3 is refused", lambda: stage.observer.refusals("pump-3"), seconds=SECONDS)
+    stage.wait_until(
+        "pump-3 is refused", lambda: stage.observer.refusals("pump-3"), seconds=SECONDS
+    )
     refusal, phase = stage.observer.refusals("pump-3"), stage.observer.phase_of("pump-3")
     stage.say(f"    event of pump-3: {refusal}")
     return Check(
@@ -89,7 +91,9 @@ def _check_release(stage: Stage) -> list[Check]:
     stage.wait_running("pump-3")
     taken = {one.owner.name for one in read_network(stage).reservations}
     stage.observer.delete("pump-2", "pump-3")
-    wait_until("no slot is taken", lambda: not read_network(stage).reservations, seconds=SECONDS)
+    stage.wait_until(
+        "no slot is taken", lambda: not read_network(stage).reservations, seconds=SECONDS
+    )
     left = len(read_network(stage).reservations)
     stage.say(f"    pump-1 is deleted, and pump-3 gets its slot; all deleted: {left} slots taken")
     return [

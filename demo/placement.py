@@ -1,15 +1,9 @@
-"""Chapters (c) and (d): placement by criticality, and by an assurance that follows the load."""
+"""Chapter (c): placement by criticality."""
 
-from demo.observer import all_on, reasons_in, wait_until
-from demo.pods import sleeping_pod, stress_pod
+from demo.observer import all_on
+from demo.pods import sleeping_pod
 from demo.report import Check
-from demo.stage import Stage
-from k40s.reasons import Reason
-
-HI_NODE = 14
-"""The assurance that a HI pod needs."""
-STRESS_SECONDS = 120
-RECOVERY_SECONDS = 180.0
+from demo.stage import HI_NODE, Stage
 
 
 def place_by_criticality(stage: Stage) -> list[Check]:
@@ -39,54 +33,3 @@ def place_by_criticality(stage: Stage) -> list[Check]:
             held=levels[stage.general_node] < HI_NODE and set(guarded) == {stage.real_time_node},
         ),
     ]
-
-
-def follow_the_assurance(stage: Stage) -> list[Check]:
-    """(d) Stress lowers the node's level; a HI pod waits until it has recovered."""
-    stage.say(f"(d) stress-ng on {stage.real_time_node}: its assurance falls, a HI pod waits")
-    checks = [_check_fall(stage), _check_refusal(stage)]
-    stage.observer.delete("stress")
-    return [*checks, _check_recovery(stage)]
-
-
-def _check_fall(stage: Stage) -> Check:
-    node = stage.real_time_node
-    calm = stage.level(node)
-    stage.observer.create(
-        stress_pod("stress", node=node, stressor="open", workers=8, seconds=STRESS_SECONDS)
-    )
-    wait_until(f"the level is below {HI_NODE}", lambda: stage.level(node) < HI_NODE, seconds=90)
-    stressed = stage.level(node)
-    stage.say(f"    level {calm} -> {stressed}")
-    return Check(
-        claim="the level falls under stress",
-        expected=f"from {HI_NODE} or more to below",
-        measured=f"{calm} -> {stressed}",
-        held=calm >= HI_NODE > stressed,
-    )
-
-
-def _check_refusal(stage: Stage) -> Check:
-    stage.observer.create(sleeping_pod("late", criticality="HI"))
-    wait_until("the HI pod is refused", lambda: stage.observer.refusals("late"), seconds=120)
-    refusal, phase = stage.observer.refusals("late"), stage.observer.phase_of("late")
-    stage.say(f"    event of the HI pod: {refusal}")
-    return Check(
-        claim="a HI pod then finds no node",
-        expected=Reason.ASSURANCE_HAZARD.value,
-        measured=f"{phase}: {reasons_in(refusal)}",
-        held=phase == "Pending" and Reason.ASSURANCE_HAZARD.value in refusal,
-    )
-
-
-def _check_recovery(stage: Stage) -> Check:
-    stage.wait_running("late", seconds=RECOVERY_SECONDS)
-    recovered, node = stage.level(stage.real_time_node), stage.observer.node_of("late")
-    stage.say(f"    level back at {recovered}; the HI pod runs on {node}")
-    stage.observer.delete("late")
-    return Check(
-        claim="and gets one when it recovers",
-        expected=f"{stage.real_time_node} at {HI_NODE} or more",
-        measured=f"{node} at {recovered}",
-        held=node == stage.real_time_node and recovered >= HI_NODE,
-    )

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 
+from k40s.units import NS_PER_MS
+
 NAMESPACE = "default"
 SCHEDULER = "k40s-scheduler"
 WORKLOAD_IMAGE = "localhost/k40s-workload:dev"
@@ -39,15 +41,43 @@ while True:
 It prints after each job: jobs, misses, worst response in ns.
 """
 
+SERVICE = """\
+import time
+while True:
+    late = []
+    for _ in range(200):
+        due = time.monotonic_ns() + 10_000_000
+        time.sleep(0.01)
+        late.append(time.monotonic_ns() - due)
+    late.sort()
+    print(f'{late[100] / 1e6:.1f}/{late[-2] / 1e6:.1f}', flush=True)
+"""
+"""Prints every two seconds how late it wakes, in ms: the median, and the 99th percentile."""
+
 Manifest = Mapping[str, object]
 
 
-def real_time_pod(name: str, *, criticality: str, script: str, tasks: list[object]) -> Manifest:
+def real_time_pod(
+    name: str, *, criticality: str, script: str, tasks: list[object], namespace: str = NAMESPACE
+) -> Manifest:
     """A pod with real-time tasks: annotations are all that its team writes."""
     return _pod(
         name,
         annotations={"k40s.io/criticality": criticality, "k40s.io/tasks": json.dumps(tasks)},
         command=["python3", "-c", script],
+        namespace=namespace,
+    )
+
+
+def periodic_pod(
+    name: str, *, criticality: str, wcet: object, period_ms: int, namespace: str = NAMESPACE
+) -> Manifest:
+    """A pod with one task of this period, which computes for 1 ms in each."""
+    period = period_ms * NS_PER_MS
+    script = PERIODIC.format(task=name, work=NS_PER_MS, period=period, deadline=period)
+    tasks: list[object] = [{"name": name, "period": f"{period_ms}ms", "wcet": wcet}]
+    return real_time_pod(
+        name, criticality=criticality, script=script, tasks=tasks, namespace=namespace
     )
 
 
@@ -68,12 +98,42 @@ def slot_pod(name: str, *, network: str, payload: int, period: str) -> Manifest:
     )
 
 
-def stress_pod(name: str, *, node: str, stressor: str, workers: int, seconds: int) -> Manifest:
-    """A NO pod that runs stress-ng on a node for a bounded time."""
+def service_deployment(name: str) -> Manifest:
+    """A HI Deployment of one pod, which prints by how much its wake-ups are late."""
+    annotations = {"k40s.io/criticality": "HI"}
+    return deployment_of(_pod(name, annotations=annotations, command=["python3", "-c", SERVICE]))
+
+
+def deployment_of(pod: Manifest, *, replicas: int = 1) -> Manifest:
+    """A Deployment of such pods, with the pod's name; they have the label ``app`` of that name."""
+    metadata: dict[str, object] = dict(pod["metadata"])  # type: ignore[call-overload]  # a mapping
+    spec: dict[str, object] = dict(pod["spec"])  # type: ignore[call-overload]  # as above
+    name, part = metadata["name"], dict([LABEL.split("=")])
+    selector = {"app": name}
+    template = {
+        "metadata": {"labels": part | selector, "annotations": metadata["annotations"]},
+        "spec": spec | {"restartPolicy": "Always"},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": part},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": selector},
+            "template": template,
+        },
+    }
+
+
+def stress_pod(
+    name: str, *, node: str, stressor: str, workers: int, seconds: int, criticality: str = "NO"
+) -> Manifest:
+    """A pod that runs stress-ng on a node for a bounded time."""
     command = ["stress-ng", f"--{stressor}", str(workers), "--timeout", f"{seconds}s"]
     return _pod(
         name,
-        annotations={"k40s.io/criticality": "NO"},
+        annotations={"k40s.io/criticality": criticality},
         command=command,
         selector={"kubernetes.io/hostname": node},
     )
@@ -85,13 +145,14 @@ def _pod(
     annotations: Mapping[str, str],
     command: list[str],
     selector: Mapping[str, str] | None = None,
+    namespace: str = NAMESPACE,
 ) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
             "name": name,
-            "namespace": NAMESPACE,
+            "namespace": namespace,
             "labels": dict([LABEL.split("=")]),
             "annotations": dict(annotations),
         },

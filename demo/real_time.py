@@ -1,17 +1,23 @@
-"""Chapters (a), (b) and (f): budgets that the kernel holds, admission, and giving back."""
+"""Chapters (a), (b) and (g): budgets that the kernel holds, admission, and giving back."""
 
-from demo.observer import BudgetGroup, reasons_in, wait_until
+from demo.budgets import BudgetGroup
+from demo.observer import reasons_in
 from demo.pods import OVERRUN, PERIODIC, PLATFORM, real_time_pod
 from demo.report import Check
 from demo.stage import Stage
 from k40s.annotations import ALLOCATION_KEY
+from k40s.cpu.model import Mechanism
 from k40s.units import NS_PER_MS, NS_PER_US
 
 SHARE_TOLERANCE = 0.01
-TRIES = 3
+TRIES = 8
 """Measurements of a share: what the hypervisor takes may be missing from one."""
+SHARE = "share of a core beside the budget"
+DEADLINES = "a second real-time pod beside the overrunning one"
+"""Claims about time, which a host that stands still may break."""
 JOBS = 20
 PERIOD_MS = 400
+_POLICIES = {Mechanism.RT_CGROUP: "SCHED_FIFO", Mechanism.DEADLINE: "SCHED_DEADLINE"}
 
 
 def hold_a_task_to_its_budget(stage: Stage) -> list[Check]:
@@ -25,7 +31,7 @@ def hold_a_task_to_its_budget(stage: Stage) -> list[Check]:
     allocated = stage.observer.pod("control")["metadata"]["annotations"][ALLOCATION_KEY]
     stage.say(f"    allocation: {allocated}")
     node = stage.observer.node_of("control")
-    policy, priority = stage.policy(group.threads[0])
+    policy, expected = stage.policy(group.threads[0]), _POLICIES[group.mechanism]
     return [
         Check(
             claim="HI pod is on the real-time node",
@@ -35,9 +41,9 @@ def hold_a_task_to_its_budget(stage: Stage) -> list[Check]:
         ),
         Check(
             claim="its thread's policy",
-            expected="SCHED_FIFO",
-            measured=f"{policy} {priority}",
-            held=policy == "SCHED_FIFO",
+            expected=expected,
+            measured=policy,
+            held=policy.split()[0] == expected,
         ),
         _check_share(stage, group),
     ]
@@ -51,7 +57,7 @@ def _check_share(stage: Stage, group: BudgetGroup) -> Check:
         if abs(share - bandwidth) <= SHARE_TOLERANCE:
             break
     return Check(
-        claim="share of a core beside the budget",
+        claim=SHARE,
         expected=f"{bandwidth:.4f} ± {SHARE_TOLERANCE}",
         measured=f"{share:.4f}, {steal}",
         held=abs(share - bandwidth) <= SHARE_TOLERANCE,
@@ -64,7 +70,8 @@ def admit_what_fits_and_no_more(stage: Stage) -> list[Check]:
     before = tuple(group.name for group in stage.observer.groups())
     stolen = stage.stolen()
     second: list[object] = [{"name": "logger", "period": f"{PERIOD_MS}ms", "wcet": "5ms"}]
-    third: list[object] = [{"name": "big", "period": "100ms", "wcet": "60ms"}]
+    wcet = f"{stage.sizes().too_much}ms"
+    third: list[object] = [{"name": "big", "period": "100ms", "wcet": wcet}]
     keeps = PERIODIC.format(
         task="logger",
         work=4 * NS_PER_MS,
@@ -83,7 +90,7 @@ def admit_what_fits_and_no_more(stage: Stage) -> list[Check]:
 
 def _check_deadlines(stage: Stage, group: BudgetGroup, stolen_before: int) -> Check:
     """No job is late, or none by more than the hypervisor took from the machine meanwhile."""
-    wait_until(f"{JOBS} jobs are done", lambda: stage.jobs("logger") >= JOBS, seconds=180)
+    stage.wait_until(f"{JOBS} jobs are done", lambda: stage.jobs("logger") >= JOBS, seconds=180)
     jobs, misses, worst = (int(word) for word in stage.observer.last_log("logger").split())
     stolen = stage.stolen() - stolen_before
     stage.say(
@@ -91,7 +98,7 @@ def _check_deadlines(stage: Stage, group: BudgetGroup, stolen_before: int) -> Ch
         f" budget {group.budget} us / {group.period} us (steal {stolen} ms)"
     )
     return Check(
-        claim="a second real-time pod beside the overrunning one",
+        claim=DEADLINES,
         expected="deadlines kept, but for steal",
         measured=f"{misses} misses in {jobs} jobs, steal {stolen} ms",
         held=misses == 0 or worst <= (PERIOD_MS + stolen) * NS_PER_MS,
@@ -99,7 +106,9 @@ def _check_deadlines(stage: Stage, group: BudgetGroup, stolen_before: int) -> Ch
 
 
 def _check_refusal(stage: Stage) -> Check:
-    wait_until("'too-much' is refused", lambda: stage.observer.refusals("too-much"), seconds=120)
+    stage.wait_until(
+        "'too-much' is refused", lambda: stage.observer.refusals("too-much"), seconds=120
+    )
     refusal = stage.observer.refusals("too-much")
     codes = reasons_in(refusal)
     stage.say(f"    event of 'too-much': {refusal}")
@@ -113,17 +122,17 @@ def _check_refusal(stage: Stage) -> Check:
 
 
 def give_everything_back(stage: Stage) -> list[Check]:
-    """(f) Deleting the pods gives back every microsecond."""
-    stage.say("(f) All pods are deleted")
+    """(g) Deleting the pods gives back every microsecond."""
+    stage.say("(g) All pods are deleted")
     held = stage.observer.bandwidth()
     stage.observer.delete("control", "logger", "too-much")
-    wait_until("no budget group is left", lambda: not stage.observer.groups(), seconds=180)
-    wait_until("the node publishes no reservation", lambda: not stage.reserved(), seconds=120)
+    stage.wait_until("no budget is left", lambda: not stage.observer.groups(), seconds=180)
+    stage.wait_until("the node publishes no reservation", lambda: not stage.reserved(), seconds=120)
     left = stage.observer.bandwidth()
     stage.say(f"    real-time bandwidth in the kernel: {float(held):.4f} -> {float(left):.4f}")
     return [
         Check(
-            claim="bandwidth of budget groups in the kernel",
+            claim="bandwidth of budgets in the kernel",
             expected="more than 0 -> 0",
             measured=f"{float(held):.4f} -> {float(left):.4f}",
             held=held > 0 and left == 0,

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 
-from demo.observer import BudgetGroup, Observer, wait_until
+from demo.budgets import BudgetGroup
+from demo.observer import Observer
 from demo.pods import Manifest
+from demo.report import Check
+from demo.sizes import SIZES, Sizes
 from k40s.annotations import ASSURANCE_KEY, CPU_STATE_KEY, parse_cpu_state, parse_node_assurance
+from k40s.cpu.model import Mechanism
 
 START_SECONDS = 300.0
 MEASURE_SECONDS = 5.0
+HI_NODE = 14
+"""The assurance that a HI pod needs."""
 
 POLICIES = {
     os.SCHED_OTHER: "SCHED_OTHER",
@@ -19,6 +25,10 @@ POLICIES = {
     os.SCHED_RR: "SCHED_RR",
     6: "SCHED_DEADLINE",  # which Python does not name
 }
+
+
+Chapter = Callable[["Stage"], list[Check]]
+"""Plays on a stage, and says what it found beside what it expects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +40,23 @@ class Stage:
     general_node: str
     say: Callable[[str], None]
 
+    def mechanism(self) -> Mechanism | None:
+        """What holds real-time threads to their budgets on the real-time node."""
+        text = self.observer.node_annotation(self.real_time_node, CPU_STATE_KEY)
+        names = parse_cpu_state(text).mechanism.split("+") if text else []
+        return next((one for one in Mechanism if one.value in names), None)
+
+    def sizes(self) -> Sizes:
+        """The sizes of pods for this node."""
+        return SIZES[self.mechanism() or Mechanism.RT_CGROUP]
+
+    def wait_until(self, what: str, condition: Callable[[], object], *, seconds: float) -> None:
+        """See ``Observer.wait_until``."""
+        self.observer.wait_until(what, condition, seconds=seconds)
+
     def wait_running(self, name: str, *, seconds: float = START_SECONDS) -> None:
         """Wait until a pod runs."""
-        wait_until(f"pod {name!r} runs", partial(self._runs, name), seconds=seconds)
+        self.wait_until(f"pod {name!r} runs", partial(self._runs, name), seconds=seconds)
 
     def _runs(self, name: str) -> bool:
         return self.observer.phase_of(name) == "Running"
@@ -50,13 +74,14 @@ class Stage:
             groups = self.observer.groups()
             return [g for g in groups if g.name not in known and len(g.threads) == 1]
 
-        wait_until("a real-time thread is in its budget group", found, seconds=START_SECONDS)
+        self.wait_until("a real-time thread is in its budget group", found, seconds=START_SECONDS)
         return found()[0]
 
-    def policy(self, thread: int) -> tuple[str, int]:
-        """A thread's scheduling policy by name, and its real-time priority."""
+    def policy(self, thread: int) -> str:
+        """A thread's scheduling policy by name, and its real-time priority if it has one."""
         policy = os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK
-        return POLICIES.get(policy, str(policy)), os.sched_getparam(thread).sched_priority
+        priority = os.sched_getparam(thread).sched_priority
+        return f"{POLICIES.get(policy, policy)} {priority or ''}".rstrip()
 
     def share(self, thread: int) -> tuple[float, str]:
         """The share of a CPU that a thread ran for, and the CPU time stolen meanwhile."""
