@@ -17,6 +17,8 @@ RUN /opt/k40s/bin/python3 -c "import cryptography, kubernetes, numpy, psutil"
 COPY k40s /build/k40s
 COPY extender /build/extender
 COPY controller /build/controller
+COPY webhook /build/webhook
+COPY insight /build/insight
 COPY daemons /build/daemons
 RUN /opt/k40s/bin/python3 -m compileall -q -s /build -p /opt/k40s/app /build
 

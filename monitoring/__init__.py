@@ -1,0 +1,1 @@
+"""Source of the Grafana boards and Prometheus alerts in manifests/components/monitoring."""
