@@ -122,9 +122,9 @@ def enforcement() -> Call:
 
 CALLS = (
     Measured(what="admit", most=14, prepare=admission, folders=("k40s/cpu/",)),
-    Measured(what="reserve", most=32, prepare=reservation),
+    Measured(what="reserve", most=35, prepare=reservation),
     Measured(what="cold filter", most=25, prepare=cold_filter),
-    Measured(what="enforce", most=15, prepare=enforcement),
+    Measured(what="enforce", most=16, prepare=enforcement),
 )
 
 

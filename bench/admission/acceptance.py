@@ -74,6 +74,7 @@ def best(containers: Containers, tick: int) -> bool:
 
 RULES: dict[str, Rule] = {
     "rt-cgroups": partial(by_admission, mechanism=Mechanism.RT_CGROUP),
+    "no exch.": partial(by_admission, mechanism=Mechanism.RT_CGROUP, exchanges=False),
     "best": best,
     "D&B": partial(by_servers, budgeting=[hierarchical], divisors=PERIOD_DIVISORS),
     "contain": partial(by_servers, budgeting=[contained], divisors=PERIOD_DIVISORS),
@@ -85,6 +86,7 @@ RULES: dict[str, Rule] = {
 }
 LABELS = {
     "rt-cgroups": "rt-cgroups, admission",
+    "no exch.": "the same, without exchanges",
     "D&B": "the same, shortest period first",
     "best": "rt-cgroups, best sound test known",
     "contain": "rt-cgroups, containment only",
@@ -96,6 +98,7 @@ LABELS = {
 }
 STYLES = {
     "rt-cgroups": ("C0", "-", 2.4),
+    "no exch.": ("C9", "-", 1.0),
     "D&B": ("C0", "--", 1.2),
     "best": ("C0", ":", 1.2),
     "contain": ("C1", "-", 1.0),

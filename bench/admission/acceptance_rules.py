@@ -11,6 +11,8 @@ from fractions import Fraction
 from random import Random
 
 from k40s.cpu.admission.admit import admit
+from k40s.cpu.admission.exchange import Exchange, arrived, completed, overlapping
+from k40s.cpu.admission.resynthesis import admit_or_exchange
 from k40s.cpu.analysis import containment
 from k40s.cpu.analysis.deferrable_server import deferrable, largest_budget, server_response
 from k40s.cpu.analysis.edf import processor_demand_holds
@@ -32,7 +34,7 @@ from k40s.cpu.model import (
     PodDemand,
     Task,
 )
-from k40s.cpu.outcome import Admission
+from k40s.cpu.outcome import Admission, Rejection
 from k40s.cpu.synthesis import PERIOD_DIVISORS, SHORTEST_PERIOD, cost, least_budget
 from k40s.criticality import Criticality
 from k40s.simulation.core import CoreSimulation, SimServer, SimTask
@@ -47,20 +49,41 @@ CAPACITY = Fraction(9, 10)
 MANY_DIVISORS = range(1, 17)
 
 
-def by_admission(containers: Containers, tick: int, mechanism: Mechanism) -> bool:
-    """Admission by a node of one core, of one pod for each container, in this order."""
-    node = CpuNode(
+def by_admission(
+    containers: Containers, tick: int, mechanism: Mechanism, *, exchanges: bool = True
+) -> bool:
+    """Admission by a node of one core, of one pod for each container, in this order.
+
+    With ``exchanges`` servers of the core are exchanged where a pod is refused otherwise.
+    """
+    node = one_core(tick)
+    for demand in demands_of(containers, mechanism):
+        outcome = admit_or_exchange(node, demand) if exchanges else admit(node, demand)
+        if isinstance(outcome, Rejection):
+            return False
+        node = outcome.node if isinstance(outcome, Admission) else exchanged(node, outcome)
+    return True
+
+
+def one_core(tick: int) -> CpuNode:
+    """An empty node of one core that offers both mechanisms."""
+    delta = Nanoseconds(tick * NS_PER_US)
+    return CpuNode(
         cores=(0,),
-        tick=Nanoseconds(tick * NS_PER_US),
+        tick=delta,
         node_capacity=Fraction(1),
         core_capacity=CAPACITY,
         platform="any",
         platform_factor=Fraction(1),
-        deadline=DeadlineOffer(
-            tick=Nanoseconds(tick * NS_PER_US), capacity=CAPACITY, domain=Domain.PARTITIONED
-        ),
+        deadline=DeadlineOffer(tick=delta, capacity=CAPACITY, domain=Domain.PARTITIONED),
     )
-    for number, tasks in enumerate(containers):
+
+
+def demands_of(
+    containers: Containers, mechanism: Mechanism, *, first: int = 0
+) -> Iterator[PodDemand]:
+    """A LOW pod for each container, with numbers from the ``first`` on."""
+    for number, tasks in enumerate(containers, start=first):
         wanted = tuple(
             Task(
                 name=f"t{index}",
@@ -70,17 +93,25 @@ def by_admission(containers: Containers, tick: int, mechanism: Mechanism) -> boo
             )
             for index, (wcet, period) in enumerate(tasks)
         )
-        demand = PodDemand(
+        yield PodDemand(
             pod_uid=f"p{number}",
             criticality=Criticality.LOW,
             containers=(ContainerDemand(container="c", tasks=wanted),),
             mechanism=mechanism,
         )
-        outcome = admit(node, demand)
-        if not isinstance(outcome, Admission):
-            return False
-        node = outcome.node
-    return True
+
+
+def exchanged(node: CpuNode, plan: Exchange) -> CpuNode:
+    """The node after an exchange, each point of which passes the full test."""
+    for step in plan.steps:
+        both = overlapping(node, step)
+        if both is None:
+            raise AssertionError("a step of a plan does not hold")
+        node = completed(both, step)
+    after = arrived(node, plan)
+    if after is None:
+        raise AssertionError("the end of a plan does not hold")
+    return after
 
 
 def by_priorities(containers: Containers) -> bool:

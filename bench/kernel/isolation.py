@@ -170,7 +170,7 @@ def _run(workers: Mapping[str, Worker], factor: int, seconds: float) -> tuple[Po
             plan = {"start": start, "end": end, "burn": burn, "period": _PERIOD}
             plan |= {"seed": 1, "gaps": False}
             workers[name].say(f"{role} {json.dumps(plan)}")
-        jobs = {name: json.loads(workers[name].hear()) for name in plans}[_VICTIM.name]
+        jobs = {name: json.loads(workers[name].hear())["jobs"] for name in plans}[_VICTIM.name]
         time.sleep(0.3)
     found = [
         (response / 1000, steal.between(release - _PERIOD, release + round(response * NS_PER_US)))

@@ -5,7 +5,8 @@
 Each set is run once for each of its pods: that pod obeys its contract, with busy loops of its
 WCETs, and all others burn CPU time without end. A job is late beyond the bound of its response
 time (for SCHED_DEADLINE: its deadline). What the hypervisor stole meanwhile is shown; a late job
-is explained where the kernel recorded some, from a server period before its release to its end.
+is explained where the kernel recorded some, or a CPU was seen to stand still, from a server period
+before its release to its end.
 Needs root, real-time groups and cpusets of cgroup v1; uses CPU 1, and CPU 0 for shared domains.
 Load balancing of the machine is off for partitions, and is put back.
 """
@@ -62,8 +63,9 @@ def _show(kind: Kind, sets: int, jobs: Sequence[Job], stolen: float) -> None:
     judged = [job for job in jobs if job.obeyed]
     late = [job for job in judged if job.broke_bound]
     missed = [job for job in judged if job.missed]
-    unexplained = [job for job in late if job.steal < STEAL_UNIT]
-    worst = max((job.response / job.bound for job in judged if job.steal < STEAL_UNIT), default=0.0)
+    unexplained = [job for job in late if not _is_disturbed(job)]
+    calm = (job.response / job.bound for job in judged if not _is_disturbed(job))
+    worst = max(calm, default=0.0)
     figures = (sets, len(judged), len(late), len(missed), len(unexplained))
     print(
         f"{kind.value:24}"
@@ -73,6 +75,11 @@ def _show(kind: Kind, sets: int, jobs: Sequence[Job], stolen: float) -> None:
     )
     for job in unexplained:
         print(f"    {job}")
+
+
+def _is_disturbed(job: Job) -> bool:
+    """Whether the host took time meanwhile, told or not."""
+    return job.steal >= STEAL_UNIT or job.stalled > 0
 
 
 def _steal() -> float:

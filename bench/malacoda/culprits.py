@@ -1,14 +1,18 @@
 """Who is named for real: stress-ng in one of twelve pods on a CPU, and scenes made to mislead.
 
 Usage: ``python bench/malacoda/culprits.py [--cpu 1] [--runs 1] [--seconds 240] [--scenes open,host]
-[--seed 1] [--record FILE]``, as root on cgroup v1, with stress-ng. No run begins when ``--seconds``
-are nearly over. The pods' usage, the alarms and the search are malacoda's own.
+[--seed 1] [--record FILE] [--outcomes FILE]``, as root on cgroup v1, with stress-ng. No run begins
+when ``--seconds`` are nearly over. The pods' usage, the alarms and the search are malacoda's own.
+
+With ``--outcomes`` each finished run is a line of that file, and a bench that was stopped goes on:
+the same command makes the runs that lack a line, and the table is of all. ``--record`` keeps the
+samples. The bars (20 runs of each scene) take about 2.5 hours of a quiet machine:
+``python bench/malacoda/culprits.py --runs 20 --seconds 12000 --outcomes culprits.jsonl``.
 """
 
 import argparse
 import json
 import random
-import statistics
 import sys
 import tempfile
 import time
@@ -20,6 +24,7 @@ from typing import TextIO
 
 from prometheus_client import CollectorRegistry, Counter
 
+from bench.malacoda.outcomes import Done, Outcome, append, read, table
 from bench.malacoda.real_pods import CANDIDATES, HOG, IMPORTS, PROGRAMS, ROOT, RealPods, uid
 from daemons.malacoda.culprit.events import CulpritEvents, EventReason
 from daemons.malacoda.culprit.metrics import CulpritMetrics
@@ -46,16 +51,6 @@ QUIET, SETTLE, STRESS, SEARCH = 14.0, 8.0, 8.0, 4.0
 """Seconds before the first run, between runs, of stress without an alarm, after an alarm."""
 LONGEST_QUIET = 30.0
 _ROOM = 30.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Outcome:
-    """Of one run; ``named`` is empty where nobody was."""
-
-    alarmed: float | None = None
-    named: str = ""
-    delay: float | None = None
-    verdict: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,20 +139,25 @@ class Node:
     def observe(self) -> Outcome:
         """Sample until somebody is named, or there has been time enough."""
         begun = time.monotonic()
-        found = Outcome()
-        while found.alarmed is None or time.monotonic() - begun < found.alarmed + SEARCH:
+        alarmed: float | None = None
+        verdict = ""
+        while alarmed is None or time.monotonic() - begun < alarmed + SEARCH:
             self.tick()
             since = time.monotonic() - begun
-            if self.state.hazards and found.alarmed is None:
-                found.alarmed = since
-            if found.alarmed is None and since >= STRESS:
-                return found
+            if self.state.hazards and alarmed is None:
+                alarmed = since
+            if alarmed is None and since >= STRESS:
+                break
             finding = self._search.state.finding
-            found.verdict = finding.verdict.value if finding else ""
+            verdict = finding.verdict.value if finding else ""
             if finding and finding.culprit and finding.verdict is Verdict.NAMED:
-                found.named, found.delay = finding.culprit.name, since - (found.alarmed or since)
-                return found
-        return found
+                return Outcome(
+                    alarmed=alarmed,
+                    named=finding.culprit.name,
+                    delay=since - (alarmed or since),
+                    verdict=verdict,
+                )
+        return Outcome(alarmed=alarmed, verdict=verdict)
 
     def _write(self, record: TextIO) -> None:
         sample = self._search.state.recent[-1]
@@ -262,12 +262,29 @@ def main() -> None:
     parser.add_argument("--scenes", default=",".join(SCENES))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--record", type=Path)
+    parser.add_argument("--outcomes", type=Path)
     arguments = parser.parse_args()
+    scenes = arguments.scenes.split(",")
+    order = [
+        (f"{arguments.seed}/{number}/{scene}", scene)
+        for number in range(arguments.runs)
+        for scene in scenes
+    ]
+    results = read(arguments.outcomes) if arguments.outcomes else []
+    finished = {one.key for one in results}
+    left = [(key, scene) for key, scene in order if key not in finished]
+    try:
+        if left:
+            play(left, results, arguments)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
+    print("\n".join(table(results)))
+
+
+def play(left: list[tuple[str, str]], results: list[Done], arguments: argparse.Namespace) -> None:
+    """Make these runs while there is time; each finished one is added, and on disk."""
     end = time.monotonic() + arguments.seconds
-    chance = random.Random(arguments.seed)  # noqa: S311  # no secret
-    order = [name for _ in range(arguments.runs) for name in arguments.scenes.split(",")]
     record = arguments.record.open("a") if arguments.record else None
-    results: dict[str, list[tuple[set[str], Outcome]]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         limit = int(arguments.seconds) + 60
         pods = RealPods(cpu=arguments.cpu, scratch=Path(scratch), limit=limit)
@@ -275,16 +292,20 @@ def main() -> None:
             pods.open()
             node = Node(cpu=arguments.cpu, cgroup_root=pods.cgroup_root, record=record)
             node.settle(QUIET)
-            for number, scene in enumerate(order):
+            for key, scene in left:
                 if time.monotonic() > end - _ROOM:
                     break
+                chance = random.Random(key)  # noqa: S311  # no secret
                 run = Run(pods=pods, node=node, chance=chance)
                 node.forget_alarms()
-                node.label = f"{arguments.seed}/{number}/{scene}"
+                node.label = key
                 SCENES[scene](run)
                 outcome = node.observe()
-                results.setdefault(scene, []).append((run.guilty, outcome))
-                print(scene, sorted(run.guilty), outcome, file=sys.stderr, flush=True)
+                done = Done(key=key, scene=scene, guilty=tuple(sorted(run.guilty)), outcome=outcome)
+                results.append(done)
+                if arguments.outcomes:
+                    append(arguments.outcomes, done)
+                print(scene, done.guilty, outcome, file=sys.stderr, flush=True)
                 node.label = ""
                 for process in run.processes:
                     pods.end(process)
@@ -292,23 +313,6 @@ def main() -> None:
                 node.settle(SETTLE)
         finally:
             pods.close()
-    show(results)
-
-
-def show(results: dict[str, list[tuple[set[str], Outcome]]]) -> None:
-    print("| scene | right | named | alarms | runs | alarm after s | named after alarm s |")
-    print("|---|---|---|---|---|---|---|")
-    for scene, runs in results.items():
-        named = [(guilty, one) for guilty, one in runs if one.named]
-        right = sum(one.named in guilty for guilty, one in named)
-        alarms = [one.alarmed for _, one in runs if one.alarmed is not None]
-        delays = [one.delay for _, one in named if one.delay is not None]
-        cells = [scene, right, len(named), len(alarms), len(runs), spread(alarms), spread(delays)]
-        print("|", " | ".join(map(str, cells)), "|")
-
-
-def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.1f} ({max(values):.1f})" if values else "-"
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from dataclasses import replace
 from functools import partial
 from random import Random
 
+from k40s.ledger.entry import Owner
 from k40s.network.fit import NetworksFit, find_reservation
 from k40s.network.model import (
     NetworkReservation,
     NetworkState,
-    Owner,
     PathRequirement,
     Requirement,
     SlotRequirement,

@@ -1,0 +1,1 @@
+"""Tables of docs/kernels.md, from recorded configurations of distributions' kernels."""
