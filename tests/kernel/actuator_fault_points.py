@@ -17,6 +17,7 @@ from daemons.malacoda.actuator.book import HoldBook
 from daemons.malacoda.actuator.gate import GatePolicy
 from daemons.malacoda.actuator.kernel import LinuxCgroups
 from daemons.malacoda.actuator.protocol import Request, Result, Verb
+from daemons.malacoda.actuator.real_time import ReservationFile
 from k40s.runtime.store import Store
 from k40s.units import NS_PER_S
 from tests.fakes.malacoda.actuator import EVERYTHING, TENTH
@@ -82,6 +83,7 @@ class Machine:
             book=book,
             policy=GatePolicy(allowed=EVERYTHING),
             cgroup_root=self.cgroup_root,
+            real_time=ReservationFile(None),
             clock=self.clock,
         )
 

@@ -15,7 +15,7 @@ from k40s.runtime.store import Store
 from tests.fakes.rubicante.api_server import NODE, FakeApiServer, FakePodSource
 from tests.fakes.rubicante.world import ask, pod, uid
 
-_SECONDS = 60
+_SECONDS = 300
 
 
 def main() -> None:

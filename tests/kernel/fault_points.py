@@ -33,6 +33,7 @@ class Machine:
     """
 
     retries = False
+    tell: type[Story] = Story
 
     def __init__(self, cgroup_root: str, prefix: str, directory: str, *tids: str) -> None:
         self.pods = CPU / cgroup_root.strip("/") / "kubepods" / "burstable"
@@ -68,7 +69,7 @@ class Machine:
                 clock=lambda: self.seconds,
             )
 
-        return Story(make=make, advance=self.advance, start=self.start)
+        return self.tell(make=make, advance=self.advance, start=self.start)
 
     def advance(self, seconds: float) -> None:
         self.seconds += seconds

@@ -41,7 +41,7 @@ def snapshot(prefix: str, kubepods: Path, *hogs: Hog) -> dict[str, object]:
 
 
 def give_back(
-    settings: Settings, server: FakeApiServer, access: DeadlineAccess | None, *, tries: int = 100
+    settings: Settings, server: FakeApiServer, access: DeadlineAccess | None, *, tries: int = 600
 ) -> tuple[str, ...]:
     """As the process does, turn after turn; what is left at last."""
     store = Store(settings.store)
@@ -113,7 +113,7 @@ def _in_child(
             store = Store(settings.store)
             system = FaultySystem(LinuxSystem(), points)
             work = make(settings, server, access, store=store, system=system)
-            for _ in range(100):
+            for _ in range(600):
                 if not work.act():
                     break
                 time.sleep(0.3)

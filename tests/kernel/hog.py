@@ -7,6 +7,7 @@ its parent, or when told. Roles:
 - ``idle``: the main thread waits
 - ``thread``: a thread of that name spins beside a waiting main thread
 - ``nobody``: the same, without any privilege
+- ``machine``: a thread of the second name waits beside the main thread, which takes the first
 - ``late``: the thread waits for a line on stdin before it takes its name
 - ``fork``: each line on stdin forks a child, which sleeps
 - ``brood``: when told, it has children, one after the other, that spin on whatever CPU is free
@@ -45,6 +46,9 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _KILL)
     if role in ("thread", "late"):
         start_thread(end, names[0], late=role == "late")
+    elif role == "machine":
+        name_thread(names[0])
+        start_vcpu(end, names[1])
     elif role == "fork":
         name_thread(names[0])
         print(os.getpid(), flush=True)
@@ -92,6 +96,17 @@ def start_thread(end: float, name: str, *, late: bool) -> None:
         sys.stdin.readline()
         told.set()
     thread.join(end - time.monotonic())
+
+
+def start_vcpu(end: float, name: str) -> None:
+    def wait() -> None:
+        name_thread(name)
+        print(threading.get_native_id(), flush=True)
+        time.sleep(max(0, end - time.monotonic()))
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join()
 
 
 def fork_when_told(end: float) -> None:

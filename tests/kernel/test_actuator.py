@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from daemons.malacoda.actuator.protocol import Refusal, Result, Verb
 from tests.fakes.malacoda.kernel import CONTAINER
 from tests.kernel.actuator_scene import CPU, ROOT, UNIFIED, Pod, Process
-from tests.kernel.conftest import eventually
+from tests.kernel.conftest import eventually, is_removed
+from tests.kernel.undisturbed import undisturbed
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0
@@ -48,13 +50,16 @@ def test_a_throttled_hog_gets_a_tenth_of_a_cpu_and_all_of_it_back(
     took = time.perf_counter() - begun
 
     assert answer.result is Result.DONE
-    throttled = keep(pod, actuator)
+    throttled = undisturbed(
+        lambda: keep(pod, actuator),
+        lambda share, host_took: 0.05 - host_took < share < 0.13 + host_took,
+    )
     print(f"free {free:.3f}, throttled {throttled:.3f}; the act took {took * 1e3:.1f} ms")  # noqa: T201  # figures
     assert 0.05 < throttled < 0.13
     assert pod.quota == "10000"
     actuator.ask(Verb.UNTHROTTLE)
     assert pod.free
-    assert pod.share() > 2 * throttled
+    eventually(lambda: pod.share() > 0.15)
 
 
 def test_a_frozen_hog_does_not_run_at_all_and_runs_on_when_thawed(
@@ -74,7 +79,7 @@ def test_a_frozen_hog_does_not_run_at_all_and_runs_on_when_thawed(
     assert frozen == 0
     actuator.ask(Verb.THAW)
     assert pod.free
-    assert pod.share() > 0.1
+    eventually(lambda: pod.share() > 0)
 
 
 def keep(pod: Pod, actuator: Process) -> float:
@@ -227,14 +232,14 @@ def test_on_cgroup_v2_a_pod_is_frozen_and_may_be_killed_meanwhile(tmp_path: Path
         assert keep(pod, actuator) == 0
         actuator.ask(Verb.THAW)
         assert not pod.frozen
-        assert keep(pod, actuator) > 0.1
+        eventually(lambda: keep(pod, actuator) > 0)
         time.sleep(COOLDOWN)
         assert actuator.ask(Verb.FREEZE).result is Result.DONE
         pod.hog.kill()
         assert pod.hog.wait(timeout=60) == -9
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2700)
 @pytest.mark.parametrize("limited", ["no-limit", "limit"])
 def test_killed_at_any_write_nothing_stays_held(pod: Pod, tmp_path: Path, limited: str) -> None:
     quota = pod.path(ROOT / "cpu") / "cpu.cfs_quota_us"
@@ -255,7 +260,7 @@ def test_killed_at_any_write_nothing_stays_held(pod: Pod, tmp_path: Path, limite
         capture_output=True,
         text=True,
         check=False,
-        timeout=800,
+        timeout=2400,
     )
 
     lines = ended.stdout.splitlines()
@@ -265,3 +270,35 @@ def test_killed_at_any_write_nothing_stays_held(pod: Pod, tmp_path: Path, limite
     assert len(lines) > 12
     assert (pod.quota, pod.container_quota.read_text(), pod.frozen) == before
     assert (pod.path(ROOT / "cpu") / CONTAINER).exists()
+
+
+def test_a_hog_is_moved_off_a_cpu_and_back_also_by_the_next_process(tmp_path: Path) -> None:
+    cpuset = ROOT / "cpuset"
+    if not (cpuset / "tasks").exists() or len(os.sched_getaffinity(0)) == 1:
+        pytest.skip("needs cpusets of cgroup v1, and two CPUs")
+    with ExitStack() as stack:
+        trees = (ROOT / "cpu", cpuset, ROOT / "freezer")
+        pod = Pod(name=f"k40s-act3-{os.getpid()}", trees=trees, stack=stack)
+        actuator = Process(pod=pod, directory=tmp_path)
+        files = [pod.path(cpuset) / "cpuset.cpus", pod.path(cpuset) / CONTAINER / "cpuset.cpus"]
+        before = [path.read_text() for path in files]
+        eventually(lambda: os.sched_getaffinity(pod.hog.pid) == {CPU})
+
+        assert actuator.ask(Verb.MOVE).result is Result.DONE
+        assert CPU not in os.sched_getaffinity(pod.hog.pid)
+        later = pod.path(cpuset) / f"d{CONTAINER[1:]}"  # a container that starts meanwhile
+        later.mkdir()
+        stack.callback(eventually, partial(is_removed, later))
+        (later / "cpuset.cpus").write_text(files[0].read_text())
+        actuator.ask(Verb.MOVE_BACK)
+        assert [path.read_text() for path in (*files, later / "cpuset.cpus")] == [
+            *before,
+            before[0],
+        ]
+        assert CPU in os.sched_getaffinity(pod.hog.pid)
+        time.sleep(COOLDOWN)
+        assert actuator.ask(Verb.MOVE).result is Result.DONE
+        actuator.kill()
+        actuator.start()
+
+        eventually(lambda: [path.read_text() for path in files] == before)

@@ -16,8 +16,9 @@ from k40s.kube.list_watch import Change
 from k40s.node_api.messages import format_reservation_request
 from tests.fakes.rubicante.api_server import NODE
 from tests.fakes.rubicante.world import ask, container_id, pod, task, uid
-from tests.kernel.conftest import CORE, Hog, Node, eventually, is_removed, measure_until_quiet
+from tests.kernel.conftest import CORE, Hog, Node, eventually, is_removed
 from tests.kernel.scene import is_home, make_container, policy, reserve
+from tests.kernel.shares import keeps_to, measured_shares
 
 StartHog = Callable[..., Hog]
 StartNode = Callable[..., Node]
@@ -92,8 +93,8 @@ def test_each_container_gets_its_budget_and_no_more_and_all_is_given_back(
     assert budget(kubepods / "kubepods/burstable") == (need, 1_000_000)
     assert budget(leaves[0].parent)[0] == least_ancestor_budget(held[:2], 1_000_000, 4_000)
     expected = [runtime / period for runtime, period in held]
-    found = measure_until_quiet(*(hog.tid for hog in hogs), expected=expected)
-    assert found.shares == pytest.approx(expected, abs=0.01 + found.steal), found
+    found = measured_shares(*(hog.tid for hog in hogs), expected=expected)
+    assert keeps_to(found, expected), found
 
     node.pods.deliver(pod(1, node=NODE), Change.DELETE)
     eventually(lambda: node.daemon.book.find(uid(1)) is None)
@@ -118,8 +119,8 @@ def test_a_thread_that_made_itself_real_time_has_its_containers_budget_and_not_f
     os.sched_setscheduler(wild.tid, os.SCHED_FIFO, os.sched_param(99))
     (server,) = servers(node)
     share = server[0] / server[1]
-    found = measure_until_quiet(wild.tid, hog.tid, expected=(share, 0.0))
-    assert found.shares == pytest.approx((share, 0.0), abs=0.01 + found.steal), found
+    found = measured_shares(wild.tid, hog.tid, expected=(share, 0.0))
+    assert keeps_to(found, (share, 0.0)), found
     os.sched_setscheduler(wild.tid, os.SCHED_OTHER, os.sched_param(0))
     again = start_node(pod(1, node=NODE, phase="Running"))
     again.pods.deliver(pod(1, node=NODE), Change.DELETE)

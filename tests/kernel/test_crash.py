@@ -63,17 +63,21 @@ def test_after_kill_9_the_book_the_pods_and_the_kernel_agree(
     assert policy(hog.tid) == os.SCHED_OTHER
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("story", ["fault_points", "container_fault_points"])
+@pytest.mark.timeout(2700)
+@pytest.mark.parametrize(
+    ("story", "pods"),
+    [("fault_points", 2), ("container_fault_points", 2), ("exchange_fault_points", 3)],
+)
 def test_killed_at_any_write_nothing_is_leaked_and_nothing_lost(
     story: str,
+    pods: int,
     settings: Settings,
     kubepods: Path,
     groups: BudgetGroups,
     start_hog: StartHog,
     tmp_path: Path,
 ) -> None:
-    hogs = [start_hog("idle", "ctl", seconds=900) for _ in range(2)]
+    hogs = [start_hog("idle", "ctl", seconds=2700) for _ in range(pods)]
     arguments = [settings.cgroup_root, settings.group_prefix, str(tmp_path)]
 
     ended = subprocess.run(

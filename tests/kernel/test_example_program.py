@@ -14,7 +14,7 @@ import pytest
 from daemons.rubicante.kernel.sched_attr import LEAST, LinuxAttributes, SchedAttr
 
 PROGRAM = Path(__file__).parents[2] / "manifests" / "examples" / "periodic.py"
-PATIENCE = 60
+PATIENCE = 180
 RESET = os.SCHED_RESET_ON_FORK
 
 

@@ -211,7 +211,7 @@ def test_a_dry_run_names_what_is_there_and_changes_nothing(
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_killed_at_any_write_it_gives_back_the_rest_when_it_runs_again(
     stage: Stage, settings: Settings
 ) -> None:

