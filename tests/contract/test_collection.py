@@ -19,8 +19,9 @@ from k40s.kube.informer import Informer
 from k40s.kube.objects.managed_pods import managed_pod_record
 from k40s.kube.sources import ApiSource
 from k40s.kube.transport import ConflictError
+from k40s.ledger.entry import Owner
 from k40s.network.fit import find_reservation
-from k40s.network.model import NetworkReservation, Owner, SlotRequirement
+from k40s.network.model import NetworkReservation, SlotRequirement
 from k40s.tdma.model import SlotRequest
 from k40s.units import NS_PER_MS, Nanoseconds
 from localcluster.images.binaries import Binaries

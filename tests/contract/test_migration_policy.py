@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from controller.migration.method import RELEASED
-from k40s.annotations import MIGRATION_KEY
+from k40s.annotations import MIGRATION_KEY, PREEMPTION_KEY
 from k40s.kube.pod_control import TEMPLATE_HASH_LABEL
 from localcluster.images.binaries import Binaries
 from localcluster.plane.control_plane import ControlPlane
@@ -26,6 +26,7 @@ PATHS = {
 }
 CONTROLLER = {"Impersonate-User": "system:serviceaccount:k40s-system:k40s-controller"}
 HASH = "5d4f8c7b9"
+CLAIM = {PREEMPTION_KEY: "{}"}
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,8 @@ def api(tmp_path_factory: pytest.TempPathFactory, binaries: Binaries) -> Iterato
         administrator.request("POST", "/api/v1/nodes", {"metadata": {"name": "n1"}})
         for name, criticality in (("high", "HI"), ("none", "NO")):
             make_bound(administrator, name, criticality)
+        for name, criticality in (("waits", "HI"), ("waits-low", "LOW"), ("waits-no", "NO")):
+            make_waiting(administrator, name, criticality)
         wait_until_heeded(administrator)
         yield administrator
         administrator.close()
@@ -52,10 +55,14 @@ def apply(api: Api, name: str) -> None:
             api.request("POST", PATHS[document["kind"]], document)
 
 
-def make_bound(api: Api, name: str, criticality: str) -> None:
+def make_waiting(api: Api, name: str, criticality: str) -> None:
     spec = make_spec(name, scheduler=SCHEDULER, annotations={"k40s.io/criticality": criticality})
     spec["metadata"]["labels"] = {"app": "web", TEMPLATE_HASH_LABEL: HASH}
     api.request("POST", PODS, spec)
+
+
+def make_bound(api: Api, name: str, criticality: str) -> None:
+    make_waiting(api, name, criticality)
     target = {"metadata": {"name": name}, "target": {"kind": "Node", "name": "n1"}}
     api.request("POST", f"{PODS}/{name}/binding", target)
 
@@ -160,6 +167,69 @@ def test_others_may_write_the_label_as_before(api: Api) -> None:
     assert write(api, "high", who={}, labels={TEMPLATE_HASH_LABEL: "other"}) == ""
 
 
+@pytest.mark.parametrize("name", ["waits", "waits-low"])
+def test_room_is_claimed_for_a_pod_that_waits_and_the_claim_withdrawn(api: Api, name: str) -> None:
+    claimed = write(api, name, dry=False, annotations=CLAIM)
+    changed = write(api, name, annotations={PREEMPTION_KEY: "{1}"})
+    withdrawn = write(api, name, dry=False, annotations={PREEMPTION_KEY: None})
+
+    assert (claimed, changed, withdrawn) == ("", "", "")
+    assert PREEMPTION_KEY not in api.request("GET", f"{PODS}/{name}")["metadata"]["annotations"]
+
+
+def test_no_room_is_claimed_for_a_pod_of_criticality_no_or_with_a_node(api: Api) -> None:
+    assert "criticality NO" in write(api, "waits-no", annotations=CLAIM)
+    assert "that has no node" in write(api, "high", annotations=CLAIM)
+
+
+def test_a_pod_that_is_bound_keeps_its_claim_until_that_is_withdrawn(api: Api) -> None:
+    make_waiting(api, "placed", "HI")
+    claimed = write(api, "placed", dry=False, annotations=CLAIM)
+    target = {"metadata": {"name": "placed"}, "target": {"kind": "Node", "name": "n1"}}
+    api.request("POST", f"{PODS}/placed/binding", target)
+    bound = api.request("GET", f"{PODS}/placed")
+
+    withdrawn = write(api, "placed", dry=False, annotations={PREEMPTION_KEY: None})
+
+    assert bound["spec"]["nodeName"] == "n1"
+    assert bound["metadata"]["annotations"][PREEMPTION_KEY] == CLAIM[PREEMPTION_KEY]
+    assert (claimed, withdrawn) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"labels": {"app": "other"}},
+        {"labels": {TEMPLATE_HASH_LABEL: HASH + RELEASED}},
+        {"annotations": {"k40s.io/criticality": "NO"}},
+        {"annotations": {"status.k40s.io/cpu": "{}"}},
+        {"annotations": {MIGRATION_KEY: "{}"}},
+        {"annotations": {"new": "x"}},
+    ],
+)
+def test_nothing_else_changes_with_a_claim(api: Api, metadata: dict[str, Any]) -> None:
+    annotations = {**CLAIM, **metadata.get("annotations", {})}
+
+    assert write(api, "waits", **{**metadata, "annotations": annotations}) != ""
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        {},
+        {"Impersonate-User": "system:serviceaccount:k40s-system:k40s-extender"},
+        {"Impersonate-User": "system:serviceaccount:default:default"},
+    ],
+)
+def test_nobody_else_claims_room_or_creates_a_pod_that_does(api: Api, who: dict[str, str]) -> None:
+    spec = make_spec("claims", scheduler=SCHEDULER, annotations=CLAIM)
+
+    created = api.request("POST", f"{PODS}?dryRun=All", spec, accepted=(403, 422), headers=who)
+
+    assert write(api, "waits", who=who, annotations=CLAIM) != ""
+    assert created.get("kind") == "Status"
+
+
 def test_it_creates_no_pod(api: Api) -> None:
     spec = make_spec("made", scheduler=SCHEDULER)
 
@@ -174,6 +244,7 @@ def test_it_creates_no_pod(api: Api) -> None:
         ("GET", "/api/v1/pods", True),
         ("GET", "/api/v1/nodes", True),
         ("GET", "/api/v1/namespaces/default/services", True),
+        ("GET", "/apis/policy/v1/namespaces/default/poddisruptionbudgets", True),
         ("GET", "/api/v1/secrets", False),
         ("GET", "/apis/apps/v1/namespaces/default/replicasets", False),
         ("DELETE", f"{PODS}/high?dryRun=All", False),

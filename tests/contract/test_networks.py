@@ -14,8 +14,9 @@ from k40s.kube.connect import connect
 from k40s.kube.gateway import KubeGateway
 from k40s.kube.objects.networks import reservations_patch
 from k40s.kube.transport import ConflictError
+from k40s.ledger.entry import Owner
 from k40s.network.fit import find_reservation
-from k40s.network.model import NetworkReservation, Owner, SlotRequirement
+from k40s.network.model import NetworkReservation, SlotRequirement
 from k40s.tdma.model import SlotRequest
 from k40s.units import NS_PER_MS, Nanoseconds
 from localcluster.images.binaries import Binaries

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from k40s.annotations import RUNTIME_LABEL_PREFIX
 from k40s.http.tls import TlsFiles
+from k40s.kube.objects.runtimes import CLASSES_PATH
+from k40s.kube.transport import MERGE_PATCH
 from localcluster.host.ports import free_ports
 from localcluster.images.binaries import Binaries
 from localcluster.plane.control_plane import ControlPlane
@@ -21,13 +24,21 @@ from tests.fakes.extender.process import (
     count,
     is_ready,
     issue_certificates,
+    scheduler_calls,
     start_extender,
 )
+from tests.fakes.extender.world import make_args, make_pod
 from tests.fakes.registered_nodes import PODS, Api, make_spec, prepare, register_nodes, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 NODE = "odd"
+RUNTIME_CLASS = {
+    "apiVersion": "node.k8s.io/v1",
+    "kind": "RuntimeClass",
+    "metadata": {"name": "vm"},
+    "handler": "kata-qemu",
+}
 REQUESTS = ["128Mi", "1Ki", "10Gi", "1e3", "2k", "1E", "100u", "1500m"]
 
 
@@ -108,3 +119,32 @@ def test_rubicante_reconciles_beside_them_and_stays_ready_when_more_come(plane: 
 
     assert count(probes, 'k40s_rubicante_unreadable_objects_total{kind="pods"}') == 0
     assert count(probes, "k40s_rubicante_tick_errors_total") == 0
+
+
+def test_a_nodes_runtimes_are_read_as_the_api_server_stores_them(plane: Plane) -> None:
+    """A kubelet's list, with the default handler, wins over labels; RuntimeClasses may go."""
+    api, node = plane.api, f"/api/v1/nodes/{NODE}"
+    api.request("POST", CLASSES_PATH, RUNTIME_CLASS)
+    labels = {f"{RUNTIME_LABEL_PREFIX}kata-qemu": "true"}
+    api.request("PATCH", node, {"metadata": {"labels": labels}}, kind=MERGE_PATCH)
+    settings = {"K40S_RUNTIME_CLASSES": "NO=vm"}
+    extender = start_extender(plane.plane, plane.certificates, name="isolating", settings=settings)
+
+    def refusal(runtime_class: str) -> str:
+        body = make_args(make_pod(runtime_class=runtime_class), [NODE])
+        answer = calls.request("POST", f"{extender.url}/filter", body=body).json()
+        assert not answer["Error"]
+        return str(answer["FailedAndUnresolvableNodes"].get(NODE, "")).partition(":")[0]
+
+    def publish(*handlers: object) -> None:
+        status = {"status": {"runtimeHandlers": list(handlers)}}
+        api.request("PATCH", f"{node}/status", status, kind=MERGE_PATCH)
+
+    with scheduler_calls(plane.certificates) as calls:
+        assert (refusal("vm"), refusal("runc")) == ("", "isolation.class")
+        publish({"name": ""}, {}, {"name": "runc"})
+        wait_until(lambda: refusal("vm") == "isolation.no-runtime")
+        publish({"name": "runc"}, {"name": "kata-qemu", "features": {"userNamespaces": True}})
+        wait_until(lambda: not refusal("vm"))
+        api.request("DELETE", f"{CLASSES_PATH}/vm")
+        wait_until(lambda: refusal("vm") == "isolation.no-runtime")

@@ -11,11 +11,13 @@ import pytest
 from localcluster.cluster import Cluster
 from localcluster.deploy import deploy
 from localcluster.errors import LocalClusterError
+from localcluster.host.cgroups import read_hierarchies
 from localcluster.host.packages import unmet_requirements
 from localcluster.host.paths import cache_root
 from localcluster.progress import Progress
 from localcluster.settings import ClusterSettings
 from tests.conftest import SKIP_CLUSTER
+from tests.e2e.patience import PATIENCE
 
 _OWN_CLUSTERS = ("test_local_cluster", "test_guest")
 
@@ -29,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in (item for item in items if here in item.path.parents):
         for marker in list(item.iter_markers("timeout"))[:1]:
-            bounded = pytest.mark.timeout(marker.args[0], func_only=True)
+            bounded = pytest.mark.timeout(PATIENCE * marker.args[0], func_only=True)
             item.add_marker(bounded, append=False)
 
 
@@ -39,6 +41,8 @@ def machine() -> None:
     if os.environ.get(SKIP_CLUSTER) == "1":
         pytest.skip(f"{SKIP_CLUSTER}=1")
     unmet = unmet_requirements()
+    if not read_hierarchies().has_real_time_budgets:
+        unmet.append("these tests look into budget groups: cgroup v1 with CONFIG_RT_GROUP_SCHED")
     if unmet:
         advice = f"\n(or set {SKIP_CLUSTER}=1 to leave the tests on real clusters out)"
         pytest.fail("\n".join(unmet) + advice, pytrace=False)

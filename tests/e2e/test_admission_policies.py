@@ -149,6 +149,7 @@ def test_a_pod_without_demands_goes_to_any_scheduler(cluster: Cluster) -> None:
 
 def test_a_demanding_pod_goes_to_our_scheduler(cluster: Cluster) -> None:
     assert create_pod(cluster, annotations=HI, schedulerName="k40s-scheduler") == ""
+    assert create_pod(cluster, annotations=HI) == ""  # the webhook fills it in
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,9 @@ def test_a_demanding_pod_goes_to_our_scheduler(cluster: Cluster) -> None:
 def test_a_demanding_pod_goes_to_no_other_scheduler(
     cluster: Cluster, annotations: dict[str, str], labels: dict[str, str]
 ) -> None:
-    said = create_pod(cluster, annotations=annotations, labels=labels)
+    said = create_pod(
+        cluster, annotations=annotations, labels=labels, schedulerName="another-scheduler"
+    )
 
     assert "needs schedulerName: k40s-scheduler" in said
 

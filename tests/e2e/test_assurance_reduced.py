@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli.demo import stage_of
-from demo.observer import wait_until
+from demo.observer import WaitTimeoutError
 from demo.pods import sleeping_pod, stress_pod
 from demo.stage import Stage
 from k40s.annotations import (
@@ -20,6 +20,7 @@ from k40s.annotations import (
 from k40s.assurance.gamma import Severity
 from localcluster.cluster import Cluster
 from localcluster.errors import CommandError
+from tests.e2e.patience import wait_until
 from tests.e2e.test_suspect_named import (
     last,
     lines_since,
@@ -32,7 +33,8 @@ from tests.e2e.test_suspect_named import (
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
-STRESS_SECONDS = 60
+STRESS_SECONDS = 900
+"""Longer than all that is waited for; the pod is deleted in the end."""
 LATEST = timedelta(seconds=30)
 """From the alarm until the level is written: 10 s of timeout, and a net for a busy machine."""
 NAMES = ("noisy", "late")
@@ -43,7 +45,7 @@ def stage(cluster: Cluster) -> Iterator[Stage]:
     """A real-time node at rest; the pods are gone at the end."""
     stage = stage_of(cluster)
     stage.observer.delete(*NAMES)
-    wait_until("no hazard is seen", lambda: is_calm(cluster, stage), seconds=180)
+    skip_unless_calm(cluster, stage)
     yield stage
     stage.observer.delete(*NAMES)
     wait_until("the level is back", lambda: is_calm(cluster, stage), seconds=180)
@@ -59,6 +61,17 @@ def condition(cluster: Cluster, node: str) -> dict[str, Any]:
 def published(stage: Stage) -> NodeAssurance:
     text = stage.observer.node_annotation(stage.real_time_node, ASSURANCE_KEY)
     return parse_node_assurance(text)
+
+
+def skip_unless_calm(cluster: Cluster, stage: Stage) -> None:
+    """Skip, with what the monitor sees, where the machine has a hazard that is none of ours."""
+    try:
+        wait_until("no hazard is seen", lambda: is_calm(cluster, stage), seconds=180)
+    except WaitTimeoutError:
+        told = condition(cluster, stage.real_time_node)
+        if told.get("status") != "True":
+            raise
+        pytest.skip(f"the machine is not at rest: {told['message']}")
 
 
 def is_calm(cluster: Cluster, stage: Stage) -> bool:

@@ -1,4 +1,4 @@
-"""What application teams get wrong: each mistake has its one clear message, and nothing changes."""
+"""What application teams get wrong: each mistake is refused at apply, by its one clear message."""
 
 import json
 from collections.abc import Iterator
@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli.demo import stage_of
-from demo.observer import wait_until
-from demo.pods import Manifest, real_time_pod, sleeping_pod
+from demo.pods import NAMESPACE, Manifest, real_time_pod, sleeping_pod
 from demo.stage import Stage
 from localcluster.cluster import Cluster
 from localcluster.errors import CommandError
@@ -35,7 +34,6 @@ MISTAKES = {
 @pytest.fixture
 def stage(cluster: Cluster) -> Iterator[Stage]:
     stage = stage_of(cluster)
-    wait_until("nothing of other tests is reserved", lambda: stage.reserved() == 0, seconds=180)
     yield stage
     stage.observer.delete("mistaken")
 
@@ -46,37 +44,63 @@ def _mistaken(criticality: str, tasks: list[object]) -> Manifest:
     return real_time_pod("mistaken", criticality=criticality, script="pass", tasks=tasks)
 
 
+def _template_of(pod: Manifest) -> Manifest:
+    """A Deployment of such pods, without a replica."""
+    labels = {"app": "mistaken"}
+    metadata = {**json.loads(json.dumps(pod["metadata"])), "labels": labels}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "mistaken", "namespace": NAMESPACE},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": metadata, "spec": {**_spec(pod), "restartPolicy": "Always"}},
+        },
+    }
+
+
+def _spec(pod: Manifest) -> dict[str, object]:
+    spec: dict[str, object] = json.loads(json.dumps(pod["spec"]))
+    return spec
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_an_annotation_is_named_in_the_pods_event(mistake: str, stage: Stage) -> None:
-    pod, words = MISTAKES[mistake]
-    published = stage.utilization()
+def test_a_mistake_in_an_annotation_is_named_at_apply(mistake: str, stage: Stage) -> None:
+    arguments, words = MISTAKES[mistake]
+    pod = _mistaken(**arguments)  # type: ignore[arg-type]  # literals of the table
 
-    stage.observer.create(_mistaken(**pod))  # type: ignore[arg-type]  # literals of the table
-    wait_until("the pod is refused", lambda: stage.observer.refusals("mistaken"), seconds=120)
+    for made, where in ((pod, ""), (_template_of(pod), "spec.template: ")):
+        with pytest.raises(CommandError) as refused:
+            stage.observer.create(made)
 
-    refusal = stage.observer.refusals("mistaken")
-    assert [word for word in words if word not in refusal] == [], refusal
-    assert stage.observer.phase_of("mistaken") == "Pending"
-    assert stage.utilization() == published
+        text = str(refused.value)
+        assert f"denied the request: {where}pod.invalid-annotation: " in text
+        assert [word for word in words if word not in text] == [], text
 
 
-def test_an_annotation_that_is_not_json_is_named_in_the_pods_event(stage: Stage) -> None:
-    pod = dict(sleeping_pod("mistaken", criticality="LOW"))
-    metadata = json.loads(json.dumps(pod["metadata"]))
-    metadata["annotations"]["k40s.io/tasks"] = "[{"
-    pod["metadata"] = metadata
+def test_a_misspelt_key_is_named_at_apply(stage: Stage) -> None:
+    pod = json.loads(json.dumps(sleeping_pod("mistaken", criticality="LOW")))
+    pod["metadata"]["annotations"] = {"k40s.io/task": "[]"}
+
+    with pytest.raises(CommandError, match=r"expected k40s\.io/tasks"):
+        stage.observer.create(pod)
+
+
+def test_a_critical_pod_gets_scheduler_and_priority(stage: Stage, cluster: Cluster) -> None:
+    pod = json.loads(json.dumps(sleeping_pod("mistaken", criticality="HI")))
+    del pod["spec"]["schedulerName"]
 
     stage.observer.create(pod)
-    wait_until("the pod is refused", lambda: stage.observer.refusals("mistaken"), seconds=120)
 
-    refusal = stage.observer.refusals("mistaken")
-    assert "k40s.io/tasks" in refusal
-    assert "JSON" in refusal
+    words = (f"--namespace={NAMESPACE}", "get", "pod", "mistaken", "--output=json")
+    spec = json.loads(cluster.kubectl(*words))["spec"]
+    assert (spec["schedulerName"], spec["priorityClassName"]) == ("k40s-scheduler", "k40s-hi")
 
 
 def test_a_critical_pod_of_another_scheduler_is_refused_at_once(stage: Stage) -> None:
     pod = json.loads(json.dumps(sleeping_pod("mistaken", criticality="HI")))
-    pod["spec"]["schedulerName"] = "default-scheduler"
+    pod["spec"]["schedulerName"] = "another-scheduler"
 
     with pytest.raises(CommandError, match="k40s-scheduler"):
         stage.observer.create(pod)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from demo.observer import wait_until
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
 from localcluster.host.machine import online_cpus
@@ -15,6 +14,7 @@ from localcluster.host.paths import cache_root
 from localcluster.images.cluster_images import WORKLOAD_IMAGE, ImageStore
 from localcluster.progress import Progress
 from localcluster.settings import ClusterSettings
+from tests.e2e.patience import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 

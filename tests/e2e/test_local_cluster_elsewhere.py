@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from demo.observer import wait_until
+from demo.pods import sleeping_pod
+from k40s.annotations import CRITICALITY_KEY
 from localcluster.cluster import Cluster
 from localcluster.deploy import deploy
 from localcluster.errors import CommandError, LocalClusterError
@@ -15,6 +16,7 @@ from localcluster.images.cluster_images import PROJECT
 from localcluster.progress import Progress
 from localcluster.settings import ClusterSettings
 from tests.e2e.examples import PODS, apply_examples, condition_of, wait_for
+from tests.e2e.patience import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -71,6 +73,20 @@ def test_pods_are_placed_and_enforced_and_say_so(elsewhere: Cluster) -> None:
     wait_for(elsewhere, "Ready", *PODS)
 
     assert {condition_of(elsewhere, pod, "reason") for pod in PODS} == {"Enforced"}
+
+
+def test_the_webhook_refuses_mistakes_and_fills_in_the_renamed_priority_class(
+    elsewhere: Cluster,
+) -> None:
+    pod = sleeping_pod("unlucky", criticality="LOW")
+    wrong = json.dumps(pod).replace(CRITICALITY_KEY, "k40s.io/critcality")
+    words = ("apply", "--filename=-", "--output=jsonpath={.spec.priorityClassName}")
+
+    said = attempt(elsewhere, *words, stdin=wrong)
+    filled_in = elsewhere.kubectl(*words, "--dry-run=server", stdin=json.dumps(pod))
+
+    assert f"found the annotation k40s.io/critcality, expected {CRITICALITY_KEY}" in said
+    assert filled_in == "line1-k40s-low-eu"
 
 
 def test_what_was_granted_and_what_was_measured_cannot_be_forged(elsewhere: Cluster) -> None:

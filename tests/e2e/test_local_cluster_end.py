@@ -34,7 +34,7 @@ spec:
 def _machine() -> dict[str, object]:
     """What a cluster could leave on the machine, but for its processes."""
     groups = {
-        path.name for top in read_hierarchies() for path in top.iterdir() if NAME in path.name
+        path.name for top in read_hierarchies().paths for path in top.iterdir() if NAME in path.name
     }
     return {
         "links": run(["ip", "-brief", "link"]),

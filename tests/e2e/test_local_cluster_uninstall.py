@@ -10,18 +10,29 @@ from pathlib import Path
 import pytest
 
 from cli.demo import stage_of
-from demo.observer import wait_until
-from demo.pods import OVERRUN, real_time_pod
+from demo.pods import OVERRUN, Manifest, deployment_of, real_time_pod
 from demo.stage import Stage
 from localcluster.cluster import Cluster
 from localcluster.deploy import deploy
 from localcluster.images.cluster_images import PROJECT
 from localcluster.progress import Progress
 from localcluster.settings import ClusterSettings
+from tests.e2e.patience import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 TASKS = [{"name": "ctl", "wcet": {"edge": "5ms"}, "period": "100ms"}]
+TENANT = {
+    "apiVersion": "k40s.io/v1alpha1",
+    "kind": "Tenant",
+    "metadata": {"name": "default"},
+    "spec": {"bandwidth": "1"},
+}
+OURS_FOR_THE_CLUSTER = (
+    "validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,"
+    "validatingadmissionpolicybindings,customresourcedefinitions,priorityclasses,clusterroles,"
+    "clusterrolebindings,namespaces"
+)
 
 
 @pytest.fixture
@@ -41,6 +52,7 @@ def test_the_documented_steps_leave_nothing_though_a_deployment_makes_its_pods_a
     leaving: Cluster, tmp_path: Path
 ) -> None:
     stage = stage_of(leaving)
+    stage.observer.kubectl("apply", "-f", "-", stdin=json.dumps(TENANT))
     stage.observer.kubectl("apply", "-f", "-", stdin=json.dumps(_deployment()))
     first = _enforced(stage, not_=0)
     stage.observer.kubectl("delete", "pods", "--all", "--wait=false")
@@ -49,7 +61,7 @@ def test_the_documented_steps_leave_nothing_though_a_deployment_makes_its_pods_a
     _run(_documented_steps("## Uninstall"), leaving, tmp_path)
 
     assert stage.observer.groups() == ()
-    assert stage.policy(thread)[0] == "SCHED_OTHER"
+    assert stage.policy(thread) == "SCHED_OTHER"
     assert os.sched_getaffinity(thread) >= {leaving_cpu(leaving)}
     home = Path(f"/proc/{thread}/cgroup").read_text()
     assert all("/kubepods" in line for line in home.splitlines() if ":cpu:" in line)
@@ -59,9 +71,17 @@ def test_the_documented_steps_leave_nothing_though_a_deployment_makes_its_pods_a
         types = {condition["type"] for condition in node["status"]["conditions"]}
         assert [key for key in keys | types if "k40s" in key] == []
     assert stage.observer.kubectl("get", "leases", "-A", "-o", "name").count("rubicante") == 0
-    assert "k40s" not in stage.observer.kubectl("get", "validatingadmissionpolicies", "-o", "name")
+    kept = stage.observer.kubectl("get", OURS_FOR_THE_CLUSTER, "-o", "name").split()
+    assert [name for name in kept if "k40s" in name] == []
+    _nobody_objects_to_a_pod_with_our_keys(stage)
     pods = json.loads(stage.observer.kubectl("get", "pods", "-o", "json"))["items"]
     assert [pod["status"]["phase"] for pod in pods] == ["Running"]  # it was not ended by that
+
+
+def _nobody_objects_to_a_pod_with_our_keys(stage: Stage) -> None:
+    pod = real_time_pod("after", criticality="LOW", script=OVERRUN, tasks=list(TASKS))
+    words = ("apply", "--dry-run=server", "-f", "-")
+    stage.observer.kubectl(*words, stdin=json.dumps(pod).replace("k40s.io/crit", "k40s.io/crot"))
 
 
 def leaving_cpu(cluster: Cluster) -> int:
@@ -70,27 +90,11 @@ def leaving_cpu(cluster: Cluster) -> int:
     return min(claim.real_time_cpus)
 
 
-def _deployment() -> dict[str, object]:
-    pod = json.loads(
-        json.dumps(
-            real_time_pod(
-                "worker", criticality="LOW", script=OVERRUN.format(task="ctl"), tasks=list(TASKS)
-            )
-        )
+def _deployment() -> Manifest:
+    script = OVERRUN.format(task="ctl")
+    return deployment_of(
+        real_time_pod("worker", criticality="LOW", script=script, tasks=list(TASKS))
     )
-    labels = {"app": "worker"}
-    metadata = {"labels": labels, "annotations": pod["metadata"]["annotations"]}
-    spec = {key: text for key, text in pod["spec"].items() if key != "restartPolicy"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "worker", "namespace": "default"},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": metadata, "spec": spec},
-        },
-    }
 
 
 def _enforced(stage: Stage, *, not_: int) -> int:
@@ -102,7 +106,7 @@ def _enforced(stage: Stage, *, not_: int) -> int:
     wait_until("the task's thread is in its budget group", found, seconds=300)
     wait_until(
         "it is real-time",
-        lambda: len(found()) == 1 and stage.policy(found()[0])[0] == "SCHED_FIFO",
+        lambda: len(found()) == 1 and stage.policy(found()[0]).startswith("SCHED_FIFO "),
         seconds=60,
     )
     return found()[0]

@@ -4,17 +4,20 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
 from cli.demo import stage_of
-from demo.observer import wait_until
 from demo.pods import WORKLOAD_IMAGE
 from demo.stage import Stage
 from k40s.annotations import MIGRATION_KEY
 from localcluster.cluster import Cluster
+from tests.e2e.asking import operator_of
+from tests.e2e.patience import wait_until
 from tests.fakes.registered_nodes import Api
+from tests.fixtures.situations import missing
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -193,10 +196,11 @@ def metric_of(cluster: Cluster, series: str) -> float:
 
 
 def test_a_hi_deployment_moves_and_its_service_always_has_a_ready_pod(
-    cluster: Cluster, stage: Stage
+    cluster: Cluster, stage: Stage, tmp_path: Path
 ) -> None:
     here, there = stage.real_time_node, stage.general_node
     old = create_ready_on(cluster, [deployment("web"), service("web")], "web", here)
+    name = pods(cluster, "web")[0]["metadata"]["name"]
     figures = [metric_of(cluster, series) for series in MOVED]
     make_fit(cluster, stage)
 
@@ -221,6 +225,8 @@ def test_a_hi_deployment_moves_and_its_service_always_has_a_ready_pod(
         f"moved in {took:.1f} s; {len(counts)} looks at the endpoints, least {min(counts)}, "
         f"most {max(counts)}, longest pause {max(watch.pauses):.2f} s"
     )
+    shown = operator_of(cluster, tmp_path).events_of(name).text
+    assert missing("migrated", shown) == [], shown
     assert min(counts) >= 1
     assert max(counts) == 2
     assert pod["metadata"]["uid"] != old

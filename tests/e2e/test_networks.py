@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from cli.demo import stage_of
-from demo.observer import wait_until
 from demo.pods import slot_pod
 from demo.stage import Stage
 from k40s.annotations import NETWORK_GRANT_KEY, NETWORK_STATE_KEY
@@ -23,6 +22,7 @@ from k40s.reasons import Reason
 from k40s.tdma.conflict import check_table
 from k40s.tdma.model import SlotTable
 from localcluster.cluster import Cluster
+from tests.e2e.patience import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from cli.demo import stage_of
-from demo.observer import wait_until
 from demo.pods import OVERRUN, Manifest, real_time_pod, sleeping_pod
 from demo.stage import Stage
 from localcluster.cluster import Cluster
+from tests.e2e.patience import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from cli.demo import stage_of
-from demo.observer import wait_until
 from demo.pods import NAMESPACE
 from demo.stage import Stage
 from localcluster.cluster import Cluster
+from tests.e2e.patience import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 

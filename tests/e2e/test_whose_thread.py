@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from cli.demo import stage_of
-from demo.observer import wait_until
 from demo.pods import OVERRUN, real_time_pod
 from demo.stage import Stage
 from localcluster.cluster import Cluster
+from tests.e2e.patience import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -75,7 +75,7 @@ def test_a_task_in_a_native_sidecar_is_held(cluster: Cluster, stage: Stage) -> N
     group = stage.group_with_thread(known=known)
 
     (thread,) = group.threads
-    assert stage.policy(thread)[0] == "SCHED_FIFO"
+    assert stage.policy(thread).startswith("SCHED_FIFO ")
     assert not {"CgroupNotFound", "TaskWithoutThread"} & told(cluster, "beside").keys()
 
 

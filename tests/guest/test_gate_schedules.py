@@ -1,7 +1,7 @@
 """The back end ``taprio`` on Debian's kernel, with packets on a pair of veth devices.
 
-The guest is emulated beside other work. A packet that was sent or received while the guest itself
-stood still is not judged, and no more than half of them may be such.
+The guest's clocks count the instructions of its one CPU, so a busy host changes nothing that it
+sees: every packet is judged, in one attempt.
 """
 
 import pytest
@@ -35,7 +35,7 @@ def test_every_packet_arrives_inside_its_window(facts: dict[str, object], when: 
     assert outside == []
     assert sorted(judged) == ["1", "2", "3"]
     assert all(count >= 150 for count in judged.values()), judged
-    assert sum(unjudged.values()) <= sum(judged.values()), unjudged
+    assert unjudged == {}
 
 
 def test_a_schedule_is_replaced_under_traffic(facts: dict[str, object]) -> None:
@@ -52,7 +52,7 @@ def test_no_packet_is_lost_and_a_class_sends_one_early_at_most_while_it_is_repla
 
     assert len(found) == 4
     assert all(outside == [] for _judged, _unjudged, outside in found), found
-    assert isinstance(attempts, int)
+    assert attempts == 1
     assert isinstance(early, dict)
     assert all(count <= attempts for count in early.values()), early
     assert facts["gates-lost"] == []
