@@ -1,6 +1,7 @@
 """What every kind of test may use, and what is built before the first test starts."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,28 @@ import pytest
 from localcluster.errors import LocalClusterError
 from localcluster.host.packages import unmet_requirements
 from localcluster.host.paths import cache_root
-from localcluster.images.binaries import Binaries, ensure_binaries
+from localcluster.images.binaries import Binaries, ensure_binaries, kubernetes_version
 from localcluster.images.cluster_images import ImageStore
+from localcluster.images.schedulers import ensure_scheduler
 from localcluster.progress import Progress
 
 SKIP_CLUSTER = "K40S_SKIP_CLUSTER"
 _CLUSTER_TESTS = Path(__file__).parent / "e2e"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which kube-scheduler a control plane of the tests runs, and which kernels guests boot."""
+    parser.addoption(
+        "--every-kernel",
+        action="store_true",
+        help="in tests of guest time, all scenes on each of Debian's kernels, not a few on one",
+    )
+    parser.addoption(
+        "--scheduler",
+        default="",
+        metavar="VERSION",
+        help="a pinned kube-scheduler, such as v1.36.3, instead of the one of the local cluster",
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -26,7 +43,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not wanted or (wanted != {"binaries"} and unmet_requirements()):
         return
     try:
-        _prepare(wanted, _terminal(session.config))
+        _prepare(wanted, session.config)
     except LocalClusterError:
         return  # the fixture that needs it will say so, where the report shows it
 
@@ -38,9 +55,9 @@ def progress(request: pytest.FixtureRequest) -> Progress:
 
 
 @pytest.fixture(scope="session")
-def binaries(progress: Progress) -> Binaries:
+def binaries(request: pytest.FixtureRequest) -> Binaries:
     """Kubernetes' programs, built when they are not in the cache."""
-    return ensure_binaries(None, cache=cache_root(os.environ), progress=progress)
+    return _programs(request.config)
 
 
 def _builds(item: pytest.Item) -> set[str]:
@@ -51,10 +68,21 @@ def _builds(item: pytest.Item) -> set[str]:
     return ours & set(getattr(item, "fixturenames", ()))
 
 
-def _prepare(wanted: set[str], progress: Progress) -> None:
-    cache = cache_root(os.environ)
+def _programs(config: pytest.Config) -> Binaries:
+    cache, progress = cache_root(os.environ), _terminal(config)
     programs = ensure_binaries(None, cache=cache, progress=progress)
-    images = ImageStore(cache, progress=progress)
+    version = str(config.getoption("--scheduler"))
+    if not version:
+        return programs
+    scheduler = ensure_scheduler(
+        version, api_server=kubernetes_version(), cache=cache, progress=progress
+    )
+    return replace(programs, scheduler=scheduler)
+
+
+def _prepare(wanted: set[str], config: pytest.Config) -> None:
+    programs = _programs(config)
+    images = ImageStore(cache_root(os.environ), progress=_terminal(config))
     if "machine" in wanted:
         images.workload()
     if "cluster" in wanted:

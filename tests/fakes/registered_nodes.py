@@ -28,6 +28,7 @@ NAMESPACE = "k40s-system"
 PODS = "/api/v1/namespaces/default/pods"
 PATIENCE_S = 180
 NETWORKS = "/apis/k40s.io/v1alpha1/networks"
+TENANTS = "/apis/k40s.io/v1alpha1/tenants"
 MERGE = "application/merge-patch+json"
 _ROOT = Path(__file__).parents[2]
 _LAST = "created-last"
@@ -77,10 +78,11 @@ class Api:
 
 def prepare(api: Api) -> None:
     """Our namespace, the service account that a controller manager would make, and our kinds."""
-    text = (_ROOT / "manifests" / "base" / "networks.yaml").read_text()
     definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    api.request("POST", definitions, yaml.safe_load(text), accepted=(409,))
-    wait_until(lambda: _are_served(api))
+    for name in ("networks.yaml", "tenants.yaml"):
+        text = (_ROOT / "manifests" / "base" / name).read_text()
+        api.request("POST", definitions, yaml.safe_load(text), accepted=(409,))
+    wait_until(lambda: _are_served(api, NETWORKS) and _are_served(api, TENANTS))
     body = {"metadata": {"name": NAMESPACE}}
     api.request("POST", "/api/v1/namespaces", body, accepted=(409,))
     account = {"metadata": {"name": "default"}}
@@ -236,10 +238,10 @@ def real_time(cpu_state: str, assurance: str) -> dict[str, str]:
     return {ASSURANCE_KEY: assurance, CPU_STATE_KEY: cpu_state}
 
 
-def _are_served(api: Api) -> bool:
+def _are_served(api: Api, path: str) -> bool:
     """Whether the API server has begun with our kinds; a 404 before that is no JSON."""
     try:
-        return "items" in api.request("GET", NETWORKS, accepted=(404, 429))
+        return "items" in api.request("GET", path, accepted=(404, 429))
     except json.JSONDecodeError:
         return False
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from daemons.malacoda.actuator.protocol import Verb
 from k40s.errors import UnavailableError
 from tests.fakes.malacoda.actuator import Machine
-from tests.fakes.malacoda.kernel import FakeKernel, uid
+from tests.fakes.malacoda.kernel import CONTAINER, FakeKernel, uid
 
 PODS = 3
 SEEDS = st.integers(0, 2**32)
@@ -26,12 +26,16 @@ class World:
         self.machine = Machine(kernel=FakeKernel(unified=unified))
         for number in range(PODS):
             containers = self.chance.randint(0, 3)
-            self.machine.kernel.pod(
+            pod = self.machine.kernel.pod(
                 uid(number),
                 self.chance.choice(["burstable", "besteffort"]),
                 limit=self.chance.choice([-1, 30, 90]) if containers else -1,
                 containers=containers,
             )
+            for inner in range(containers):
+                tree = "" if unified else "cpuset/"
+                path = f"{tree}{pod}/{inner}{CONTAINER[1:]}/cpuset.cpus"
+                self.machine.kernel.write(path, self.chance.choice(["0-2", "0,2", "1-2"]))
         self.before = self.machine.kernel.snapshot()
         self.left: int | None = None
         self.machine.kernel.before = lambda _path, _text: self._pass()
@@ -70,7 +74,7 @@ def test_killed_at_any_write_and_again_while_undoing_nothing_stays_held(
     world.machine.start()
 
     assert world.machine.kernel.snapshot() == world.before
-    assert set(world.machine.store.texts) <= {"acts"}
+    assert set(world.machine.store.texts) <= {"acts", "kills"}
 
 
 @given(unified=st.booleans(), seed=SEEDS)
@@ -107,4 +111,4 @@ def test_what_fails_now_and_then_is_undone_in_the_end(
     assert world.machine.actuator.undo_all("the monitor is gone")
 
     assert world.machine.kernel.snapshot() == world.before
-    assert set(world.machine.store.texts) <= {"acts"}
+    assert set(world.machine.store.texts) <= {"acts", "kills"}

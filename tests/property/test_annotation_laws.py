@@ -21,6 +21,7 @@ from k40s.annotations import (
     format_node_assurance,
     parse_assurance_part,
     parse_cpu_state,
+    parse_culprits,
     parse_node_assurance,
     parse_platform_factor,
     parse_pod_metric,
@@ -110,6 +111,7 @@ def error_of(read: Callable[[], object]) -> InvalidInputError | None:
         lambda text: read_workload(
             labels={}, annotations={CRITICALITY_KEY: "LOW", TASKS_KEY: "[]", ENFORCEMENT_KEY: text}
         ),
+        parse_culprits,
         parse_node_assurance,
         parse_cpu_state,
         parse_platform_factor,
@@ -121,6 +123,7 @@ def error_of(read: Callable[[], object]) -> InvalidInputError | None:
         "tasks",
         "criticality",
         "enforcement",
+        "culprits",
         "assurance",
         "cpu-state",
         "factor",
@@ -293,6 +296,7 @@ def offers(draw: st.DrawFn) -> DeadlineOffer:
         capacity=draw(st.fractions(Fraction(1, 100), 1, max_denominator=100)),
         domain=domain,
         cpus=draw(st.integers(1, 64)) if domain is Domain.SHARED else 1,
+        delay=Nanoseconds(draw(st.integers(0, NS_PER_S))),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from controller.collection.expiry import LONGEST
-from k40s.network.collection import PodFact
+from k40s.ledger.collection import PodFact
 from k40s.units import NS_PER_S
 from tests.fakes.controller.networks import LEASE_SECONDS, NODES, CrashError, FakePlant, Process
 
@@ -99,7 +99,7 @@ class Story:
         self.plant.crash = self.random.choice(("", "", "", "before", "after"))
         written = self.plant.writes
         try:
-            process.collector.tick()
+            process.tick()
         except CrashError:
             self.processes[which] = Process(self.plant, skew=self.skews[which])
             self.lead(1 - which)

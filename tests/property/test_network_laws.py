@@ -25,9 +25,9 @@ from k40s.annotations import (
     parse_network_state,
 )
 from k40s.errors import InvalidAnnotationError
+from k40s.ledger.entry import Owner
 from k40s.network.model import (
     NetworkReservation,
-    Owner,
     Path,
     PathRequirement,
     Requirement,
@@ -217,6 +217,7 @@ STATIONS = st.builds(
     role=st.sampled_from(Role),
     health=st.sampled_from(("ok", "no-sync", "drift")),
     channels=st.integers(0, 65535),
+    held=st.none() | st.from_regex(r"[0-9a-f]{8}", fullmatch=True),
 )
 
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from k40s.ledger.entry import Owner
 from k40s.network.fit import find_reservation
 from k40s.network.model import (
     Link,
@@ -12,7 +13,6 @@ from k40s.network.model import (
     Network,
     NetworkReservation,
     NetworkState,
-    Owner,
     Path,
     PathRequirement,
 )

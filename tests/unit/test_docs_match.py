@@ -11,13 +11,20 @@ from prometheus_client import CollectorRegistry
 from controller.metrics import (
     ANSWERS,
     ENDS,
+    EVICTIONS,
     KINDS,
+    PLANS,
     WRITES,
     CollectionMetrics,
     ControllerMetrics,
+    EvictionMetrics,
     Method,
+    PreemptionMetrics,
+    TenantCollectionMetrics,
 )
 from controller.metrics import EventReason as MigrationReason
+from controller.preemption_rules.candidates import Obstacle as PreemptionObstacle
+from controller.preemption_rules.progress import End
 from daemons.malacoda.actuator.mode import CulpritMode
 from daemons.malacoda.actuator.protocol import Result, Verb
 from daemons.malacoda.condition import ConditionReason
@@ -34,17 +41,29 @@ from daemons.rubicante.enforcement.conditions import Trouble
 from daemons.rubicante.metrics import (
     BookMetrics,
     EnforcementMetrics,
+    ExchangeMetrics,
     FeedbackMetrics,
     ReconciliationMetrics,
+    TimerMetrics,
 )
 from daemons.rubicante.monitoring.audit import Difference
 from daemons.scarmiglione.cluster.events import EventReason as SlotEventReason
 from daemons.scarmiglione.metrics import CAUSES, DRIFTS, SlotMetrics, StationMetrics
 from daemons.scarmiglione.monitoring.health import Health
 from daemons.scarmiglione.slots.entry import Phase
+from extender.metrics import VERBS, ExtenderMetrics
+from extender.monitoring.silent_daemons import SILENCE
+from insight.metrics import KINDS as INSIGHT_KINDS
+from insight.metrics import OUTCOMES as INSIGHT_OUTCOMES
+from insight.metrics import REVIEWS as INSIGHT_REVIEWS
+from insight.metrics import ROUTES, STREAM_ENDS, STREAM_LIMITS, InsightMetrics
 from k40s import annotations
 from k40s.annotations import (
+    CPU_STATE_KEY,
+    CPU_STATE_SINCE_KEY,
     CRITICALITY_KEY,
+    REAL_TIME_LABEL,
+    RUNTIME_LABEL_PREFIX,
     TASKS_KEY,
     parse_cpu_state,
     parse_network_grants,
@@ -54,15 +73,19 @@ from k40s.annotations import (
     parse_pod_metric,
     read_workload,
 )
+from k40s.assurance.eviction import EvictionObstacle
 from k40s.assurance.gamma import Severity
 from k40s.assurance.metrics import Metric
 from k40s.assurance.migration.candidates import Obstacle
 from k40s.assurance.profile import parse_profile
 from k40s.assurance.response.harm import Gauge
 from k40s.assurance.suspects.verdict import Verdict
-from k40s.network.collection import REMOVALS
+from k40s.ledger.collection import REMOVALS
 from k40s.node_api.messages import parse_allocation
+from k40s.pki.metrics import CertificateMetrics
 from k40s.reasons import Reason
+from monitoring.alerts import ALERTS as GROUPS
+from webhook.metrics import OUTCOMES, REVIEWS, WebhookMetrics
 
 DOCS = Path("docs")
 
@@ -87,11 +110,23 @@ def test_every_key_is_listed() -> None:
     keys = {
         getattr(annotations, name)
         for name in annotations.__all__
-        if name.endswith(("_KEY", "_LABEL"))
+        if name.endswith(("_KEY", "_LABEL", "_LABEL_PREFIX"))
     }
     table = [row for row in rows("annotations.md") if row[0].startswith("`") and len(row) == 5]
 
     assert {row[0].strip("`") for row in table} == keys
+
+
+def test_uninstalling_removes_every_key_of_nodes() -> None:
+    section = text("operations.md").partition("\n## Uninstall\n")[2].partition("\n## ")[0]
+    by_give_back = {REAL_TIME_LABEL, CPU_STATE_KEY, CPU_STATE_SINCE_KEY}
+    table = [row for row in rows("annotations.md") if len(row) == 5 and row[1] == "Node"]
+    keys = {row[0].strip("`") for row in table if row[2] in ("annotation", "label")}
+
+    removed = set(re.findall(r"([\w./-]+k40s[.]io/[\w-]+|k40s[.]io/[\w-]+)-(?= |\n)", section))
+
+    assert sorted(keys - by_give_back - {RUNTIME_LABEL_PREFIX} - removed) == []
+    assert RUNTIME_LABEL_PREFIX.replace(".", "[.]") in section
 
 
 def test_the_examples_of_values_can_be_read() -> None:
@@ -146,21 +181,37 @@ def test_every_reason_of_the_nodes_condition_is_listed() -> None:
     assert all(f"| `{value}` |" in text("assurance.md") for value in (*Verdict, *CulpritMode))
 
 
-def test_rubicantes_metrics_are_listed_with_their_labels() -> None:
-    registry = CollectorRegistry()
-    for metrics in (BookMetrics, EnforcementMetrics, FeedbackMetrics, ReconciliationMetrics):
-        metrics(registry)
-    exported = {
+def exported_metrics(registry: CollectorRegistry) -> dict[str, str]:
+    """Name -> type of all that a process exports."""
+    return {
         family.name + ("_total" if family.type == "counter" else ""): family.type
         for family in registry.collect()
     }
-    listed = {
+
+
+def listed_metrics(process: str) -> dict[str, str]:
+    """The same as docs/metrics.md lists it."""
+    return {
         match[1]: row[1]
         for row in rows("metrics.md")
-        if (match := re.match(r"`(k40s_rubicante_\w+)", row[0]))
+        if (match := re.match(rf"`(k40s_{process}_\w+)", row[0]))
     }
 
-    assert listed == exported
+
+def test_rubicantes_metrics_are_listed_with_their_labels() -> None:
+    registry = CollectorRegistry()
+    for metrics in (
+        BookMetrics,
+        EnforcementMetrics,
+        ExchangeMetrics,
+        FeedbackMetrics,
+        ReconciliationMetrics,
+        TimerMetrics,
+    ):
+        metrics(registry)
+    CertificateMetrics(registry, process="rubicante", certificates={})
+
+    assert listed_metrics("rubicante") == exported_metrics(registry)
     assert all(
         f"`{value}`" in text("metrics.md") for value in (*EventReason, *Trouble, *Difference)
     )
@@ -170,18 +221,10 @@ def test_scarmigliones_metrics_are_listed_with_their_labels() -> None:
     registry = CollectorRegistry()
     SlotMetrics(registry)
     StationMetrics(registry, health=Health)
-    exported = {
-        family.name + ("_total" if family.type == "counter" else ""): family.type
-        for family in registry.collect()
-    }
-    listed = {
-        match[1]: row[1]
-        for row in rows("metrics.md")
-        if (match := re.match(r"`(k40s_scarmiglione_\w+)", row[0]))
-    }
+    CertificateMetrics(registry, process="scarmiglione", certificates={})
     section = text("metrics.md").partition("## scarmiglione")[2].partition("\n## ")[0]
 
-    assert listed == exported
+    assert listed_metrics("scarmiglione") == exported_metrics(registry)
     values = (*DRIFTS, *CAUSES, *Phase, *SlotEventReason)
     assert [value for value in values if f"`{value}`" not in section] == []
     assert re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)[1:] == list(Health)
@@ -193,29 +236,92 @@ def test_the_controllers_metrics_are_listed_with_their_labels() -> None:
     registry = CollectorRegistry()
     ControllerMetrics(registry)
     CollectionMetrics(registry)
-    exported = {
-        family.name + ("_total" if family.type == "counter" else ""): family.type
-        for family in registry.collect()
-    }
-    listed = {
-        match[1]: row[1]
-        for row in rows("metrics.md")
-        if (match := re.match(r"`(k40s_controller_\w+)", row[0]))
-    }
-    section = text("metrics.md").partition("## controller")[2]
+    PreemptionMetrics(registry)
+    TenantCollectionMetrics(registry)
+    EvictionMetrics(registry)
+    CertificateMetrics(registry, process="controller", certificates={})
+    section = text("metrics.md").partition("## controller")[2].partition("\n## ")[0]
 
-    assert listed == exported
-    values = (*Obstacle, *Method, *MigrationReason, *ANSWERS, *ENDS, *KINDS, *WRITES, *REMOVALS)
+    assert listed_metrics("controller") == exported_metrics(registry)
+    values = (*Obstacle, *EvictionObstacle, *Method, *MigrationReason)
+    values = (*values, *ANSWERS, *ENDS, *KINDS, *WRITES, *REMOVALS)
+    values = (*values, *PreemptionObstacle, *End, *EVICTIONS, *PLANS)
     assert [value for value in values if f"`{value}`" not in section] == []
     assert all(f"`{reason}`" in text("operations.md") for reason in MigrationReason)
+
+
+def test_the_webhooks_metrics_are_listed_with_their_labels() -> None:
+    registry = CollectorRegistry()
+    WebhookMetrics(registry)
+    CertificateMetrics(registry, process="webhook", certificates={})
+    section = text("metrics.md").partition("## webhook")[2]
+
+    assert listed_metrics("webhook") == exported_metrics(registry)
+    assert [value for value in (*REVIEWS, *OUTCOMES) if f"`{value}`" not in section] == []
+
+
+def test_the_extenders_metrics_are_listed_with_their_labels() -> None:
+    registry = CollectorRegistry()
+    ExtenderMetrics(registry)
+    CertificateMetrics(registry, process="extender", certificates={})
+    section = text("metrics.md").partition("## extender")[2].partition("\n## ")[0]
+
+    assert listed_metrics("extender") == exported_metrics(registry)
+    assert [one for one in (*SILENCE, *VERBS) if f"`{one}`" not in section] == []
+
+
+ALERTS = {alert.name: alert for alerts in GROUPS.values() for alert in alerts}
+
+
+def test_every_alert_has_its_runbook_and_every_runbook_its_alert() -> None:
+    sections = re.findall(
+        r"^### (\w+)\n(.*?)(?=\n##|\Z)", text("runbooks.md"), re.MULTILINE | re.DOTALL
+    )
+    parts = ("**Cause.** ", "**Check.**\n\n```\n", "**Repair.** ")
+
+    assert [name for name, _ in sections] == list(ALERTS)
+    assert [name for name, body in sections if not all(part in body for part in parts)] == []
+    assert {alert.anchor for alert in ALERTS.values()} <= anchors(DOCS / "runbooks.md")
+
+
+def test_the_runbooks_list_each_alert_with_its_severity_and_expression() -> None:
+    table = re.findall(
+        r"^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \| `(.*)`(.*) \|$", text("runbooks.md"), re.MULTILINE
+    )
+
+    listed = {name: (severity, expr, lasts) for name, _, severity, expr, lasts in table}
+
+    assert listed == {
+        name: (
+            alert.severity.value,
+            alert.expr.replace("|", "\\|"),
+            "" if alert.lasts == "0m" else f" for {alert.lasts}",
+        )
+        for name, alert in ALERTS.items()
+    }
+    assert f"{len(ALERTS)} Prometheus alerts" in text("monitoring.md")
+
+
+def test_insights_metrics_are_listed_with_their_labels() -> None:
+    registry = CollectorRegistry()
+    InsightMetrics(registry)
+    CertificateMetrics(registry, process="insight", certificates={})
+    section = text("metrics.md").partition("## insight")[2]
+    values = (
+        *(*ROUTES, *INSIGHT_OUTCOMES, *INSIGHT_REVIEWS, *INSIGHT_KINDS),
+        *(*STREAM_ENDS, *STREAM_LIMITS),
+    )
+
+    assert listed_metrics("insight") == exported_metrics(registry)
+    assert [value for value in values if f"`{value}`" not in section] == []
 
 
 PAGES = sorted([*DOCS.glob("*.md"), Path("README.md"), Path("CONTRIBUTING.md")])
 """Decision records are history: a path in them may have moved since."""
 
 FOLDERS = (
-    "bench|cli|controller|daemons|demo|distributions|docs|extender|k40s|localcluster|manifests|"
-    "tests|workbench"
+    "bench|cli|controller|daemons|demo|distributions|docs|extender|insight|k40s|localcluster|"
+    "manifests|monitoring|tests|webhook|workbench"
 )
 
 
@@ -266,7 +372,9 @@ def is_name(dotted: str) -> bool:
 
 def test_every_dotted_name_is_a_module_or_a_name_in_one() -> None:
     domains = r"(?:io|dev|admission_tests|md)\b"
-    found = names(rf"(?<![\w./-])((?:{FOLDERS})(?:\.(?!{domains})[A-Za-z_]\w*)+)")
+    # Rooms of several processes are called monitoring, as the source of the boards is.
+    folders = FOLDERS.replace("monitoring|", "")
+    found = names(rf"(?<![\w./-])((?:{folders})(?:\.(?!{domains})[A-Za-z_]\w*)+)")
 
     assert len(found) > 20
     assert [one for one in found if not is_name(one[1])] == []
@@ -315,7 +423,7 @@ def test_pictures_of_layers_are_the_contracts() -> None:
         )
     }
 
-    assert len(drawn) == 9
+    assert len(drawn) == 11
     assert drawn == {name: contracts[name] for name in drawn}
 
 
@@ -328,7 +436,7 @@ def logged() -> frozenset[str]:
     """Every constant text of a log call, and of what passes texts on to one."""
     calls = [
         node
-        for folder in ("k40s", "extender", "controller", "daemons")
+        for folder in ("k40s", "extender", "controller", "webhook", "insight", "daemons")
         for path in Path(folder).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)

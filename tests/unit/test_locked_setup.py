@@ -56,7 +56,7 @@ def _set_up(directory: Path, lock: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=600,
     )
 
 
@@ -66,7 +66,7 @@ def _installed(directory: Path) -> dict[str, str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=600,
     )
     found = {each["name"]: each["version"] for each in json.loads(listed.stdout)}
     return {name: version for name, version in found.items() if name in _DEPENDENCIES}

@@ -13,7 +13,7 @@ from k40s.errors import UnavailableError
 from tests.fakes.malacoda.kernel import FakeKernel, FakeStore, uid
 from tests.fakes.malacoda.world import FakeClock
 
-EVERYTHING = frozenset({Step.QUOTA, Step.FREEZE})
+EVERYTHING = frozenset({Step.QUOTA, Step.MOVE, Step.FREEZE, Step.KILL})
 TENTH = Fraction(1, 10)
 
 
@@ -26,6 +26,7 @@ class Machine:
     clock: FakeClock = field(default_factory=FakeClock)
     policy: GatePolicy = field(default_factory=lambda: GatePolicy(allowed=EVERYTHING))
     boot: str = "boot-1"
+    real_time: frozenset[str] | None = frozenset()
     actuator: Actuator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,11 +45,23 @@ class Machine:
             book=HoldBook(store, boot=self.boot),
             policy=self.policy,
             cgroup_root="/",
+            real_time=self,
             dry_run=dry_run,
             clock=self.clock,
         )
 
-    def ask(self, verb: Verb, number: int = 1, *, quota: Fraction = TENTH) -> Answer:
+    def find(self) -> frozenset[str] | None:
+        """The pods with real-time tasks."""
+        return self.real_time
+
+    def ask(
+        self,
+        verb: Verb,
+        number: int = 1,
+        *,
+        quota: Fraction = TENTH,
+        off: tuple[int, ...] = (1,),
+    ) -> Answer:
         """Ask for an act on a pod, a second after the last one."""
         self.clock.pass_seconds(1)
         return self.actuator.answer(
@@ -57,6 +70,7 @@ class Machine:
                 uid=uid(number),
                 pod=f"default/pod-{number}",
                 quota=quota if verb is Verb.THROTTLE else None,
+                off=off if verb is Verb.MOVE else (),
             )
         )
 

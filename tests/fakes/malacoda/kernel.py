@@ -6,10 +6,12 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from daemons.malacoda.actuator.kernel import FREEZER_STATE
+from k40s.units import format_cpu_list, parse_cpu_list
 
 BeforeWrite = Callable[[str, str], None]
 BeforeChange = Callable[[str], None]
 CONTAINER = "c" * 64
+CPUS = "0-2"
 _SHORTEST = 1000
 
 
@@ -22,7 +24,7 @@ def _error(number: int, path: str) -> OSError:
 
 
 class FakeKernel:
-    """Implements ``CgroupFiles``. ``unified`` is v2, else v1 with cpu and freezer hierarchies.
+    """Implements ``CgroupFiles``. ``unified`` is v2, else v1 with cpu, freezer and cpuset.
 
     ``before`` is called before each write with its path and text; what it raises is the outcome.
     """
@@ -31,18 +33,23 @@ class FakeKernel:
         self.unified = unified
         self.driver = driver
         self.writes: list[tuple[str, str]] = []
+        self.killed: list[str] = []
         self.before: BeforeWrite = lambda _path, _text: None
         self.files: dict[str, dict[str, str]] = {}
         for tree in self.trees:
             top = "cgroup.controllers" if unified else "cgroup.clone_children"
             self.files[tree] = {top: "0"}
+            if unified:
+                self.files[tree]["cpuset.cpus.effective"] = CPUS
+            elif tree == "cpuset":
+                self.files[tree]["cpuset.cpus"] = CPUS
         self._make(self._kubepods())
         for qos in ("burstable", "besteffort"):
             self._make(self._qos(qos))
 
     @property
     def trees(self) -> tuple[str, ...]:
-        return ("",) if self.unified else ("cpu,cpuacct", "freezer")
+        return ("",) if self.unified else ("cpu,cpuacct", "freezer", "cpuset")
 
     def pod(self, pod: str, qos: str = "burstable", *, limit: int = -1, containers: int = 1) -> str:
         """Make a pod whose containers share a limit in milliseconds of 100; returns its path."""
@@ -83,8 +90,11 @@ class FakeKernel:
         self._set(self._path(pod, "cpu.max" if self.unified else "cpu.cfs_quota_us"), text)
 
     def snapshot(self) -> dict[str, dict[str, str]]:
-        """Every value there is."""
-        return {path: dict(files) for path, files in self.files.items()}
+        """Every value that counts: in v2 the CPUs that a cgroup may use, not how it has them."""
+        return {
+            path: {n: v for n, v in files.items() if not (self.unified and n == "cpuset.cpus")}
+            for path, files in self.files.items()
+        }
 
     def read(self, path: str) -> str:
         directory, _, name = path.rpartition("/")
@@ -99,6 +109,21 @@ class FakeKernel:
         self._set(path, text)
         self.writes.append((path, text))
 
+    def exists(self, path: str) -> bool:
+        directory, _, name = path.rpartition("/")
+        return name in self.files.get(directory, {})
+
+    def tell(self, path: str, text: str) -> None:
+        """``cgroup.kill``: an order that leaves no value."""
+        self.read(path)
+        self.before(path, text)
+        self.killed.append(path.rpartition("/")[0])
+
+    def cpus(self, pod: str) -> str:
+        """The CPUs that the pod may run on."""
+        directory = pod if self.unified else f"cpuset/{pod}"
+        return self.read(f"{directory}/cpuset.cpus{'.effective' * self.unified}")
+
     def directories(self, path: str) -> tuple[str, ...]:
         if path and path not in self.files:
             raise _error(errno.ENOENT, path)
@@ -109,10 +134,33 @@ class FakeKernel:
     def _set(self, path: str, text: str) -> None:
         directory, _, name = path.rpartition("/")
         old = self.files[directory][name]
+        if name == "cpuset.cpus":
+            self._set_cpus(directory, text)
+            return
         self.files[directory][name] = text
         if not self._allowed(directory):
             self.files[directory][name] = old
             raise _error(errno.EINVAL, path)
+
+    def _set_cpus(self, directory: str, text: str) -> None:
+        """v1: no more than the parent, no less than a child; v2: what both have in common."""
+        parent = self.files.get(directory.rpartition("/")[0], {})
+        own = set(parse_cpu_list(text)) if text else set()
+        inner = [files for key, files in self.files.items() if key.rpartition("/")[0] == directory]
+        if self.unified and not own and self.files[directory]["cpuset.cpus"]:
+            raise _error(errno.ENOSPC, directory)
+        if self.unified:
+            above = set(parse_cpu_list(parent["cpuset.cpus.effective"]))
+            self.files[directory]["cpuset.cpus"] = text
+            self.files[directory]["cpuset.cpus.effective"] = format_cpu_list(own & above or above)
+            for key in [k for k in self.files if k.rpartition("/")[0] == directory]:
+                self._set_cpus(key, self.files[key]["cpuset.cpus"])
+            return
+        outside = "cpuset.cpus" in parent and not own <= set(parse_cpu_list(parent["cpuset.cpus"]))
+        children = any(not set(parse_cpu_list(one["cpuset.cpus"])) <= own for one in inner)
+        if not own or outside or children:
+            raise _error(errno.EINVAL, directory)
+        self.files[directory]["cpuset.cpus"] = text
 
     def _allowed(self, directory: str) -> bool:
         """The kernel's tests of a quota: shortest, burst, and in v1 the hierarchy."""
@@ -158,15 +206,19 @@ class FakeKernel:
                 "cpu.max": f"{text} 100000",
                 "cpu.max.burst": "0",
                 "cgroup.freeze": "0",
+                "cgroup.kill": "",
+                "cpuset.cpus": "",
+                "cpuset.cpus.effective": CPUS,
             }
             return
-        cpu, freezer = self.trees
+        cpu, freezer, cpuset = self.trees
         self.files[f"{cpu}/{path}"] = {
             "cpu.cfs_quota_us": str(quota),
             "cpu.cfs_period_us": "100000",
             "cpu.cfs_burst_us": "0",
         }
         self.files[f"{freezer}/{path}"] = {FREEZER_STATE: "THAWED"}
+        self.files[f"{cpuset}/{path}"] = {"cpuset.cpus": CPUS}
 
     def _path(self, path: str, name: str) -> str:
         return f"{path}/{name}" if self.unified else f"{self.trees[0]}/{path}/{name}"

@@ -90,12 +90,13 @@ class FakeCounters:
     def __init__(self, clock: FakeClock) -> None:
         self.faults = {"stat": 0, "pressure/cpu": 0}
         self.system = 5
+        self.seconds = 0.5
         self.lost = False
         self._clock = clock
         self._spent = [0, 0]
 
     def sample(self) -> Counters:
-        self._clock.pass_seconds(0.5)
+        self._clock.pass_seconds(self.seconds)
         self.faults["pressure/cpu"] += 1
         at = Nanoseconds(self._clock.time)
         if self.lost:

@@ -10,10 +10,8 @@ from pathlib import Path
 
 from daemons.scarmiglione.network.clocks import Clocks
 from daemons.scarmiglione.network.rtnet.ioctl import (
-    MASTER,
     REMOVE_SLOT,
     SET_SLOT,
-    SLAVE,
     TdmaConfig,
 )
 from daemons.scarmiglione.network.taprio.changeover import Changeover, Timetable
@@ -107,16 +105,6 @@ def _dispatch(rtnet: FakeRtnet, request: int, config: TdmaConfig) -> int:
         )
     if request == REMOVE_SLOT:
         return rtnet.remove_slot(arguments.remove_slot.id)
-    if request == SLAVE:
-        return rtnet.attach("slave", last=arguments.slave.max_slot_id)
-    if request == MASTER:
-        master = arguments.master
-        return rtnet.attach(
-            "backup" if master.backup_sync_offset else "master",
-            cycle=master.cycle_period,
-            last=master.max_slot_id,
-            backup=master.backup_sync_offset,
-        )
     return errno.ENOTTY
 
 
@@ -141,6 +129,8 @@ class FakeGateDevice:
     """When classes were held, and when they were let go; ``CLOCK_TAI``."""
     let_go: list[int] = field(default_factory=list)
     released: int = 0
+    complete: bool = True
+    """Whether the last installation came to its end."""
     carrier_changes: int = 2
 
     def facts(self) -> Facts | None:
@@ -182,9 +172,10 @@ class FakeGateDevice:
         assert self.root_qdisc.handle == handle
         self.root_qdisc = Qdisc(kind="mq", handle=0)
 
-    def release(self, *, handle: int, mapping: Mapping) -> None:
+    def release(self, *, handle: int, mapping: Mapping) -> bool:
         del handle, mapping
         self.released += 1
+        return self.complete
 
     def _is_pending(self) -> bool:
         self._begin()

@@ -17,14 +17,8 @@ from k40s.annotations.network_state import BackEnd
 from k40s.errors import UnavailableError
 from k40s.kube.list_watch import Listing
 from k40s.kube.records import NodeCondition, NodeRecord, ObjectRef, PodRecord
-from k40s.network.model import (
-    Member,
-    Network,
-    NetworkReservation,
-    NetworkState,
-    Owner,
-    Tdma,
-)
+from k40s.ledger.entry import Owner
+from k40s.network.model import Member, Network, NetworkReservation, NetworkState, Tdma
 from k40s.node_api.bodies import PodRef
 from k40s.node_api.network_messages import RequestedSlot, SlotsAnswer, SlotsRequest
 from k40s.runtime.store import StoreError

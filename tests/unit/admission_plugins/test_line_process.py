@@ -47,7 +47,7 @@ def test_what_it_has_started_ends_with_it() -> None:
 
     process.close()
 
-    for _ in range(1_000):
+    for _ in range(6_000):
         if not runs(pid):
             break
         time.sleep(0.01)

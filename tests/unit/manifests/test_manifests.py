@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from controller.extender_client import PATH
+from controller.extender_client import PATH, PLAN_PATH
 from controller.migration.method import RELEASED
 from controller.process import LEASE_NAME
 from controller.settings import ControllerSettings
@@ -24,18 +24,22 @@ from daemons.malacoda.settings import Settings
 from extender.scheduler_config import fill
 from extender.settings import ExtenderSettings
 from extender.verbs.dry_run import DryRun
+from extender.verbs.preemption_plan import PreemptionPlan
+from insight.settings import InsightSettings
 from k40s import annotations
+from k40s.kube.objects.pod_templates import POD_OWNERS
 from k40s.kube.pod_control import TEMPLATE_HASH_LABEL
 from k40s.pki.directory import identities
 from localcluster.host.paths import cache_root
 from localcluster.images.binaries import kubernetes_version
+from webhook.settings import WebhookSettings
 
 ROOT = Path(__file__).parents[3]
 MANIFESTS = ROOT / "manifests"
 BASE = MANIFESTS / "base"
 EXAMPLES = MANIFESTS / "examples"
 WORKLOADS = [
-    *("k40s-extender", "k40s-scheduler", "k40s-controller"),
+    *("k40s-extender", "k40s-scheduler", "k40s-controller", "k40s-webhook", "k40s-insight"),
     *("malacoda", "rubicante", "scarmiglione", "k40s-give-back"),
 ]
 
@@ -96,6 +100,9 @@ def test_everything_is_in_our_namespace() -> None:
         "ClusterRoleBinding",
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+        "MutatingWebhookConfiguration",
+        "PriorityClass",
     }
 
     namespaces = {
@@ -135,7 +142,7 @@ def test_what_the_policies_know_a_process_by_is_given_to_it_alone_and_one_thing_
         for name, rule in rules()
         if rule["apiGroups"] == ["k40s.io"]
         for resource in rule["resources"]
-        if resource not in ("networks", "networks/status")  # these are served
+        if resource.split("/")[0] not in ("networks", "tenants")  # these are served
         for verb in rule["verbs"]
     }
     checked = {
@@ -154,13 +161,15 @@ def test_what_the_policies_know_a_process_by_is_given_to_it_alone_and_one_thing_
         ("cpu-state", "withdraw"): "k40s-give-back",
         ("node-labels", "withdraw"): "k40s-extender",
         ("migrations", "record"): "k40s-controller",
+        ("preemptions", "record"): "k40s-controller",
+        ("placement-changes", "announce"): "k40s-controller",
         ("network-state", "publish"): "k40s-scarmiglione",
     }
     nobodys = {("everything", verb) for verb in ("grant", "publish", "record", "withdraw")}
     assert checked == {*given, *nobodys}
 
 
-def test_events_are_written_by_extender_and_daemons_and_read_by_nobody() -> None:
+def test_events_are_written_by_extender_and_daemons_and_read_by_insight() -> None:
     found = [(name, rule["verbs"]) for name, rule in rules() if "events" in rule["resources"]]
 
     assert found == [
@@ -169,8 +178,44 @@ def test_events_are_written_by_extender_and_daemons_and_read_by_nobody() -> None
         ("k40s-rubicante", ["create"]),
         ("k40s-scarmiglione", ["create"]),
         ("k40s-controller", ["create"]),
+        ("k40s-insight", ["list", "watch"]),
         ("k40s-give-back", ["create"]),
     ]
+
+
+def test_insight_writes_nothing_and_asks_two_questions() -> None:
+    ours = [rule for name, rule in rules() if name == "k40s-insight"]
+
+    writes = {
+        (group, resource, verb)
+        for rule in ours
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if verb not in ("get", "list", "watch")
+    }
+    assert writes == {
+        ("authentication.k8s.io", "tokenreviews", "create"),
+        ("authorization.k8s.io", "subjectaccessreviews", "create"),
+    }
+    assert {resource for rule in ours for resource in rule["resources"]}.isdisjoint(
+        {"secrets", "configmaps", "pods/exec", "pods/log", "pods/portforward", "pods/proxy"}
+    )
+
+
+def test_insight_calls_the_extender_by_a_name_that_it_knows_and_serves_its_own() -> None:
+    issued = identities("k40s-system")
+    (container,) = pod_of("k40s-insight")["containers"]
+    variables = {one["name"]: one.get("value") for one in container["env"]}
+    (service,) = (one for one in of_kind("Service") if one["metadata"]["name"] == "k40s-insight")
+
+    assert variables["K40S_EXTENDER_SERVICE"] in issued["k40s-extender-tls"].dns_names
+    assert InsightSettings().extender_name in issued["k40s-extender-tls"].dns_names
+    assert issued["k40s-insight-client-tls"].common_name == "k40s-insight"
+    assert not issued["k40s-insight-client-tls"].is_server
+    names = issued["k40s-insight-tls"].dns_names
+    assert {"k40s-insight.k40s-system.svc", "localhost"} <= set(names)
+    assert service["spec"]["ports"] == [{"name": "api", "port": 443, "targetPort": "api"}]
 
 
 def test_two_write_the_status_of_networks_and_nobody_their_spec() -> None:
@@ -245,7 +290,8 @@ def test_the_extender_finishes_a_bind_before_the_scheduler_gives_up() -> None:
     look = settings.bind_timeout // 2  # at a pod that neither filter nor the watch has seen
     last = 200_000_000  # a read and a write that begin just before the deadline
     networks = settings.network_timeout + last + settings.station_timeout
-    whole = look + settings.reserve_timeout + networks + settings.bind_timeout
+    tenant = settings.tenant_timeout + last
+    whole = look + tenant + settings.reserve_timeout + networks + settings.bind_timeout
     assert whole < 4_000_000_000
 
 
@@ -266,6 +312,8 @@ def test_the_controller_calls_by_a_name_that_the_extender_knows_and_takes_its_ow
     assert ControllerSettings().policy.thresholds == ExtenderSettings().thresholds
     assert [rule["resourceNames"] for rule in ours if rule["verbs"] == ["patch"]] == [[LEASE_NAME]]
     assert f"/scheduler/{DryRun.name}" == PATH
+    assert f"/scheduler/{PreemptionPlan.name}" == PLAN_PATH
+    assert ControllerSettings().scheduler_name == ExtenderSettings().scheduler_name
 
 
 def test_the_scheduler_may_take_the_lock_that_its_configuration_names() -> None:
@@ -360,7 +408,7 @@ def test_the_actuators_probe_tells_whether_it_turns(
     assert str(socket) in words[-1]
 
     ended = subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, *words], capture_output=True, text=True, check=False, timeout=600
     )
 
     assert (program, actuator["readinessProbe"]["exec"]) == (
@@ -475,9 +523,86 @@ def test_every_policy_denies_and_fails_closed() -> None:
     assert set(policies) == {
         *("k40s-nodes", "k40s-pods", "k40s-bindings", "k40s-conditions", "k40s-leases"),
         *("k40s-give-back", "k40s-migration", "k40s-networks", "k40s-networks-in-use"),
+        "k40s-priorities",
+        "k40s-tenants",
     }
     assert bound == {name: ["Deny"] for name in policies}
     assert {policy["spec"]["failurePolicy"] for policy in policies.values()} == {"Fail"}
+
+
+def hooks() -> list[dict[str, Any]]:
+    documents = of_kind("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+    return [hook for document in documents for hook in document["webhooks"]]
+
+
+def test_the_webhooks_see_the_kinds_that_make_pods_and_never_their_own_namespace() -> None:
+    seen = {
+        (group, resource)
+        for hook in hooks()
+        for rule in hook["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    owners = {(version.rpartition("/")[0], plural) for version, plural in POD_OWNERS.values()}
+    (excluded,) = {str(hook["namespaceSelector"]) for hook in hooks()}
+
+    assert seen == {("", "pods"), *owners}
+    assert "NotIn" in excluded
+    assert "k40s-system" in excluded
+    assert "kube-system" in excluded
+
+
+def test_the_webhooks_fail_closed_and_only_for_objects_with_our_keys() -> None:
+    for hook in hooks():
+        assert hook["failurePolicy"] == "Fail"
+        assert hook["sideEffects"] == "None"
+        assert hook["timeoutSeconds"] <= 5
+        assert "startsWith('k40s.io/')" in hook["matchConditions"][0]["expression"]
+
+
+def test_the_api_server_calls_a_name_that_the_webhooks_certificate_carries_and_nobody_else() -> (
+    None
+):
+    signed = identities("k40s-system")["k40s-webhook-tls"].dns_names
+    (extender,) = scheduler_config()["extenders"]
+
+    for hook in hooks():
+        service = hook["clientConfig"]["service"]
+        assert f"*.{service['namespace']}.svc" in signed
+        assert service["port"] == WebhookSettings().port
+    checked = {
+        extender["tlsConfig"]["serverName"],
+        ControllerSettings().extender_name,
+        ExtenderSettings().rubicante_name,
+        ExtenderSettings().scarmiglione_name,
+    }
+    assert not [name for name in checked if "." in name or name in signed]
+
+
+def test_the_webhook_writes_its_own_configurations_and_nothing_else() -> None:
+    ours = [rule for name, rule in rules() if name == "k40s-webhook"]
+
+    writing = [rule for rule in ours if not {"get", "list", "watch"}.issuperset(rule["verbs"])]
+    assert [(rule["resourceNames"], rule["verbs"]) for rule in writing] == [
+        ([WebhookSettings().validating_configuration], ["get", "patch"]),
+        ([WebhookSettings().mutating_configuration], ["get", "patch"]),
+    ]
+
+
+def test_hi_is_above_low_is_above_what_users_have_and_the_policy_knows_the_values() -> None:
+    values = {one["metadata"]["name"]: one["value"] for one in of_kind("PriorityClass")}
+    (policy,) = (
+        one
+        for one in of_kind("ValidatingAdmissionPolicy")
+        if one["metadata"]["name"] == "k40s-priorities"
+    )
+    named = {int(value) for value in re.findall(r"[0-9]{4,}", str(policy["spec"]["validations"]))}
+
+    settings = WebhookSettings()
+    assert set(values) == {settings.high_priority_class, settings.low_priority_class}
+    assert 0 < values["k40s-low"] < values["k40s-hi"] <= 1_000_000_000
+    assert named == set(values.values())
+    assert not any("globalDefault" in one for one in of_kind("PriorityClass"))
 
 
 @pytest.mark.parametrize(
@@ -571,7 +696,10 @@ def kubectl() -> str | None:
 @pytest.mark.skipif(kubectl() is None, reason="kubectl has not been built yet")
 @pytest.mark.parametrize(
     "overlay",
-    ["base", "overlays/local", "overlays/local-guest", "examples", "overlays/local-examples"],
+    [
+        *("base", "overlays/local", "overlays/local-guest", "overlays/local-slow"),
+        *("examples", "overlays/local-examples"),
+    ],
 )
 def test_kustomize_builds(overlay: str) -> None:
     result = subprocess.run(
@@ -579,7 +707,7 @@ def test_kustomize_builds(overlay: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
 
     built = list(yaml.safe_load_all(result.stdout))
@@ -606,7 +734,7 @@ def test_components_add_to_rubicante_what_they_say(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
 
     (pod,) = (
@@ -623,6 +751,83 @@ def test_components_add_to_rubicante_what_they_say(tmp_path: Path) -> None:
     assert environment["K40S_SCHEDULER_DEBUG_PATH"] == f"{mount['mountPath']}/sched"
     added = container["securityContext"]["capabilities"]["add"]
     assert added == ["SYS_NICE", "DAC_OVERRIDE", "SYS_ADMIN"]
+
+
+@pytest.mark.skipif(kubectl() is None, reason="kubectl has not been built yet")
+def test_the_component_hrtick_lets_one_file_be_written_and_nothing_more(tmp_path: Path) -> None:
+    base, component = (
+        os.path.relpath(MANIFESTS / name, tmp_path) for name in ("base", "components/hrtick")
+    )
+    kustomization = {"resources": [base], "components": [component]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+
+    result = subprocess.run(
+        [str(kubectl()), "kustomize", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+
+    for name in ("rubicante", "k40s-give-back"):
+        (pod,) = (
+            item["spec"]["template"]["spec"]
+            for item in yaml.safe_load_all(result.stdout)
+            if item["kind"] == "DaemonSet" and item["metadata"]["name"] == name
+        )
+        container = pod["containers"][0]
+        environment = {one["name"]: one.get("value") for one in container["env"]}
+        paths = {one["name"]: one.get("hostPath", {}).get("path", "") for one in pod["volumes"]}
+        mounts = {
+            one["mountPath"]: one
+            for one in container["volumeMounts"]
+            if paths[one["name"]].startswith("/sys/kernel/debug")
+        }
+        writable = [path for path, one in mounts.items() if not one.get("readOnly")]
+        assert environment.get("K40S_HRTICK") == ("true" if name == "rubicante" else None)
+        assert writable == [f"{environment['K40S_SCHEDULER_DEBUG_PATH']}/features"]
+        added = container["securityContext"]["capabilities"]["add"]
+        assert added == ["SYS_NICE", "DAC_OVERRIDE"]
+
+
+@pytest.mark.skipif(kubectl() is None, reason="kubectl has not been built yet")
+def test_monitoring_follows_an_installation_to_its_namespace(tmp_path: Path) -> None:
+    parts = [f"components/monitoring/{name}" for name in ("boards", "operator", "annotations")]
+    base, *components = (os.path.relpath(MANIFESTS / name, tmp_path) for name in ("base", *parts))
+    whole = {
+        "resources": [base],
+        "components": components,
+        "namespace": "plant-a",
+        "namePrefix": "line1-",
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(whole))
+
+    result = subprocess.run(
+        [str(kubectl()), "kustomize", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
+    )
+
+    built = list(yaml.safe_load_all(result.stdout))
+    boards = [one for one in built if one["metadata"].get("labels", {}).get("grafana_dashboard")]
+    assert {name for one in boards for name in one["data"]} == {
+        "fleet.json",
+        "node.json",
+        "pods.json",
+    }
+    kinds = ("PodMonitor", "PrometheusRule")
+    added = [*boards, *(one for one in built if one["kind"] in kinds)]
+    assert {one["metadata"]["namespace"] for one in added} == {"plant-a"}
+    assert len(added) == 5
+    scraped = {
+        one["metadata"]["name"]
+        for one in built
+        if one["kind"] in ("Deployment", "DaemonSet")
+        and "prometheus.io/port" in one["spec"]["template"]["metadata"].get("annotations", {})
+    }
+    assert len(scraped) == 7
 
 
 @pytest.mark.skipif(kubectl() is None, reason="kubectl has not been built yet")
@@ -643,7 +848,7 @@ def test_each_back_end_of_networks_gets_what_it_needs_and_no_more(
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
 
     (pod,) = (

@@ -23,6 +23,7 @@ from k40s.pki.directory import identities
 from k40s.runtime.settings import read_settings
 from localcluster.host.paths import cache_root
 from localcluster.images.binaries import kubernetes_version
+from webhook.settings import WebhookSettings
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 CACHED = cache_root(os.environ) / "kubernetes" / kubernetes_version() / "kubectl"
@@ -49,7 +50,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "images": [{"name": "k40s", "newName": "registry.example/k40s", "newTag": "9"}],
     },
 }
-SOURCES = ["base", "overlays/local", "overlays/local-guest", "examples"]
+SOURCES = ["base", "overlays/local", "overlays/local-guest", "overlays/local-slow", "examples"]
 CLUSTER_WIDE = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 
 
@@ -73,7 +74,7 @@ def _build(place: Path, source: str, change: str) -> list[Object]:
 
 def render(directory: Path) -> list[Object]:
     words = [str(KUBECTL), "kustomize", str(directory)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=600)
     return list(yaml.safe_load_all(done.stdout))
 
 
@@ -125,7 +126,7 @@ def test_every_policy_is_bound(place: Path, change: str) -> None:
         one["spec"]["policyName"] for one in of_kind(objects, "ValidatingAdmissionPolicyBinding")
     }
     assert bound == names(objects, "ValidatingAdmissionPolicy")
-    assert len(bound) == 9
+    assert len(bound) == 11
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -186,6 +187,11 @@ def test_every_selector_selects_the_pods_of_its_process_and_no_others(
                 assert len(selected(peer["podSelector"]["matchLabels"])) == 1
 
 
+def service_of(objects: list[Object], process: str) -> Object:
+    (found,) = (one for one in of_kind(objects, "Service") if process in one["metadata"]["name"])
+    return found
+
+
 def environment(container: Object, namespace: str) -> dict[str, str]:
     """What kubelet would give it, as far as it depends on where k40s is installed."""
     fields = {
@@ -209,7 +215,7 @@ def test_the_scheduler_finds_extender_lock_and_a_certificate_that_fits(
     place: Path, source: str, change: str
 ) -> None:
     objects = build(place, source, change)
-    (service,) = of_kind(objects, "Service")
+    service = service_of(objects, "extender")
     namespace = service["metadata"]["namespace"]
     (pod,) = (pod["spec"] for name, pod in workloads(objects) if "scheduler" in name)
     (program,) = pod["initContainers"]
@@ -259,9 +265,15 @@ def test_every_process_works_in_the_namespace_that_it_is_in(place: Path, change:
         if "controller" in name:
             settings = read_settings(ControllerSettings, env)
             found["controller"] = settings.namespace
-            (service,) = of_kind(objects, "Service")
+            service = service_of(objects, "extender")
             assert settings.extender_service == service["metadata"]["name"]
             assert settings.identity == "a-pod"
+        if "webhook" in name:
+            read = read_settings(WebhookSettings, env)
+            assert names(objects, "PriorityClass") == {
+                read.high_priority_class,
+                read.low_priority_class,
+            }
         if "malacoda" in name:
             found["malacoda"] = read_settings(MalacodaSettings, env).lease_namespace
         if "rubicante" in name:
@@ -275,6 +287,31 @@ def test_every_process_works_in_the_namespace_that_it_is_in(place: Path, change:
 
     processes = ("extender", "controller", "malacoda", "rubicante", "scarmiglione", "give-back")
     assert found == dict.fromkeys(processes, "plant-x")
+
+
+@pytest.mark.parametrize("source", ["base", "overlays/local"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_webhooks_configurations_follow_its_names(
+    place: Path, source: str, change: str
+) -> None:
+    objects = build(place, source, change)
+    service = service_of(objects, "webhook")["metadata"]
+    (container,) = next(p for n, p in workloads(objects) if "webhook" in n)["spec"]["containers"]
+    settings = read_settings(WebhookSettings, environment(container, "x"))
+    kinds = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+    (role,) = (
+        one for one in of_kind(objects, "ClusterRole") if "webhook" in one["metadata"]["name"]
+    )
+
+    named = [settings.validating_configuration, settings.mutating_configuration]
+    assert [names(objects, kind) for kind in kinds] == [{name} for name in named]
+    writing = [rule for rule in role["rules"] if "patch" in rule["verbs"]]
+    assert [rule["resourceNames"] for rule in writing] == [[name] for name in named]
+    for hook in (hook for one in of_kind(objects, *kinds) for hook in one["webhooks"]):
+        called = hook["clientConfig"]["service"]
+        assert (called["name"], called["namespace"]) == (service["name"], service["namespace"])
+        (selection,) = hook["namespaceSelector"]["matchExpressions"]
+        assert selection["values"] == ["kube-system", service["namespace"]]
 
 
 def test_the_extender_asks_for_the_name_that_rubicantes_certificate_carries() -> None:
@@ -307,6 +344,23 @@ def test_components_find_what_they_change_under_other_names(place: Path) -> None
     capabilities = pod["containers"][0]["securityContext"]["capabilities"]["add"]
     assert "SYS_ADMIN" in capabilities
     assert "debugfs" in [volume["name"] for volume in pod["volumes"]]
+
+
+def test_the_policy_for_defaults_replaces_the_webhook_of_that_name(place: Path) -> None:
+    overlay = place / "with-defaults-policy"
+    overlay.mkdir()
+    base, component = (
+        os.path.relpath(MANIFESTS / one, overlay) for one in ("base", "components/defaults-policy")
+    )
+    text = yaml.safe_dump({"resources": [base], "components": [component], "nameSuffix": "-eu"})
+    (overlay / "kustomization.yaml").write_text(text)
+
+    objects = render(overlay)
+
+    (binding,) = of_kind(objects, "MutatingAdmissionPolicyBinding")
+    assert names(objects, "MutatingWebhookConfiguration") == set()
+    assert names(objects, "MutatingAdmissionPolicy") == {binding["spec"]["policyName"]}
+    assert len(of_kind(objects, "ValidatingWebhookConfiguration")) == 1
 
 
 def test_secrets_that_are_applied_together_with_the_rest_are_found(place: Path) -> None:

@@ -158,6 +158,7 @@ def test_each_mistake_in_a_request_names_its_place(change: dict[str, object], pa
             granted=(migrating(), grouped(1, "a"), grouped(2, "b")),
             generation=5,
         ),
+        replace(granting(), exchange=True),
     ],
 )
 def test_an_answer_reads_back(answer: AdmissionAnswer) -> None:
@@ -167,6 +168,14 @@ def test_an_answer_reads_back(answer: AdmissionAnswer) -> None:
 def test_a_reason_is_given_exactly_when_the_pod_is_refused() -> None:
     with pytest.raises(ValueError, match="exactly when"):
         AdmissionAnswer(schedulable=False, utilization={}, generation=0)
+
+
+def test_servers_are_exchanged_only_for_a_pod_that_fits() -> None:
+    reason = Reason.CPU_NO_BANDWIDTH
+    with pytest.raises(ValueError, match="servers are exchanged"):
+        AdmissionAnswer(
+            schedulable=False, reason=reason, utilization={}, generation=0, exchange=True
+        )
 
 
 @pytest.mark.parametrize(
@@ -187,6 +196,8 @@ def test_a_reason_is_given_exactly_when_the_pod_is_refused() -> None:
         ({"utilization": {str(core): "0" for core in range(1026)}}, "$.utilization"),
         ({"granted": [{}]}, "$.granted[0].pod_uid"),
         ({"generation": "4"}, "$.generation"),
+        ({"exchange": 1}, "$.exchange"),
+        ({"schedulable": False, "reason": "cpu.no-bandwidth", "exchange": True}, "$.exchange"),
         ({"extra": 1}, "$.extra"),
     ],
 )

@@ -21,6 +21,8 @@ PAGE = ROOT / "docs" / "configuration.md"
 SETTINGS = [
     "extender",
     "controller",
+    "webhook",
+    "insight",
     "daemons/malacoda",
     "daemons/malacoda/actuator",
     "daemons/rubicante",

@@ -173,7 +173,7 @@ def test_a_full_disk_loses_nothing_and_ends_with_the_fullness(tmp_path: Path) ->
     path = tmp_path / "book"
     program = [sys.executable, "-c", FULL_DISK, str(path)]
 
-    done = subprocess.run(program, check=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(program, check=True, capture_output=True, text=True, timeout=600)
 
     kept, error, after = done.stdout.splitlines()
     assert "book: " in error

@@ -142,3 +142,21 @@ def test_the_search_chooses_what_costs_frequent_requests_nothing() -> None:
     assert isinstance(grant, SlotGrant)
     assert us(500) <= grant.windows[0].offset <= us(600 - 43.52)
     assert grant.windows[0].phase % 4 != 0
+
+
+def test_a_search_that_is_late_still_finds_a_free_place() -> None:
+    blocker = make_window(100, 50, every=2)
+    table = SlotTable(cycle=CYCLE, windows=(blocker,))
+
+    grant = find_grant(table, make_request(4_000, payload=256), late=lambda: True)
+
+    assert isinstance(grant, SlotGrant)
+    assert check_table(SlotTable(cycle=CYCLE, windows=(blocker, *grant.windows))) is None
+
+
+def test_a_search_can_be_given_up() -> None:
+    def give_up() -> bool:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        find_grant(SlotTable(cycle=CYCLE), make_request(4_000, payload=256), late=give_up)
