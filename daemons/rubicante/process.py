@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from flask import Flask
 
 from daemons.rubicante.daemon import Daemon
-from daemons.rubicante.kernel.hog import LinuxHog
 from daemons.rubicante.kernel.sched_attr import LinuxAttributes
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.mechanisms.deadline.offer import DeadlineAccess
+from daemons.rubicante.mechanisms.timer.probes import LINUX_PROGRAMS
 from daemons.rubicante.settings import Settings
 from k40s.http.probes import ProbeServer
 from k40s.kube.connect import connect
@@ -40,7 +40,7 @@ class Process:
             store=store,
             deadline=DeadlineAccess(
                 attributes=LinuxAttributes(dry_run=settings.dry_run),
-                start_hog=None if settings.dry_run else LinuxHog,
+                programs=None if settings.dry_run else LINUX_PROGRAMS,
             ),
         )
         CertificateMetrics(

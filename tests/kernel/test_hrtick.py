@@ -5,6 +5,7 @@ switched on for a moment and restored.
 """
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -17,12 +18,14 @@ import pytest
 from daemons.rubicante.kernel.hog import LinuxHog, Load
 from daemons.rubicante.kernel.sched_attr import LinuxAttributes
 from daemons.rubicante.kernel.sched_features import SchedFeatures
+from daemons.rubicante.kernel.sleeper import LinuxSleeper
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.kernel.usage import stolen_from
 from daemons.rubicante.mechanisms.deadline.discovery import read_bandwidths
 from daemons.rubicante.mechanisms.timer.hrtick import FeatureState, HrtickFeature
 from daemons.rubicante.mechanisms.timer.marks import Marks
-from daemons.rubicante.mechanisms.timer.overrun_probe import BUDGET, PERIOD, OverrunProbe
+from daemons.rubicante.mechanisms.timer.overrun_probe import BUDGET, PERIOD, PROBE
+from daemons.rubicante.mechanisms.timer.probes import ProbePrograms, Probes
 from tests.kernel.conftest import CPU, eventually
 from tests.kernel.deadline_scene import PREFIX, PROC, alone, debugfs
 
@@ -82,27 +85,43 @@ def bandwidth(debug: Path) -> dict[int, Fraction]:
     return {cpu: one.total for cpu, one in read_bandwidths(SYSTEM, debug).items()}
 
 
-def test_the_measurement_leaves_no_bandwidth_and_no_process(debug: Path) -> None:
-    cores = frozenset(os.sched_getaffinity(0))
-    started: list[int] = []
+@pytest.fixture
+def started() -> list[int]:
+    """The processes that a measurement has started."""
+    return []
 
+
+@pytest.fixture
+def programs(started: list[int]) -> ProbePrograms:
     def start_hog(load: Load, where: AbstractSet[int]) -> LinuxHog:
         hog = LinuxHog(load, where)
         started.append(hog.tid)
         return hog
 
-    probe = OverrunProbe(
+    def start_sleeper(where: AbstractSet[int], *, on: int) -> LinuxSleeper:
+        sleeper = LinuxSleeper(where, on=on)
+        started.append(sleeper.tid)
+        return sleeper
+
+    return ProbePrograms(start_hog=start_hog, start_sleeper=start_sleeper)
+
+
+@pytest.mark.parametrize("ends_budgets", [True, False])
+def test_the_measurement_leaves_no_bandwidth_and_no_process(
+    debug: Path, programs: ProbePrograms, started: list[int], ends_budgets: bool
+) -> None:
+    probes = Probes(
         attributes=LinuxAttributes(),
-        start_hog=start_hog,
+        programs=programs,
         stolen=lambda which: stolen_from(SYSTEM, PROC, which),
         wait=time.sleep,
         clock=time.monotonic,
-        samples=8,
+        ends_budgets=lambda: ends_budgets,
     )
     with alone():
         before = bandwidth(debug)
         try:
-            found = probe.measure(cores, lambda: True)
+            found = probes.measure(frozenset(os.sched_getaffinity(0)), lambda: True)
         except OSError as error:
             pytest.skip(f"no root domain of all CPUs here: {error}")
         eventually(lambda: bandwidth(debug) == before)
@@ -111,5 +130,24 @@ def test_the_measurement_leaves_no_bandwidth_and_no_process(debug: Path) -> None
         with suppress(ProcessLookupError):
             os.kill(tid, 0)
             pytest.fail(f"process {tid} is still there")
-    assert len(started) == len(Load)
-    assert all(0 <= late < PERIOD for each in found.by_load.values() for late in each)
+    assert len(started) == len(Load) * (5 if ends_budgets else 4)
+    assert set(found.overruns) == (set(Load) if ends_budgets else set())
+    assert all(0 <= late < PERIOD for each in found.overruns.values() for late in each)
+    assert [set(one) for one in found.charges] == [set(Load)] * 2
+    assert all(charge > 0 for one in found.charges for each in one.values() for charge in each)
+
+
+def test_a_sleeper_that_dies_as_deadline_is_an_error_and_leaves_no_bandwidth(debug: Path) -> None:
+    cores = frozenset(os.sched_getaffinity(0))
+    with alone():
+        before = bandwidth(debug)
+        with LinuxSleeper(cores, on=min(cores)) as sleeper:
+            try:
+                LinuxAttributes().set(sleeper.tid, PROBE)
+            except OSError as error:
+                pytest.skip(f"no root domain of all CPUs here: {error}")
+            sleeper.sleep(2)
+            os.kill(sleeper.tid, signal.SIGKILL)
+            with pytest.raises(OSError, match=r"ended|Broken pipe"):
+                sleeper.sleep(2)
+        eventually(lambda: bandwidth(debug) == before)

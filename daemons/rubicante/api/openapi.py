@@ -258,7 +258,7 @@ _STATE_DEADLINE: Schema = {
         "by_k40s": {"type": "boolean"},
         "preemption": {"enum": [model.value for model in Preemption]},
         "bound": _MAYBE_TIME,
-        "measured": _object({"user": _MAYBE_TIME, "calls": _MAYBE_TIME}),
+        "measured": _object({"user": _MAYBE_TIME, "calls": _MAYBE_TIME, "wake_ups": _MAYBE_TIME}),
     },
 }
 _STATE_EXCHANGE: Schema = {

@@ -163,7 +163,11 @@ class NodeState:
             "bound": None if bound is None else format_duration(bound),
             "measured": {
                 name: None if late is None else format_duration(late)
-                for name, late in (("user", seen.user), ("calls", seen.calls))
+                for name, late in (
+                    ("user", seen.user),
+                    ("calls", seen.calls),
+                    ("wake_ups", seen.by_calls),
+                )
             },
         }
 

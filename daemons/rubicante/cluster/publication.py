@@ -176,5 +176,6 @@ class OfferRefresh:
                 "bound": BOUNDS[timer.model],
                 "user": timer.measured.user,
                 "calls": timer.measured.calls,
+                "wake-ups": timer.measured.by_calls,
             },
         )

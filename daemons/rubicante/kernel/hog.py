@@ -1,37 +1,18 @@
-"""A process that uses up whatever CPU time it gets: in user mode, or inside system calls.
+"""A process that uses up whatever CPU time it gets: in user mode, or inside system calls."""
 
-It is a process of its own, so that a throttled hog holds neither the interpreter's lock nor the
-memory map of its parent. It has no capability that its parent lacks, ends with the thread that
-started it, and its CPU time is bounded.
-"""
-
-import contextlib
 import os
-import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Set as AbstractSet
 from enum import StrEnum, unique
 from types import TracebackType
 from typing import Protocol, Self
 
+from daemons.rubicante.kernel.probe_process import START_SECONDS, ProbeProcess
+
 _PROCESS_CLOCK = 2
 """Of a process's clocks, the one of the scheduler's own accounting (CPUCLOCK_SCHED)."""
-_NICE = 19
-_START_SECONDS = 10.0
-_END_SECONDS = 5.0
 _PAUSE = 0.001
-
-_BEGIN = """
-import ctypes, mmap, os, resource, sys, time
-resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
-ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
-if os.getppid() != {parent}:
-    sys.exit(1)
-os.write(1, b"1")
-"""
 
 
 @unique
@@ -116,28 +97,13 @@ class StartHog(Protocol):
         ...
 
 
-class LinuxHog:
-    """A Python process, ordinary and at the lowest priority until somebody sets another."""
+class LinuxHog(ProbeProcess):
+    """A Python process, ordinary until somebody sets another policy."""
 
     def __init__(self, load: Load, cores: AbstractSet[int]) -> None:
-        code = _BEGIN.format(parent=os.getpid()) + _LOOPS[load]
         self._stopped = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", code],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            env={},
-        )
-        self.tid = self._process.pid
+        super().__init__(_LOOPS[load], cores)
         self._clock = ~self.tid << 3 | _PROCESS_CLOCK
-        try:
-            os.sched_setaffinity(self.tid, cores)
-            os.setpriority(os.PRIO_PROCESS, self.tid, _NICE)
-            self._wait_until_begun()
-            self._wait_until_stopped()
-        except BaseException:
-            self._end()
-            raise
 
     def go(self) -> None:
         """SIGCONT."""
@@ -162,38 +128,12 @@ class LinuxHog:
         """By the process's CPU clock."""
         return time.clock_gettime_ns(self._clock)
 
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Kill it and wait for it."""
-        self._end()
-
-    def _wait_until_begun(self) -> None:
-        stream = self._process.stdout
-        if stream is None or not select.select([stream], [], [], _START_SECONDS)[0]:
-            raise TimeoutError("the probe process did not start")
-        if not os.read(stream.fileno(), 1):
-            raise ChildProcessError("the probe process ended at its start")
-
-    def _wait_until_stopped(self) -> None:
+    def _prepare(self) -> None:
+        """And stop it."""
+        super()._prepare()
         self.stop()
-        end = time.monotonic() + _START_SECONDS
+        end = time.monotonic() + START_SECONDS
         while not self.is_stopped():
             if time.monotonic() > end:
                 raise TimeoutError("the probe process did not run")
             time.sleep(_PAUSE)
-
-    def _end(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_SECONDS)
-        if self._process.stdout is not None:
-            self._process.stdout.close()

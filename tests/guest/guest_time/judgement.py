@@ -38,6 +38,11 @@ class Played:
         """Whether rubicante would have taken both pods."""
         return not self.reason
 
+    @property
+    def measured(self) -> int:
+        """What its budget has beyond what every kernel's has, in ns."""
+        return self.budget - self.wcet - LEAST_OVERHEAD_US * NS_PER_US
+
     def __str__(self) -> str:
         timer = "HRTICK_DL" if self.setting.timer else "the tick"
         return (
@@ -48,23 +53,5 @@ class Played:
 
 
 def unsound(played: Iterable[Played]) -> list[str]:
-    """What was admitted, and was late all the same, but for ``unmeasured`` ones."""
-    late = [one for one in played if one.is_admitted and one.late]
-    return [str(one) for one in late if one not in unmeasured(late)]
-
-
-def unmeasured(played: Iterable[Played]) -> list[Played]:
-    """What was late because the kernel charged a job more than its whole budget, unbeknown.
-
-    The stated limit (docs/theory.md): how long system calls keep a thread from its CPU counts only
-    where the node measured it. Where it did not, as budgets show, voluntary preemption makes it
-    more than what is assumed of every kernel.
-    """
-    return [
-        one
-        for one in played
-        if one.is_admitted
-        and one.late
-        and one.setting.model == "voluntary"
-        and one.budget == one.wcet + LEAST_OVERHEAD_US * NS_PER_US < one.charged
-    ]
+    """What was admitted, and was late all the same."""
+    return [str(one) for one in played if one.is_admitted and one.late]

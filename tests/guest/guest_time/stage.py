@@ -13,11 +13,11 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from daemons.rubicante.kernel.hog import LinuxHog
 from daemons.rubicante.kernel.sched_attr import LinuxAttributes, deadline_attr
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.mechanisms.deadline.offer import DeadlineAccess
 from daemons.rubicante.mechanisms.node import Mechanisms
+from daemons.rubicante.mechanisms.timer.probes import LINUX_PROGRAMS
 from daemons.rubicante.settings import Settings
 from k40s.cpu.admission.admit import admit
 from k40s.cpu.model import ContainerDemand, CpuNode, PodDemand, Server, Task
@@ -68,7 +68,7 @@ def find_node() -> CpuNode:
             store=Path("/run/rubicante.sqlite"),
         ),
         system=LinuxSystem(),
-        access=DeadlineAccess(attributes=ATTRIBUTES, start_hog=LinuxHog),
+        access=DeadlineAccess(attributes=ATTRIBUTES, programs=LINUX_PROGRAMS),
         held=(),
         stop=threading.Event(),
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import floor
 
-from daemons.rubicante.kernel.hog import StartHog
 from daemons.rubicante.kernel.preemption import read_preemption
 from daemons.rubicante.kernel.probe_thread import LinuxProbes, StartProbe
 from daemons.rubicante.kernel.sched_attr import Attributes
@@ -28,7 +27,7 @@ from daemons.rubicante.mechanisms.deadline.discovery import (
 from daemons.rubicante.mechanisms.paths import find_hrtick, find_kernel_paths
 from daemons.rubicante.mechanisms.timer.budget_timer import BudgetTimer, TimerStatus
 from daemons.rubicante.mechanisms.timer.measurement import HeldNow, Measurement, measure_lateness
-from daemons.rubicante.mechanisms.timer.overrun_probe import OverrunProbe
+from daemons.rubicante.mechanisms.timer.probes import ProbePrograms, Probes
 from daemons.rubicante.settings import Settings
 from k40s.cpu.model import ANY_CORE, DeadlineOffer, Domain, Mechanism, Reservation
 from k40s.units import MonotonicClock, Nanoseconds
@@ -48,12 +47,12 @@ _MOVED = "the root domains have changed, and reservations are held in the former
 class DeadlineAccess:
     """Access to SCHED_DEADLINE; without ``start_probe``, threads of this process probe it.
 
-    Without ``start_hog`` the lateness of budgets is not measured.
+    Without ``programs`` nothing of the kernel's lateness is measured.
     """
 
     attributes: Attributes
     start_probe: StartProbe | None = None
-    start_hog: StartHog | None = None
+    programs: ProbePrograms | None = None
 
 
 class DeadlineMechanism:
@@ -90,6 +89,18 @@ class DeadlineMechanism:
             ),
             clock=clock,
         )
+        self._probes = (
+            None
+            if access.programs is None
+            else Probes(
+                attributes=access.attributes,
+                programs=access.programs,
+                stolen=lambda cores: stolen_from(system, settings.proc_path, cores),
+                wait=stop.wait,
+                clock=clock,
+                ends_budgets=self._timer.ends_budgets,
+            )
+        )
         self._support = DeadlineSupport(offer=None)
         """As last found, without the timer."""
         self._first: DeadlineOffer | None = None
@@ -113,23 +124,15 @@ class DeadlineMechanism:
         return self._timed(), partitions
 
     def measure(self, held: HeldNow) -> None:
-        """Measure the lateness of budgets, if that is due; takes some seconds then.
+        """Measure how late budgets end and threads wake, if that is due; takes some seconds then.
 
         May be called without the book's lock, which ``held`` may take.
         """
-        start_hog = self._access.start_hog
-        if start_hog is None or not self._timer.is_measurement_due():
+        if self._probes is None or not self._timer.is_measurement_due():
             return
-        probe = OverrunProbe(
-            attributes=self._access.attributes,
-            start_hog=start_hog,
-            stolen=lambda cores: stolen_from(self._system, self._settings.proc_path, cores),
-            wait=self._stop.wait,
-            clock=self._clock,
-        )
         try:
             found = measure_lateness(
-                probe.measure,
+                self._probes.measure,
                 online=self._system.online(),
                 own=self._system.affinity(0),
                 wanted=frozenset(self._settings.cpus),

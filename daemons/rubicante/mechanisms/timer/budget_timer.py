@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from daemons.rubicante.kernel.preemption import Preemption
-from daemons.rubicante.mechanisms.timer.findings import Findings
+from daemons.rubicante.mechanisms.timer.findings import UNTRIED, Findings
 from daemons.rubicante.mechanisms.timer.hrtick import FeatureState, Hrtick, HrtickFeature
 from daemons.rubicante.mechanisms.timer.lateness import BOUNDS, assumed_lateness, delay_by_calls
 from daemons.rubicante.mechanisms.timer.measurement import Measurement
@@ -33,7 +33,9 @@ MEASURED_SECONDS = 3600.0
 CONFIRMED_SECONDS = 60.0
 """After a measurement that another one has to confirm."""
 FAILED_SECONDS = 300.0
-"""After a measurement that was not possible."""
+"""After a measurement that was not possible, or only in part."""
+
+_NOT_YET = "the machine was too busy, or a second measurement has not confirmed it yet"
 
 ReadModel = Callable[[], Preemption]
 """The kernel's preemption model."""
@@ -65,7 +67,7 @@ class TimerStatus:
     def delay(self) -> Nanoseconds:
         """What a thread that wakes is charged for another's system call, beyond a late timer.
 
-        It was measured with the timer, and counts without it as well.
+        It counts with and without the timer.
         """
         return delay_by_calls(self.measured.by_calls)
 
@@ -80,6 +82,10 @@ class TimerStatus:
         texts = [cause] if cause and (self.permitted or state is FeatureState.ON) else []
         if self.losses and not self.trusted:
             texts.append("HRTICK_DL was switched off by another program: the tick counts")
+        if self.measured != UNTRIED and self.measured.by_calls is None:
+            cause = self.measured.cause or _NOT_YET
+            text = f"what system calls add to a wake-up was not measured: {cause}"
+            texts.append(f"{text}; 0.1 ms is assumed")
         if state is not FeatureState.ON:
             return tuple(texts)
         if BOUNDS[self.model] is None:
@@ -90,8 +96,9 @@ class TimerStatus:
         elif (late := self.lateness) is not None and late >= tick + self.delay:
             text = f"HRTICK_DL is on, and budgets end up to {format_duration(late)} late"
             texts.append(f"{text}: the tick counts")
-        if self.measured.cause:
-            text = f"the lateness of budgets was not measured: {self.measured.cause}"
+        if self.measured.largest is None:
+            cause = self.measured.cause or _NOT_YET
+            text = f"the lateness of budgets was not measured: {cause}"
             texts.append(f"{text}; the bound of the preemption model counts alone")
         return tuple(texts)
 
@@ -137,18 +144,27 @@ class BudgetTimer:
         log.log(level, "budget timer", extra={"hrtick_dl": hrtick.state, "cause": hrtick.cause})
 
     def is_measurement_due(self) -> bool:
-        """Whether to measure now: at the start, soon again, then rarely; while it is on."""
-        is_on = self._begun and self._feature.read().state is FeatureState.ON
-        return is_on and self._clock() >= self._measured_due
+        """Whether to measure now: at the start, soon again, then rarely."""
+        return self._begun and self._clock() >= self._measured_due
+
+    def ends_budgets(self) -> bool:
+        """Whether the feature is on, so that overruns are its own and not the tick's."""
+        return self._feature.read().state is FeatureState.ON
 
     def note(self, found: Measurement) -> None:
         """Take over a measurement; what counts of all is up to ``Findings``."""
         self._findings = self._findings.after(found)
+        lacks = found.by_calls is None or (found.largest is None and self.ends_budgets())
         pause = MEASURED_SECONDS if self._findings.doubted is None else CONFIRMED_SECONDS
-        self._measured_due = self._clock() + (FAILED_SECONDS if found.cause else pause)
+        self._measured_due = self._clock() + (min(FAILED_SECONDS, pause) if lacks else pause)
         log.info(
-            "lateness of budgets measured",
-            extra={"user_ns": found.user, "calls_ns": found.calls, "cause": found.cause},
+            "lateness measured",
+            extra={
+                "user_ns": found.user,
+                "calls_ns": found.calls,
+                "by_calls_ns": found.by_calls,
+                "cause": found.cause,
+            },
         )
 
     def has_changed(self) -> bool:
@@ -177,6 +193,8 @@ class BudgetTimer:
             hrtick = before.hrtick
         elif hrtick.state is FeatureState.ON:
             hrtick = self._feature.join(in_use=True)
+            if before.measured.largest is None:
+                self._measured_due = now
         elif before.hrtick.state is FeatureState.ON:
             log.error(
                 "HRTICK_DL lost: what was admitted on it is enforced at the tick",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from daemons.rubicante.mechanisms.timer.measurement import Measurement
 from k40s.units import Nanoseconds
 
-_NOTHING = Measurement(cause="it has not been tried yet")
+UNTRIED = Measurement(cause="it has not been tried yet")
 Choose = Callable[[Iterable[Nanoseconds]], Nanoseconds]
 
 
@@ -23,7 +23,7 @@ class Findings:
     ``confirmed`` is what two measurements have reached; no later one makes it smaller.
     """
 
-    counted: Measurement = _NOTHING
+    counted: Measurement = UNTRIED
     doubted: Measurement | None = None
     confirmed: Measurement | None = None
 

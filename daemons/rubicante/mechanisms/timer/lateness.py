@@ -20,7 +20,9 @@ BOUNDS: Mapping[Preemption, Nanoseconds | None] = {
 }
 """Counted at least, by model; None: no bound is known, and the tick counts (docs/theory.md)."""
 STEP = Nanoseconds(100 * NS_PER_US)
-"""What was measured counts rounded up to a multiple of this."""
+"""A measured lateness counts rounded up to a multiple of this,"""
+DELAY_STEP = Nanoseconds(20 * NS_PER_US)
+"""and a delay to one of this."""
 
 
 def assumed_lateness(model: Preemption, measured: Nanoseconds | None) -> Nanoseconds | None:
@@ -34,8 +36,8 @@ def assumed_lateness(model: Preemption, measured: Nanoseconds | None) -> Nanosec
 def delay_by_calls(measured: Nanoseconds | None) -> Nanoseconds:
     """What a thread that wakes is charged for another's system call, beyond a late timer.
 
-    That is what was measured and a half more, since some dozens of samples do not find the worst;
-    nothing where nothing was measured.
+    That is twice what was measured, since some hundreds of samples do not find the worst; nothing
+    where nothing was measured.
     """
-    late = -(-3 * (measured or 0) // (2 * STEP)) * STEP
+    late = -(-2 * (measured or 0) // DELAY_STEP) * DELAY_STEP
     return Nanoseconds(max(0, late - TIMER_OVERHEAD * NS_PER_US))

@@ -1,46 +1,59 @@
-"""When and where the lateness of budgets is measured, so that no reservation is disturbed.
+"""When and where the lateness of budgets and wake-ups is measured, so that nothing is disturbed.
 
-The probe needs CPUs that are a whole root domain, and takes a millisecond of one of them, forty
-times for each load. It runs where no real-time pod can be, nor another program's DEADLINE thread:
-on the CPUs besides those of reservations, else on the whole domain or a single core as long as
-nothing is reserved there. It ends before the next sample when that changes.
+The probes need CPUs that are a whole root domain, and take a twentieth of one of them for some
+seconds. They run where no real-time pod can be, nor another program's DEADLINE thread: on the CPUs
+besides those of reservations, else on the whole domain or a single core as long as nothing is
+reserved there. They end before the next sample when that changes.
 """
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from daemons.rubicante.kernel.hog import Load
-from daemons.rubicante.mechanisms.timer.overrun_probe import GoOn, Overruns
+from daemons.rubicante.mechanisms.timer.overrun_probe import GoOn
 from k40s.cpu.model import ANY_CORE, Reservation
 from k40s.units import Nanoseconds
 
-log = logging.getLogger(__name__)
+_LEAST = 4
+"""With fewer valid samples there is no measurement."""
+_WITNESSES = 2
+"""What so many samples reach counts. One alone may be a hypervisor's, whose stolen time the kernel
+shows only in steps of 10 ms; what the kernel does itself is seen again."""
 
 HeldNow = Callable[[], Sequence[Reservation]]
 """The reservations of the book."""
-
-
 Occupied = Callable[[AbstractSet[int]], bool]
 """Whether other DEADLINE threads, such as another rubicante's, are in the domain of these CPUs."""
 
 
-class Measure(Protocol):
-    """Measures on a root domain; implemented by ``OverrunProbe.measure``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """What was measured on one root domain in ns, by load, in the order in which it was taken.
 
-    def __call__(self, cores: AbstractSet[int], go_on: GoOn) -> Overruns:
-        """The overruns. Raises ``OSError``."""
+    ``overruns`` are those of budgets, ``charges`` those of wake-ups, by round; loads may lack.
+    """
+
+    overruns: Mapping[Load, Sequence[Nanoseconds]] = field(default_factory=dict)
+    charges: Sequence[Mapping[Load, Sequence[Nanoseconds]]] = ()
+
+
+class Measure(Protocol):
+    """Measures on a root domain."""
+
+    def __call__(self, cores: AbstractSet[int], go_on: GoOn) -> Samples:
+        """The samples. Raises ``OSError``."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """The largest overruns of one measurement by load; without any, ``cause`` says why.
+    """What counts of one measurement in ns; without anything, ``cause`` says why.
 
-    ``by_calls`` is what system calls added to those in user mode: a coarse timer, or a machine that
-    stands still at times, makes both late, and neither is a system call.
+    ``user`` and ``calls`` are overruns of budgets by load. ``by_calls`` is what others' system
+    calls add to the charge of a wake-up: a machine that stands still at times makes it late beside
+    any load, and that is no system call.
     """
 
     user: Nanoseconds | None = None
@@ -50,7 +63,7 @@ class Measurement:
 
     @property
     def largest(self) -> Nanoseconds | None:
-        """Of both loads; None without a measurement."""
+        """The overrun under any load; None without a measurement."""
         found = [one for one in (self.user, self.calls) if one is not None]
         return max(found, default=None)
 
@@ -80,16 +93,30 @@ def measure_lateness(
         except OSError as error:
             cause = f"on CPUs {sorted(cores)}: {error}"
             continue
-        if found.largest:
-            return _largest(found)
+        measurement = _judge(found)
+        if measurement != Measurement():
+            return measurement
         cause = f"on CPUs {sorted(cores)}: too few samples of a busy machine"
     return Measurement(cause=cause)
 
 
-def _largest(found: Overruns) -> Measurement:
-    user, calls = found.largest.get(Load.USER), found.largest.get(Load.CALLS)
-    by_calls = None if calls is None else Nanoseconds(max(0, calls - (user or 0)))
-    return Measurement(user=user, calls=calls, by_calls=by_calls)
+def _judge(found: Samples) -> Measurement:
+    added = [late for charges in found.charges if (late := _added(charges)) is not None]
+    return Measurement(
+        user=_witnessed(found.overruns.get(Load.USER, ())),
+        calls=_witnessed(found.overruns.get(Load.CALLS, ())),
+        by_calls=min(added, default=None),
+    )
+
+
+def _added(charges: Mapping[Load, Sequence[Nanoseconds]]) -> Nanoseconds | None:
+    user, calls = (_witnessed(charges.get(load, ())) for load in (Load.USER, Load.CALLS))
+    return None if user is None or calls is None else Nanoseconds(max(0, calls - user))
+
+
+def _witnessed(samples: Sequence[Nanoseconds]) -> Nanoseconds | None:
+    """The largest that enough samples reach; None with too few of them."""
+    return sorted(samples)[-_WITNESSES] if len(samples) >= _LEAST else None
 
 
 def _candidates(

@@ -12,7 +12,6 @@ model counts beside it.
 
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
 from daemons.rubicante.kernel.hog import Hog, Load, StartHog
 from daemons.rubicante.kernel.sched_attr import (
@@ -27,13 +26,16 @@ from k40s.units import NS_PER_MS, NS_PER_S, MonotonicClock, Nanoseconds
 BUDGET = Nanoseconds(NS_PER_MS)
 PERIOD = Nanoseconds(20 * NS_PER_MS)
 """A bandwidth of 0.05, for as long as a sample lasts."""
+PROBE = SchedAttr(
+    policy=SCHED_DEADLINE,
+    flags=RESET_ON_FORK,
+    runtime=BUDGET,
+    deadline=PERIOD,
+    period=PERIOD,
+)
+"""Of what is measured with."""
 SAMPLES = 40
 """Of each load. Ticks and timers are at another phase in each."""
-_LEAST = 4
-"""With fewer valid samples there is no measurement."""
-_WITNESSES = 2
-"""An overrun counts that so many samples reach. One alone may be a hypervisor's, whose stolen time
-the kernel shows only in steps of 10 ms; what the kernel does itself is seen again."""
 _STEP = 0.001
 _SAMPLE_SECONDS = 0.3
 _BREAK_SECONDS = 0.0217
@@ -43,22 +45,6 @@ Stolen = Callable[[AbstractSet[int]], int]
 """Time that a hypervisor has stolen from CPUs since boot, in any unit."""
 GoOn = Callable[[], bool]
 """Whether to go on with the next sample."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overruns:
-    """The overruns of one measurement in ns, by load; in the order of the samples."""
-
-    by_load: dict[Load, tuple[Nanoseconds, ...]]
-
-    @property
-    def largest(self) -> dict[Load, Nanoseconds]:
-        """The largest that two samples reach, of each load that has enough of them."""
-        return {
-            load: sorted(found)[-_WITNESSES]
-            for load, found in self.by_load.items()
-            if len(found) >= _LEAST
-        }
 
 
 class OverrunProbe:
@@ -84,13 +70,13 @@ class OverrunProbe:
         self._clock = clock
         self._samples = samples
 
-    def measure(self, cores: AbstractSet[int], go_on: GoOn) -> Overruns:
-        """Measure on ``cores``, a root domain. Raises ``OSError``, also for what it refuses."""
+    def measure(self, cores: AbstractSet[int], go_on: GoOn) -> dict[Load, tuple[Nanoseconds, ...]]:
+        """The overruns of budgets on ``cores``, a root domain. Raises ``OSError``."""
         found: dict[Load, tuple[Nanoseconds, ...]] = {}
         for load in Load:
             with self._start_hog(load, cores) as hog:
                 found[load] = tuple(self._sample_all(hog, cores, go_on))
-        return Overruns(by_load=found)
+        return found
 
     def _sample_all(self, hog: Hog, cores: AbstractSet[int], go_on: GoOn) -> Iterator[Nanoseconds]:
         for _ in range(self._samples):
@@ -107,7 +93,7 @@ class OverrunProbe:
 
         A reading after the period's end may be of the next budget.
         """
-        self._attributes.set(hog.tid, _PROBE)
+        self._attributes.set(hog.tid, PROBE)
         try:
             before, began = hog.used(), self._clock()
             hog.go()
@@ -141,12 +127,3 @@ def _debt_seconds(overrun: Nanoseconds | None) -> float:
     """Until the kernel has forgotten a former DEADLINE thread: its debt over its bandwidth."""
     debt = BUDGET if overrun is None else overrun
     return debt / BUDGET * PERIOD / NS_PER_S
-
-
-_PROBE = SchedAttr(
-    policy=SCHED_DEADLINE,
-    flags=RESET_ON_FORK,
-    runtime=BUDGET,
-    deadline=PERIOD,
-    period=PERIOD,
-)

@@ -86,22 +86,13 @@ def test_a_model_that_is_switched_at_run_time_counts_within_a_second(
     assert (before, node.after(WATCH_SECONDS)) == (700, expected)
 
 
-@pytest.mark.parametrize(("seen", "delay"), [(0, 0), (60, 0), (70, 100), (700, 1000), (800, 1100)])
-def test_what_was_measured_in_calls_and_a_half_more_is_in_each_budget(
-    seen: int, delay: int
-) -> None:
+@pytest.mark.parametrize(("seen", "delay"), [(0, 0), (50, 0), (51, 20), (60, 20), (61, 40), (700, 1300)])
+def test_twice_what_calls_were_measured_to_add_is_in_each_budget(seen: int, delay: int) -> None:
     node = Node(kernel_with(OFF), model=Preemption.VOLUNTARY)
     before = node.timer.status.delay
     node.measured(seen)
 
     assert (before, node.timer.status.delay) == (0, delay * NS_PER_US)
-
-
-def test_a_delay_by_calls_counts_past_a_tick_as_well() -> None:
-    node = Node(kernel_with(OFF), permitted=False)
-    node.measured(700)
-
-    assert node.overrun == 5000
 
 
 def test_a_model_without_a_bound_is_said_aloud() -> None:
@@ -260,10 +251,48 @@ def test_measures_again_soon_where_it_failed() -> None:
     assert node.timer.is_measurement_due()
 
 
-def test_nothing_is_measured_while_the_feature_is_off() -> None:
+def test_what_calls_add_is_measured_without_the_timer_and_counts_past_the_tick() -> None:
     node = Node(kernel_with(OFF), permitted=False)
+    is_due = node.timer.is_measurement_due()
+    node.timer.note(Measurement(by_calls=Nanoseconds(700 * NS_PER_US)))
 
-    assert not node.timer.is_measurement_due()
+    assert (is_due, node.timer.ends_budgets()) == (True, False)
+    assert node.after(WATCH_SECONDS) == 5300
+    assert node.timer.status.delay == 1300 * NS_PER_US
+    assert node.timer.status.warnings(TICK) == ()
+
+
+def test_what_calls_add_and_was_not_measured_is_said() -> None:
+    node = Node(kernel_with(OFF), permitted=False)
+    node.timer.note(Measurement(cause="reservations everywhere"))
+    node.after(WATCH_SECONDS)
+    nowhere = node.timer.status.warnings(TICK)
+    node.timer.note(Measurement(user=Nanoseconds(10)))
+    node.after(WATCH_SECONDS)
+
+    assert len(nowhere) == 1
+    assert nowhere[0].endswith("not measured: reservations everywhere; 0.1 ms is assumed")
+    assert "too busy" in node.timer.status.warnings(TICK)[0]
+
+
+def test_a_part_that_lacks_is_tried_again_soon() -> None:
+    node = Node(kernel_with(OFF))
+    for _ in range(2):
+        node.timer.note(Measurement(by_calls=Nanoseconds(0)))
+    node.seconds += FAILED_SECONDS
+
+    assert node.timer.is_measurement_due()
+
+
+def test_a_timer_that_is_switched_on_later_is_measured_at_once() -> None:
+    node = Node(kernel_with(OFF), permitted=False)
+    for _ in range(2):
+        node.timer.note(Measurement(by_calls=Nanoseconds(0)))
+    before = node.timer.is_measurement_due()
+    node.kernel.files[FEATURES] = ON
+    node.after(WATCH_SECONDS)
+
+    assert (before, node.timer.is_measurement_due()) == (False, True)
 
 
 @pytest.mark.parametrize(("in_use", "stays"), [(True, True), (False, False)])

@@ -135,7 +135,7 @@ def test_the_published_offer_follows_the_timer(node: Node) -> None:
         "by_k40s": True,
         "preemption": "rt",
         "bound": "100us",
-        "measured": {"user": None, "calls": None},
+        "measured": {"user": None, "calls": None, "wake_ups": None},
     }
 
 

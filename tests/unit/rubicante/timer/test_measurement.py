@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 import pytest
 
 from daemons.rubicante.kernel.hog import Load
-from daemons.rubicante.mechanisms.timer.measurement import Measurement, measure_lateness
-from daemons.rubicante.mechanisms.timer.overrun_probe import GoOn, Overruns
+from daemons.rubicante.mechanisms.timer.measurement import Measurement, Samples, measure_lateness
+from daemons.rubicante.mechanisms.timer.overrun_probe import GoOn
 from k40s.cpu.model import ANY_CORE, Mechanism, Reservation, Server, Task
 from k40s.criticality import Criticality
 from k40s.units import NS_PER_MS, Nanoseconds
@@ -39,13 +39,13 @@ class Kernel:
         self.asked: list[frozenset[int]] = []
         self.went_on: list[bool] = []
 
-    def measure(self, cores: AbstractSet[int], go_on: GoOn) -> Overruns:
+    def measure(self, cores: AbstractSet[int], go_on: GoOn) -> Samples:
         self.asked.append(frozenset(cores))
         self.went_on.append(go_on())
         if cores not in self.domains:
             raise PermissionError(errno.EPERM, "not the whole domain")
         found = tuple(Nanoseconds(n) for n in range(self.samples))
-        return Overruns(by_load={Load.USER: found, Load.CALLS: found})
+        return Samples(overruns={Load.USER: found, Load.CALLS: found})
 
 
 def measured(
@@ -98,12 +98,12 @@ def test_a_reservation_that_comes_meanwhile_ends_it() -> None:
     held: list[Reservation] = []
     went_on: list[bool] = []
 
-    def measure(cores: AbstractSet[int], go_on: GoOn) -> Overruns:
+    def measure(cores: AbstractSet[int], go_on: GoOn) -> Samples:
         del cores
         went_on.append(go_on())
         held.append(reservation(ANY_CORE))
         went_on.append(go_on())
-        return Overruns(by_load={Load.USER: (), Load.CALLS: ()})
+        return Samples(overruns={Load.USER: (), Load.CALLS: ()})
 
     found = measure_lateness(
         measure,
@@ -131,12 +131,42 @@ def test_few_samples_are_no_measurement(samples: int, known: bool) -> None:
     assert (found.largest is not None) is known
 
 
-def test_one_sample_alone_is_no_witness() -> None:
-    once = Overruns(by_load={Load.USER: tuple(map(Nanoseconds, (5, 6, 7, 9000)))})
-    twice = Overruns(by_load={Load.USER: tuple(map(Nanoseconds, (5, 8000, 7, 9000)))})
+def taken(found: Samples) -> Measurement:
+    """What counts of these samples."""
+    return measure_lateness(
+        lambda cores, go_on: found,  # noqa: ARG005
+        online={0, 1},
+        own={0, 1},
+        wanted={1},
+        held=lambda: (),
+        occupied=lambda _cores: False,
+    )
 
-    assert once.largest == {Load.USER: 7}
-    assert twice.largest == {Load.USER: 8000}
+
+def times(*samples: int) -> tuple[Nanoseconds, ...]:
+    return tuple(map(Nanoseconds, samples))
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"), [((5, 6, 7, 9000), 7), ((5, 8000, 7, 9000), 8000)]
+)
+def test_one_sample_alone_is_no_witness(samples: tuple[int, ...], expected: int) -> None:
+    found = taken(Samples(overruns={Load.USER: times(*samples)}))
+
+    assert found == Measurement(user=Nanoseconds(expected))
+
+
+@pytest.mark.parametrize(("outliers", "expected"), [((2, 0), 0), ((2, 1), 0), ((2, 2), 880)])
+def test_what_calls_add_to_a_charge_is_seen_in_each_round(
+    outliers: tuple[int, int], expected: int
+) -> None:
+    calm = times(*[20] * 160)
+    rounds = [
+        {Load.USER: calm, Load.CALLS: times(*[900] * many, *[20] * (160 - many))}
+        for many in outliers
+    ]
+
+    assert taken(Samples(charges=rounds)) == Measurement(by_calls=Nanoseconds(expected))
 
 
 @pytest.mark.parametrize(
@@ -145,21 +175,19 @@ def test_one_sample_alone_is_no_witness() -> None:
 def test_what_makes_user_mode_late_as_well_is_no_system_call(
     user: int, calls: int, expected: int
 ) -> None:
-    def measure(cores: AbstractSet[int], go_on: GoOn) -> Overruns:
-        del cores, go_on
-        by_user, by_calls = (Nanoseconds(user),) * 4, (Nanoseconds(calls),) * 4
-        return Overruns(by_load={Load.USER: by_user, Load.CALLS: by_calls})
+    by_load = {Load.USER: times(*[user] * 4), Load.CALLS: times(*[calls] * 4)}
 
-    found = measure_lateness(
-        measure,
-        online={0, 1},
-        own={0, 1},
-        wanted={1},
-        held=lambda: (),
-        occupied=lambda _cores: False,
+    assert taken(Samples(charges=[by_load])).by_calls == expected
+    assert taken(Samples(overruns=by_load)) == Measurement(
+        user=Nanoseconds(user), calls=Nanoseconds(calls)
     )
 
-    assert (found.user, found.calls, found.by_calls) == (user, calls, expected)
+
+@pytest.mark.parametrize("lacking", Load)
+def test_without_a_comparison_nothing_is_said_of_system_calls(lacking: Load) -> None:
+    charges = {load: times(*[20] * 200) for load in Load if load is not lacking}
+
+    assert "too few samples" in taken(Samples(charges=[charges])).cause
 
 
 def test_no_other_program_is_disturbed_such_as_another_rubicante_on_this_kernel() -> None:

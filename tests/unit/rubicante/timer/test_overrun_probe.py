@@ -105,7 +105,7 @@ def test_the_overrun_of_each_budget_is_found_to_the_nanosecond() -> None:
 
     found = probe(machine, 3).measure({0}, lambda: True)
 
-    assert found.by_load == {Load.USER: (5_000, 3_878_123, 600_000), Load.CALLS: (0, 17, 99)}
+    assert found == {Load.USER: (5_000, 3_878_123, 600_000), Load.CALLS: (0, 17, 99)}
     assert machine.ended == 2
 
 
@@ -123,7 +123,7 @@ def test_a_busy_machine_sees_no_larger_overrun(pause: float) -> None:
 
     found = probe(machine, 20).measure({0}, lambda: True)
 
-    assert {late for each in found.by_load.values() for late in each} <= {5_000}
+    assert {late for each in found.values() for late in each} <= {5_000}
 
 
 def test_what_a_hypervisor_took_meanwhile_is_no_sample() -> None:
@@ -135,7 +135,7 @@ def test_what_a_hypervisor_took_meanwhile_is_no_sample() -> None:
     machine = Stealing(lateness=[10, 20, 30, 40, 50, 60, 70, 80])
     found = probe(machine, 4).measure({0}, lambda: True)
 
-    assert found.by_load == {Load.USER: (20, 40), Load.CALLS: (60, 80)}
+    assert found == {Load.USER: (20, 40), Load.CALLS: (60, 80)}
 
 
 def test_it_ends_when_it_may_not_go_on() -> None:
@@ -144,7 +144,7 @@ def test_it_ends_when_it_may_not_go_on() -> None:
 
     found = probe(machine, 9).measure({0}, lambda: next(answers))
 
-    assert found.by_load == {Load.USER: (1,), Load.CALLS: ()}
+    assert found == {Load.USER: (1,), Load.CALLS: ()}
 
 
 def test_a_refusal_ends_the_hog() -> None:
