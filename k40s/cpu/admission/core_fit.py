@@ -109,12 +109,11 @@ class PlacementRequest:
         )
         if rejection is not None:
             return rejection
-        held = [r for r in node.reservations if r.mechanism is Mechanism.DEADLINE]
-        domain = [r for r in held if r.core == core]
+        domain = load.deadline_reservations(core)
         self.search.effort.take(len(domain) + len(new), len(domain))
         if self.search.effort.is_spent():
             return spent()
-        rejection = _reject_exclusive(node.deadline, node, held, new) or _reject_domain(
+        rejection = _reject_exclusive(node.deadline, node, domain, new) or _reject_domain(
             node.deadline, [*domain, *new]
         )
         if rejection is not None:
@@ -164,15 +163,18 @@ def _reject_beyond_kernel(task: Task, offer: DeadlineOffer) -> Rejection | None:
 
 
 def _reject_exclusive(
-    offer: DeadlineOffer, node: CpuNode, held: list[Reservation], new: list[Reservation]
+    offer: DeadlineOffer, node: CpuNode, domain: list[Reservation], new: list[Reservation]
 ) -> Rejection | None:
     """A pod has one core of an exclusive domain, and the core has one pod."""
     if offer.domain is not Domain.EXCLUSIVE:
         return None
     uid, core = new[0].pod_uid, new[0].core
-    if node.on_core(core) or any(r.core == core and r.pod_uid != uid for r in held):
+    if node.on_core(core) or any(r.pod_uid != uid for r in domain):
         return _rejection(Reason.CPU_NO_BANDWIDTH, "other pods are on it")
-    if any(r.pod_uid == uid and r.core != core for r in held):
+    if any(
+        r.mechanism is Mechanism.DEADLINE and r.pod_uid == uid and r.core != core
+        for r in node.reservations
+    ):
         return _rejection(Reason.CPU_NO_BANDWIDTH, "a pod gets one exclusive core")
     return None
 

@@ -242,6 +242,10 @@ class NodeLoad:
         positions = (*self._deadline.get(core, ()), *self._deadline.get(ANY_CORE, ()))
         return tuple(self._servers[position] for position in positions)
 
+    def deadline_reservations(self, core: int) -> list[Reservation]:
+        """The SCHED_DEADLINE reservations of a root domain: of a core, or of any core."""
+        return [self.node.reservations[position] for position in self._deadline.get(core, ())]
+
     def tasks_on(self, core: int) -> tuple[int, int]:
         """Number of tasks on a core by either mechanism, and number of them below HI."""
         number = below_hi = 0

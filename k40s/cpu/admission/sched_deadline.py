@@ -18,7 +18,7 @@ from math import ceil
 
 from k40s.cpu.analysis.edf import demand_bound, gfb_holds, last_deadline_before, utilization
 from k40s.cpu.analysis.response_time import Interference, ServerParameters, TaskParameters
-from k40s.cpu.bandwidth import SCALE_BITS, fits_capacity
+from k40s.cpu.bandwidth import SCALE_BITS, fits_capacity, share_below
 from k40s.cpu.linux import quantize_server, quantize_task
 from k40s.cpu.model import DeadlineOffer, Domain, Reservation, Task
 from k40s.units import NS_PER_US
@@ -101,12 +101,11 @@ def deadlines_hold(
         return False
     tasks = (*own, *others)
     blocking = tick * len(others)
-    load = utilization(tasks)
-    if load >= 1:
+    horizon = _horizon(tasks, blocking + len(others))
+    if horizon is None:
         return False
-    beyond = sum((Fraction(c * (t - d), t) for c, t, d in tasks), Fraction(blocking + len(others)))
     first = min((deadline for _wcet, _period, deadline in own), default=ENDLESS)
-    interval = last_deadline_before(tasks, ceil(beyond / (1 - load)) + 1)
+    interval = last_deadline_before(tasks, horizon)
     for _ in range(MAX_STEPS):
         if interval is None or interval < first:
             return True
@@ -115,6 +114,21 @@ def deadlines_hold(
             return False
         interval = last_deadline_before(tasks, demand)
     return False
+
+
+def _horizon(tasks: Sequence[TaskParameters], blocking: int) -> int | None:
+    """Beyond this interval demand is less than time, if it is before; None where U ≥ 1.
+
+    By integers, and a little later than by fractions, which only decide where U is nearly 1.
+    """
+    left = (1 << SCALE_BITS) - sum(share_below(c, t) + 1 for c, t, _d in tasks)
+    if left > 0:
+        beyond = blocking + sum(-(-c * (t - d) // t) for c, t, d in tasks)
+        return -(-(beyond << SCALE_BITS) // left) + 1
+    load = utilization(tasks)
+    if load >= 1:
+        return None
+    return ceil(sum((Fraction(c * (t - d), t) for c, t, d in tasks), blocking) / (1 - load)) + 1
 
 
 def _any_part(tasks: Sequence[TaskParameters], interval: int) -> int:
