@@ -202,7 +202,7 @@ class TimerMetrics:
             "k40s_rubicante_budget_lateness_seconds",
             "How late SCHED_DEADLINE budgets end: counted on, the preemption model's bound, and "
             "the largest measured of a thread in user mode and in system calls; and what others' "
-            "system calls were measured to add to the charge of wake-ups",
+            "system calls were measured to add to the cost of wake-ups",
             ["of"],
             registry=registry,
         )

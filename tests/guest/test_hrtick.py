@@ -64,7 +64,7 @@ def test_the_node_is_measured_and_offers_what_its_model_permits(
     assert 0 <= user < 100
     assert 0 <= calls <= 1200
     assert 300 <= by_calls <= 1200
-    assert facts["offer"][2] == max(0, ceil(2 * by_calls / 20) * 20 - 100)
+    assert facts["offer"][2] == max(0, ceil(1.5 * by_calls / 20) * 20 - 100)
     assert [text for text in facts["warnings"] if "HRTICK" in str(text)] == []
     assert [text for text in facts["warnings"] if "lateness" in str(text)] == []
 

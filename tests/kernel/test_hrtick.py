@@ -24,8 +24,9 @@ from daemons.rubicante.kernel.usage import stolen_from
 from daemons.rubicante.mechanisms.deadline.discovery import read_bandwidths
 from daemons.rubicante.mechanisms.timer.hrtick import FeatureState, HrtickFeature
 from daemons.rubicante.mechanisms.timer.marks import Marks
-from daemons.rubicante.mechanisms.timer.overrun_probe import BUDGET, PERIOD, PROBE
+from daemons.rubicante.mechanisms.timer.overrun_probe import BUDGET, PERIOD
 from daemons.rubicante.mechanisms.timer.probes import ProbePrograms, Probes
+from daemons.rubicante.mechanisms.timer.wake_probe import SLEEPER
 from tests.kernel.conftest import CPU, eventually
 from tests.kernel.deadline_scene import PREFIX, PROC, alone, debugfs
 
@@ -133,8 +134,8 @@ def test_the_measurement_leaves_no_bandwidth_and_no_process(
     assert len(started) == len(Load) * (5 if ends_budgets else 4)
     assert set(found.overruns) == (set(Load) if ends_budgets else set())
     assert all(0 <= late < PERIOD for each in found.overruns.values() for late in each)
-    assert [set(one) for one in found.charges] == [set(Load)] * 2
-    assert all(charge > 0 for one in found.charges for each in one.values() for charge in each)
+    assert [set(one) for one in found.wake_ups] == [set(Load)] * 2
+    assert all(cost > 0 for one in found.wake_ups for each in one.values() for cost in each)
 
 
 def test_a_sleeper_that_dies_as_deadline_is_an_error_and_leaves_no_bandwidth(debug: Path) -> None:
@@ -143,7 +144,7 @@ def test_a_sleeper_that_dies_as_deadline_is_an_error_and_leaves_no_bandwidth(deb
         before = bandwidth(debug)
         with LinuxSleeper(cores, on=min(cores)) as sleeper:
             try:
-                LinuxAttributes().set(sleeper.tid, PROBE)
+                LinuxAttributes().set(sleeper.tid, SLEEPER)
             except OSError as error:
                 pytest.skip(f"no root domain of all CPUs here: {error}")
             sleeper.sleep(2)

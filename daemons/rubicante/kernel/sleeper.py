@@ -1,7 +1,8 @@
-"""A process that sleeps and wakes, and tells what the kernel charged it for each time.
+"""A process that sleeps and wakes, and tells what each time cost it.
 
-That is for going to sleep and waking up, with the few microseconds that its own code takes. Where a
-kernel lets the thread before it run on, and charges the woken one for that, it shows.
+That is the time until it ran, or what the kernel charged it for sleeping and waking if that is
+more: a kernel that lets the thread before it run on either wakes it late or charges it for the
+wait.
 """
 
 import os
@@ -15,18 +16,27 @@ from k40s.units import Nanoseconds
 _ANSWER_SECONDS = 10.0
 _LEAVE_SECONDS = 2.0
 _PROGRAM = """
-used = time.thread_time_ns
+now, used = time.monotonic_ns, time.thread_time_ns
+debt, paid, at = 0, used(), now()
 while order := os.read(0, 16):
-    charges = []
-    for _ in range(int(order)):
-        before = used()
-        time.sleep(0.002 + os.urandom(1)[0] * 0.000024)
-        charges.append(used() - before)
-    os.write(1, " ".join(map(str, charges)).encode() + b"\\n")
+    costs = []
+    while len(costs) < int(order):
+        length = 500_000 + os.urandom(1)[0] * 6_000
+        charged, began = used(), now()
+        time.sleep(length / 1e9)
+        ended, charge = now(), used() - charged
+        costs.append(max(charge, ended - began - length))
+        debt = max(0, debt + charged + charge - paid - (ended - at) // 10)
+        if debt > 500_000:
+            time.sleep(0.04)
+            debt = 0
+        paid, at = charged + charge, ended
+    os.write(1, " ".join(map(str, costs)).encode() + b"\\n")
 os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 """
-"""2 to 8 ms of sleep: at no fixed phase of ticks. Before it ends it makes itself ordinary: Linux
-forgets the bandwidth of a sleeping thread that another takes out of SCHED_DEADLINE (``drop``)."""
+"""0.5 to 2 ms of sleep: at no fixed phase of ticks. It rests before it has used up a budget of 2 ms
+in 20 ms, or the kernel would keep it back. Before it ends it makes itself ordinary: Linux forgets
+the bandwidth of a sleeping thread that another takes out of SCHED_DEADLINE (``drop``)."""
 
 
 class Sleeper(Protocol):
@@ -38,7 +48,7 @@ class Sleeper(Protocol):
         ...
 
     def sleep(self, times: int) -> tuple[Nanoseconds, ...]:
-        """Let it sleep so often, about 5 ms each; what each was charged. Raises ``OSError``."""
+        """Let it sleep so often, 1 ms or more each; what each cost. Raises ``OSError``."""
         ...
 
     def __enter__(self) -> Self:

@@ -65,7 +65,7 @@ class TimerStatus:
 
     @property
     def delay(self) -> Nanoseconds:
-        """What a thread that wakes is charged for another's system call, beyond a late timer.
+        """What a thread that wakes waits for another's system call, beyond a late timer.
 
         It counts with and without the timer.
         """

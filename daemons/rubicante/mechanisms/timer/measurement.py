@@ -32,11 +32,11 @@ Occupied = Callable[[AbstractSet[int]], bool]
 class Samples:
     """What was measured on one root domain in ns, by load, in the order in which it was taken.
 
-    ``overruns`` are those of budgets, ``charges`` those of wake-ups, by round; loads may lack.
+    ``overruns`` are those of budgets, ``wake_ups`` costs of wake-ups, by round; loads may lack.
     """
 
     overruns: Mapping[Load, Sequence[Nanoseconds]] = field(default_factory=dict)
-    charges: Sequence[Mapping[Load, Sequence[Nanoseconds]]] = ()
+    wake_ups: Sequence[Mapping[Load, Sequence[Nanoseconds]]] = ()
 
 
 class Measure(Protocol):
@@ -52,7 +52,7 @@ class Measurement:
     """What counts of one measurement in ns; without anything, ``cause`` says why.
 
     ``user`` and ``calls`` are overruns of budgets by load. ``by_calls`` is what others' system
-    calls add to the charge of a wake-up: a machine that stands still at times makes it late beside
+    calls add to the cost of a wake-up: a machine that stands still at times makes it late beside
     any load, and that is no system call.
     """
 
@@ -101,7 +101,7 @@ def measure_lateness(
 
 
 def _judge(found: Samples) -> Measurement:
-    added = [late for charges in found.charges if (late := _added(charges)) is not None]
+    added = [late for one in found.wake_ups if (late := _added(one)) is not None]
     return Measurement(
         user=_witnessed(found.overruns.get(Load.USER, ())),
         calls=_witnessed(found.overruns.get(Load.CALLS, ())),
@@ -109,8 +109,8 @@ def _judge(found: Samples) -> Measurement:
     )
 
 
-def _added(charges: Mapping[Load, Sequence[Nanoseconds]]) -> Nanoseconds | None:
-    user, calls = (_witnessed(charges.get(load, ())) for load in (Load.USER, Load.CALLS))
+def _added(costs: Mapping[Load, Sequence[Nanoseconds]]) -> Nanoseconds | None:
+    user, calls = (_witnessed(costs.get(load, ())) for load in (Load.USER, Load.CALLS))
     return None if user is None or calls is None else Nanoseconds(max(0, calls - user))
 
 

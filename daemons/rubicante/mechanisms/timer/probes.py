@@ -50,7 +50,7 @@ class Probes:
             wait=wait,
             clock=clock,
         )
-        self._charges = WakeProbe(
+        self._wake_ups = WakeProbe(
             attributes=attributes,
             start_hog=programs.start_hog,
             start_sleeper=programs.start_sleeper,
@@ -62,5 +62,5 @@ class Probes:
         """On ``cores``, a root domain; takes some seconds. Raises ``OSError``."""
         return Samples(
             overruns=self._overruns.measure(cores, go_on) if self._ends_budgets() else {},
-            charges=[self._charges.measure(cores, go_on) for _ in range(_ROUNDS)],
+            wake_ups=[self._wake_ups.measure(cores, go_on) for _ in range(_ROUNDS)],
         )

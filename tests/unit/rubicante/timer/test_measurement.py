@@ -157,7 +157,7 @@ def test_one_sample_alone_is_no_witness(samples: tuple[int, ...], expected: int)
 
 
 @pytest.mark.parametrize(("outliers", "expected"), [((2, 0), 0), ((2, 1), 0), ((2, 2), 880)])
-def test_what_calls_add_to_a_charge_is_seen_in_each_round(
+def test_what_calls_add_to_the_cost_is_seen_in_each_round(
     outliers: tuple[int, int], expected: int
 ) -> None:
     calm = times(*[20] * 160)
@@ -166,7 +166,7 @@ def test_what_calls_add_to_a_charge_is_seen_in_each_round(
         for many in outliers
     ]
 
-    assert taken(Samples(charges=rounds)) == Measurement(by_calls=Nanoseconds(expected))
+    assert taken(Samples(wake_ups=rounds)) == Measurement(by_calls=Nanoseconds(expected))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_what_makes_user_mode_late_as_well_is_no_system_call(
 ) -> None:
     by_load = {Load.USER: times(*[user] * 4), Load.CALLS: times(*[calls] * 4)}
 
-    assert taken(Samples(charges=[by_load])).by_calls == expected
+    assert taken(Samples(wake_ups=[by_load])).by_calls == expected
     assert taken(Samples(overruns=by_load)) == Measurement(
         user=Nanoseconds(user), calls=Nanoseconds(calls)
     )
@@ -185,9 +185,9 @@ def test_what_makes_user_mode_late_as_well_is_no_system_call(
 
 @pytest.mark.parametrize("lacking", Load)
 def test_without_a_comparison_nothing_is_said_of_system_calls(lacking: Load) -> None:
-    charges = {load: times(*[20] * 200) for load in Load if load is not lacking}
+    costs = {load: times(*[20] * 200) for load in Load if load is not lacking}
 
-    assert "too few samples" in taken(Samples(charges=[charges])).cause
+    assert "too few samples" in taken(Samples(wake_ups=[costs])).cause
 
 
 def test_no_other_program_is_disturbed_such_as_another_rubicante_on_this_kernel() -> None:

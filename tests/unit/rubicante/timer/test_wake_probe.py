@@ -1,4 +1,4 @@
-"""What a sleeper beside a hog is charged, and when that is no measurement."""
+"""What wake-ups beside a hog cost, and when that is no measurement."""
 
 import errno
 import os
@@ -12,8 +12,7 @@ import pytest
 
 from daemons.rubicante.kernel.hog import Load
 from daemons.rubicante.kernel.sched_attr import SchedAttr
-from daemons.rubicante.mechanisms.timer.overrun_probe import PROBE
-from daemons.rubicante.mechanisms.timer.wake_probe import WakeProbe
+from daemons.rubicante.mechanisms.timer.wake_probe import SLEEPER, WakeProbe
 from k40s.units import NS_PER_MS, Nanoseconds
 
 CORES = frozenset({2, 3})
@@ -21,7 +20,7 @@ CORES = frozenset({2, 3})
 
 @dataclass
 class Machine:
-    """A hog that gets ``share`` of its CPU, and a sleeper that is charged 20 ns, 700 in calls."""
+    """A hog that gets ``share`` of its CPU, and wake-ups that cost 20 ns, 700 in calls."""
 
     share: float = 1.0
     stolen: Callable[[int], int] = lambda batch: 0  # noqa: ARG005
@@ -38,7 +37,7 @@ class Machine:
         raise NotImplementedError
 
     def set(self, tid: int, attr: SchedAttr) -> None:
-        assert attr == PROBE
+        assert attr == SLEEPER
         self.set_on.append(tid)
         if self.refusal is not None:
             raise self.refusal
@@ -58,7 +57,7 @@ class Machine:
 
     def sleep(self, times: int) -> tuple[Nanoseconds, ...]:
         self.batches += 1
-        self.spent += round(times * 5 * NS_PER_MS * self.share)
+        self.spent += round(times * NS_PER_MS * self.share)
         return (Nanoseconds(20 if self.load is Load.USER else 700),) * times
 
     def __enter__(self) -> Self:
@@ -92,12 +91,12 @@ class Machine:
         return probe.measure(CORES, go_on)
 
 
-def test_the_charges_beside_each_load() -> None:
+def test_the_costs_beside_each_load() -> None:
     machine = Machine()
 
     found = machine.measure()
 
-    assert found == {Load.USER: (20,) * 160, Load.CALLS: (700,) * 160}
+    assert found == {Load.USER: (20,) * 600, Load.CALLS: (700,) * 600}
     assert machine.set_on == [7, 7]
     assert machine.left == 4
 
@@ -111,12 +110,12 @@ def test_hog_and_sleeper_meet_on_one_cpu_of_the_domain() -> None:
 
 
 def test_a_busy_machine_takes_more_samples_and_no_end_of_them() -> None:
-    assert len(Machine(share=0.5).measure()[Load.CALLS]) == 200
-    assert len(Machine(share=0.1).measure()[Load.CALLS]) == 240
+    assert len(Machine(share=0.75).measure()[Load.CALLS]) == 800
+    assert len(Machine(share=0.1).measure()[Load.CALLS]) == 1000
 
 
 def test_beside_others_than_the_hog_nothing_is_measured() -> None:
-    assert Machine(share=0.05).measure() == {Load.USER: (), Load.CALLS: ()}
+    assert Machine(share=0.06).measure() == {Load.USER: (), Load.CALLS: ()}
 
 
 def test_what_a_hypervisor_took_meanwhile_is_no_sample() -> None:
@@ -124,9 +123,9 @@ def test_what_a_hypervisor_took_meanwhile_is_no_sample() -> None:
 
     found = machine.measure()
 
-    assert {load: len(charges) for load, charges in found.items()} == {
-        Load.USER: 120,
-        Load.CALLS: 120,
+    assert {load: len(costs) for load, costs in found.items()} == {
+        Load.USER: 450,
+        Load.CALLS: 450,
     }
 
 
@@ -135,8 +134,8 @@ def test_it_ends_when_it_may_not_go_on() -> None:
 
     found = Machine().measure(lambda: next(answers))
 
-    assert {load: len(charges) for load, charges in found.items()} == {
-        Load.USER: 40,
+    assert {load: len(costs) for load, costs in found.items()} == {
+        Load.USER: 100,
         Load.CALLS: 0,
     }
 
