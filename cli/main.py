@@ -5,22 +5,22 @@ import importlib
 import click
 from click.shell_completion import CompletionItem
 
-from cli.cluster import ClusterChoice, cluster_choice, remember
+from cli.live.choice import ClusterChoice, cluster_choice, remember
 
 _COMMANDS = {
     "analyze": ("cli.analyze", "Judge a task set, or whether a pod would fit on a node."),
     "calibrate": (
-        "cli.calibrate",
+        "cli.calibration.calibrate",
         "Measure what a machine is, how fast, and what harms its tasks.",
     ),
     "certificates": ("cli.certificates", "Make and renew the certificates of k40s's processes."),
     "demo": ("cli.demo", "Bring up a local Kubernetes with k40s and show what it does."),
-    "explain": ("cli.explain", "Say why a pod does not run, or how it does."),
+    "explain": ("cli.live.explain", "Say why a pod does not run, or how it does."),
     "doctor": ("cli.doctor", "Say what a machine can enforce, why not more, and how to change it."),
     "simulate": ("cli.simulate", "Run an admitted task set in exact simulation."),
     "tdma": ("cli.tdma", "Plan the slots of a TDMA network."),
-    "top": ("cli.top", "Show what the nodes and pods of a cluster are doing."),
-    "status": ("cli.status", "Judge the health of every part of an installation."),
+    "top": ("cli.live.top", "Show what the nodes and pods of a cluster are doing."),
+    "status": ("cli.live.status", "Judge the health of every part of an installation."),
     "completion": ("cli.completion", "Print what completes this command in a shell."),
     "local": ("cli.local", "Run a real Kubernetes on this machine, without Docker."),
 }

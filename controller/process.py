@@ -32,13 +32,13 @@ from k40s.http.listening import format_authority
 from k40s.http.probes import ProbeServer
 from k40s.http.tls import TlsFiles
 from k40s.kube.events import EventWriter
-from k40s.kube.evictions import Evictions
-from k40s.kube.feed import Feed
 from k40s.kube.leader_election import LeaderElection, LeaseLock
-from k40s.kube.pod_control import PodControl
-from k40s.kube.preemption_control import PreemptionControl
 from k40s.kube.records import PodRecord
 from k40s.kube.transport import ApiTransport, ConflictError
+from k40s.kube.watching.feed import Feed
+from k40s.kube.writing.evictions import Evictions
+from k40s.kube.writing.pod_control import PodControl
+from k40s.kube.writing.preemption_control import PreemptionControl
 from k40s.node_agent.backoff import Backoff
 from k40s.node_agent.loops import Loops
 from k40s.pki.metrics import CertificateMetrics

@@ -4,13 +4,13 @@ import threading
 from typing import Protocol
 
 from controller.metrics import ControllerMetrics
-from k40s.kube.feed import Handler
-from k40s.kube.informer import Informer
 from k40s.kube.list_watch import WatchSource
 from k40s.kube.objects.managed_pods import ManagedPodRecord, managed_pod_record
 from k40s.kube.records import LeaseRecord, NodeRecord
-from k40s.kube.sources import ApiSource
 from k40s.kube.transport import ApiTransport
+from k40s.kube.watching.feed import Handler
+from k40s.kube.watching.informer import Informer
+from k40s.kube.watching.sources import ApiSource
 
 AnyInformer = Informer[NodeRecord] | Informer[LeaseRecord] | Informer[ManagedPodRecord]
 

@@ -20,7 +20,7 @@ from k40s.http.probes import ProbeServer
 from k40s.http.server import serve
 from k40s.http.tls import TlsFiles
 from k40s.kube.connect import connect
-from k40s.kube.tenant_ledgers import TenantLedgers
+from k40s.kube.writing.tenant_ledgers import TenantLedgers
 from k40s.node_api.client import RubicanteClient
 from k40s.node_api.network_client import ScarmiglioneClient
 from k40s.pki.metrics import CertificateMetrics

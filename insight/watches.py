@@ -6,14 +6,14 @@ from typing import Protocol, TypeVar
 
 from insight.metrics import InsightMetrics
 from insight.overview.lease_ages import LeaseAges
-from k40s.kube.feed import Handler
-from k40s.kube.informer import Informer
 from k40s.kube.list_watch import Keyed, WatchSource
 from k40s.kube.objects.observed import EventRecord, ObservedNode, ObservedPod
 from k40s.kube.observation import event_source, node_source, pod_source
-from k40s.kube.record_table import RecordTable
 from k40s.kube.records import LeaseRecord, NetworkRecord
 from k40s.kube.transport import ApiTransport
+from k40s.kube.watching.feed import Handler
+from k40s.kube.watching.informer import Informer
+from k40s.kube.watching.record_table import RecordTable
 from k40s.overview.build import build_overview
 from k40s.overview.happenings import REPORTERS
 from k40s.overview.model import Overview

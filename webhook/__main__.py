@@ -8,7 +8,7 @@ from k40s.errors import K40sError
 from k40s.http.server import serve
 from k40s.http.tls import TlsFiles
 from k40s.kube.connect import connect
-from k40s.kube.tenant_ledgers import TenantLedgers
+from k40s.kube.writing.tenant_ledgers import TenantLedgers
 from k40s.runtime.log import configure
 from k40s.runtime.settings import read_settings
 from webhook.app import WebhookApp

@@ -8,9 +8,9 @@ from prometheus_client import CollectorRegistry
 
 from k40s.errors import UnavailableError
 from k40s.http.probes import ProbeServer
-from k40s.kube.informer import Informer
 from k40s.kube.list_watch import WatchSource
 from k40s.kube.records import TenantRecord
+from k40s.kube.watching.informer import Informer
 from k40s.node_agent.backoff import Backoff
 from k40s.node_agent.loops import Loops
 from k40s.pki.metrics import CertificateMetrics

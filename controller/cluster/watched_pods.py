@@ -19,8 +19,8 @@ from k40s.assurance.migration.record import Phase, Release
 from k40s.criticality import Criticality
 from k40s.errors import InvalidAnnotationError
 from k40s.kube.objects.managed_pods import MIRROR_KEY, ControllerRef, ManagedPodRecord
-from k40s.kube.pod_control import TEMPLATE_HASH_LABEL
 from k40s.kube.records import ObjectRef
+from k40s.kube.writing.pod_control import TEMPLATE_HASH_LABEL
 
 log = logging.getLogger(__name__)
 

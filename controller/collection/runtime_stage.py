@@ -9,7 +9,6 @@ from controller.cluster.runtimes import LastSeen
 from controller.collection.ports import Leadership
 from controller.collection.retries import Retries
 from controller.metrics import ControllerMetrics
-from k40s.kube.informer import Informer
 from k40s.kube.objects.runtimes import (
     CLASSES_PATH,
     NodeRuntimes,
@@ -17,8 +16,9 @@ from k40s.kube.objects.runtimes import (
     node_runtimes,
     runtime_class_record,
 )
-from k40s.kube.sources import ApiSource
 from k40s.kube.transport import ApiTransport
+from k40s.kube.watching.informer import Informer
+from k40s.kube.watching.sources import ApiSource
 
 
 class RuntimeStage:

@@ -15,10 +15,10 @@ from controller.collection.networks import NetworkLedgers
 from controller.collection.ports import Leadership, PodSource
 from controller.collection.retries import NodeAnnotator, Retries
 from controller.metrics import CollectionMetrics, ControllerMetrics
-from k40s.kube.informer import Informer
-from k40s.kube.network_statuses import NetworkStatuses, network_source
 from k40s.kube.objects.network_status import WatchedNetwork
 from k40s.kube.transport import ApiTransport
+from k40s.kube.watching.informer import Informer
+from k40s.kube.writing.network_statuses import NetworkStatuses, network_source
 from k40s.node_agent.backoff import Backoff
 from k40s.units import NS_PER_S, Clock, Nanoseconds, WallClock
 

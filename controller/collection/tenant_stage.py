@@ -11,10 +11,10 @@ from controller.collection.ports import Leadership, PodSource
 from controller.collection.retries import Retries
 from controller.collection.tenants import TenantLedger, tenant_ledgers
 from controller.metrics import ControllerMetrics, TenantCollectionMetrics
-from k40s.kube.informer import Informer
 from k40s.kube.objects.tenants import WatchedTenant
-from k40s.kube.tenant_ledgers import TenantLedgers
 from k40s.kube.transport import ApiTransport
+from k40s.kube.watching.informer import Informer
+from k40s.kube.writing.tenant_ledgers import TenantLedgers
 from k40s.ledger.collection import PodFact
 from k40s.node_agent.backoff import Backoff
 from k40s.units import NS_PER_S, Clock, Nanoseconds, WallClock

@@ -22,9 +22,9 @@ from k40s.assurance.eviction import (
 )
 from k40s.assurance.migration.record import History
 from k40s.errors import UnavailableError
-from k40s.kube.evictions import Evictor
 from k40s.kube.records import ObjectRef
 from k40s.kube.transport import ConflictError, NotFoundError, TooManyRequestsError
+from k40s.kube.writing.evictions import Evictor
 from k40s.units import Clock, Nanoseconds
 
 log = logging.getLogger(__name__)

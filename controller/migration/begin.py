@@ -18,10 +18,10 @@ from k40s.assurance.migration.candidates import Obstacle, PlacedPod, destination
 from k40s.assurance.migration.policy import MigrationPolicy
 from k40s.assurance.migration.record import History, PastMove
 from k40s.errors import K40sError, UnavailableError, UnreadableError
-from k40s.kube.evictions import Evictor
 from k40s.kube.objects.managed_pods import ManagedPodRecord
 from k40s.kube.records import ObjectRef
 from k40s.kube.transport import ConflictError, NotFoundError, TooManyRequestsError
+from k40s.kube.writing.evictions import Evictor
 
 log = logging.getLogger(__name__)
 

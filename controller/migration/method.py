@@ -8,8 +8,8 @@ from controller.cluster.watched_pods import owner_of
 from controller.metrics import Method
 from k40s.errors import UnreadableError
 from k40s.kube.objects.managed_pods import ControllerRef, ManagedPodRecord
-from k40s.kube.pod_control import TEMPLATE_HASH_LABEL, DeploymentRecord, ReplicaSetRecord
 from k40s.kube.records import ObjectRef
+from k40s.kube.writing.pod_control import TEMPLATE_HASH_LABEL, DeploymentRecord, ReplicaSetRecord
 
 _LONGEST_HASH = 53
 """With the ending that releases the pod it is a label's value of at most 63 characters."""

@@ -17,9 +17,9 @@ from k40s.assurance.migration.policy import MigrationPolicy
 from k40s.assurance.migration.progress import Step, find_step, is_in_progress, is_replaced
 from k40s.assurance.migration.record import Phase, Release
 from k40s.errors import UnavailableError
-from k40s.kube.evictions import Evictor
 from k40s.kube.records import ObjectRef
 from k40s.kube.transport import ConflictError, NotFoundError, TooManyRequestsError
+from k40s.kube.writing.evictions import Evictor
 from k40s.units import NS_PER_S, Clock, Nanoseconds
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from controller.migration.migrator import Migrator
 from controller.migration.ports import Control, WatchedCluster
 from controller.migration.releases import Releases
 from k40s.assurance.migration.policy import MigrationPolicy
-from k40s.kube.evictions import Evictor
+from k40s.kube.writing.evictions import Evictor
 from k40s.units import Clock, Nanoseconds
 
 

@@ -13,8 +13,8 @@ from controller.preemption.reports import Reports
 from controller.preemption.subject import as_preemptor
 from k40s.annotations import Claim
 from k40s.errors import UnavailableError
-from k40s.kube.evictions import Evictor
 from k40s.kube.transport import ConflictError, NotFoundError, TooManyRequestsError
+from k40s.kube.writing.evictions import Evictor
 from k40s.units import NS_PER_S, Clock
 
 AGAIN = NS_PER_S

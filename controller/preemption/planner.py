@@ -16,8 +16,8 @@ from controller.preemption_rules.candidates import Obstacle, Preemptor
 from controller.preemption_rules.victims import Fault, Target, find_fault
 from k40s.annotations.preemption import MAX_VICTIMS
 from k40s.errors import UnavailableError
-from k40s.kube.evictions import Evictor
 from k40s.kube.transport import ConflictError, NotFoundError, TooManyRequestsError
+from k40s.kube.writing.evictions import Evictor
 from k40s.units import Nanoseconds
 
 log = logging.getLogger(__name__)

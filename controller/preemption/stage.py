@@ -17,7 +17,7 @@ from controller.preemption.planner import Planner
 from controller.preemption.ports import Control, WatchedPods
 from controller.preemption.reports import Reports
 from controller.preemption_rules.policy import PreemptionPolicy
-from k40s.kube.evictions import Evictor
+from k40s.kube.writing.evictions import Evictor
 from k40s.units import Clock
 
 

@@ -43,9 +43,9 @@ from k40s.admission_plugins.registry import load_admission_test
 from k40s.annotations import CPU_STATE_SINCE_KEY
 from k40s.cpu.outcome import ADMISSION_TEST
 from k40s.kube.events import EventWriter
-from k40s.kube.informer import Informer
 from k40s.kube.list_watch import WatchSource
 from k40s.kube.records import PodRecord
+from k40s.kube.watching.informer import Informer
 from k40s.node_agent.backoff import Backoff
 from k40s.node_agent.leases import rubicante_lease
 from k40s.node_agent.loops import Loops

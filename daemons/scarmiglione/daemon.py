@@ -30,9 +30,9 @@ from daemons.scarmiglione.station.stations import MakeBackEnd, Stations
 from k40s.annotations import NETWORK_STATE_SINCE_KEY
 from k40s.errors import UnavailableError
 from k40s.kube.events import EventWriter
-from k40s.kube.informer import Informer
 from k40s.kube.list_watch import WatchSource
 from k40s.kube.records import NetworkRecord, PodRecord
+from k40s.kube.watching.informer import Informer
 from k40s.node_agent.backoff import Backoff
 from k40s.node_agent.leases import scarmiglione_lease
 from k40s.node_agent.loops import Loops

@@ -10,8 +10,8 @@ from extender.cache.runtimes import RuntimeTable
 from extender.cache.tenants import TenantTable
 from extender.cache.workloads import WorkloadCache
 from extender.settings import ExtenderSettings
-from k40s.kube.feed import Feed
 from k40s.kube.records import PodRecord
+from k40s.kube.watching.feed import Feed
 from k40s.units import Clock, WallClock
 
 

@@ -7,8 +7,6 @@ from extender.assembly.tables import Tables
 from extender.metrics import ExtenderMetrics
 from extender.monitoring.unreached import UnreachedKeys
 from extender.settings import ExtenderSettings
-from k40s.kube.feed import Handler
-from k40s.kube.informer import Informer
 from k40s.kube.list_watch import Keyed, WatchSource
 from k40s.kube.objects.pod_templates import POD_OWNERS
 from k40s.kube.objects.runtimes import NodeRuntimes, RuntimeClassRecord
@@ -20,6 +18,8 @@ from k40s.kube.records import (
     PodRecord,
     TenantRecord,
 )
+from k40s.kube.watching.feed import Handler
+from k40s.kube.watching.informer import Informer
 
 R = TypeVar("R", bound=Keyed)
 AnyInformer = (

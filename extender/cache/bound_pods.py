@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from extender.cache.workloads import WorkloadCache
 from k40s.criticality import Criticality
-from k40s.kube.feed import Feed
 from k40s.kube.records import PodRecord
+from k40s.kube.watching.feed import Feed
 from k40s.units import NS_PER_S, Clock
 
 _DECISIVE = frozenset({"labels", "annotations"})

@@ -15,8 +15,8 @@ from k40s.annotations import PREEMPTION_KEY
 from k40s.annotations.preemption import parse_claim
 from k40s.cpu.workload import Workload
 from k40s.errors import InvalidAnnotationError
-from k40s.kube.feed import Feed
 from k40s.kube.records import PodRecord
+from k40s.kube.watching.feed import Feed
 from k40s.units import NS_PER_S, Nanoseconds, WallClock
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from k40s.kube.feed import Feed
+from k40s.kube.watching.feed import Feed
 from k40s.ledger.entry import Entry
 
 GONE = 20_000

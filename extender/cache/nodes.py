@@ -19,9 +19,9 @@ from extender.cache.node_entry import (
 )
 from extender.cache.snapshot import NodeView, Snapshot
 from k40s.assurance.level import Thresholds
-from k40s.kube.feed import Feed
 from k40s.kube.heartbeats import Heartbeats
 from k40s.kube.records import LeaseRecord, NodeRecord, PodRecord
+from k40s.kube.watching.feed import Feed
 from k40s.reasons import Reason
 from k40s.units import Clock, WallClock
 

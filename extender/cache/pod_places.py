@@ -7,8 +7,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from k40s.kube.feed import Feed
 from k40s.kube.records import PodRecord
+from k40s.kube.watching.feed import Feed
 
 _AWAITED = 10_000
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from extender.cache.workloads import ObservedPod, WorkloadCache
 from k40s.annotations import ALLOCATION_KEY, NETWORK_GRANT_KEY
 from k40s.criticality import Criticality
-from k40s.kube.feed import Feed
 from k40s.kube.records import PodRecord
+from k40s.kube.watching.feed import Feed
 
 _READ = frozenset(
     {

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from k40s.kube.feed import Feed
 from k40s.kube.objects.runtimes import NodeRuntimes, RuntimeClassRecord
+from k40s.kube.watching.feed import Feed
 
 
 class RuntimeTable:

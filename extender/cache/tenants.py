@@ -12,8 +12,8 @@ from typing import Final
 from extender.cache.ledgers import LedgerTable
 from extender.cache.workloads import WorkloadCache
 from k40s.criticality import Criticality
-from k40s.kube.feed import Feed
 from k40s.kube.records import PodRecord
+from k40s.kube.watching.feed import Feed
 from k40s.reasons import Reason
 from k40s.tenants.assignment import Assignment
 from k40s.tenants.ledger import TenantState, usage_of

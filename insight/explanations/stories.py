@@ -9,7 +9,7 @@ from k40s.explanation.happenings import StoryEvent
 from k40s.explanation.model import PodStory
 from k40s.explanation.story import StoryNode, story, story_event
 from k40s.kube.objects.fields import JsonObject
-from k40s.kube.sources import label_query
+from k40s.kube.watching.sources import label_query
 from k40s.units import NS_PER_S, Nanoseconds
 
 FindNode = Callable[[str], StoryNode | None]

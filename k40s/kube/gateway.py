@@ -40,13 +40,13 @@ from k40s.kube.records import (
     PodOwnerRecord,
     PodRecord,
 )
-from k40s.kube.sources import METADATA_ONLY, ApiSource, label_query
 from k40s.kube.transport import (
     MERGE_PATCH,
     STRATEGIC_MERGE_PATCH,
     ApiTransport,
     NotFoundError,
 )
+from k40s.kube.watching.sources import METADATA_ONLY, ApiSource, label_query
 from k40s.network.model import NetworkReservation
 from k40s.network.objects import NetworkReader
 from k40s.units import Nanoseconds, WallClock

@@ -20,8 +20,8 @@ from k40s.kube.objects.observed import (
     observed_pod,
 )
 from k40s.kube.records import LeaseRecord, NetworkRecord
-from k40s.kube.sources import ApiSource, label_query
 from k40s.kube.transport import ApiTransport, ForbiddenError, NotFoundError
+from k40s.kube.watching.sources import ApiSource, label_query
 
 R = TypeVar("R", bound=Keyed)
 _EVENTS = "events"

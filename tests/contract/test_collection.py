@@ -15,10 +15,10 @@ from controller.collection.stage import CollectionStage
 from controller.metrics import ControllerMetrics
 from k40s.kube.connect import connect
 from k40s.kube.gateway import KubeGateway
-from k40s.kube.informer import Informer
 from k40s.kube.objects.managed_pods import managed_pod_record
-from k40s.kube.sources import ApiSource
 from k40s.kube.transport import ConflictError
+from k40s.kube.watching.informer import Informer
+from k40s.kube.watching.sources import ApiSource
 from k40s.ledger.entry import Owner
 from k40s.network.fit import find_reservation
 from k40s.network.model import NetworkReservation, SlotRequirement

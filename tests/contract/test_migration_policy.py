@@ -8,7 +8,7 @@ import yaml
 
 from controller.migration.method import RELEASED
 from k40s.annotations import MIGRATION_KEY, PREEMPTION_KEY
-from k40s.kube.pod_control import TEMPLATE_HASH_LABEL
+from k40s.kube.writing.pod_control import TEMPLATE_HASH_LABEL
 from localcluster.images.binaries import Binaries
 from localcluster.plane.control_plane import ControlPlane
 from tests.fakes.extender.process import ROOT, SCHEDULER

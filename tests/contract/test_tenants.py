@@ -29,13 +29,13 @@ from k40s.annotations import CRITICALITY_KEY, TASKS_KEY
 from k40s.cpu.workload import TaskContract, WcetTable, Workload
 from k40s.criticality import Criticality
 from k40s.kube.connect import connect
-from k40s.kube.feed import Feed
 from k40s.kube.gateway import KubeGateway
-from k40s.kube.informer import Informer
 from k40s.kube.objects.managed_pods import managed_pod_record
 from k40s.kube.records import TenantRecord
-from k40s.kube.sources import ApiSource
-from k40s.kube.tenant_ledgers import TenantLedgers
+from k40s.kube.watching.feed import Feed
+from k40s.kube.watching.informer import Informer
+from k40s.kube.watching.sources import ApiSource
+from k40s.kube.writing.tenant_ledgers import TenantLedgers
 from k40s.node_agent.backoff import Backoff
 from k40s.reasons import Reason
 from k40s.tenants.ledger import TenantReservation, usage_of

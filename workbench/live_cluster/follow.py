@@ -6,10 +6,10 @@ from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
 
-from k40s.kube.informer import Informer
 from k40s.kube.list_watch import Keyed, WatchSource
 from k40s.kube.observation import ClusterSources, Observation
-from k40s.kube.record_table import RecordTable
+from k40s.kube.watching.informer import Informer
+from k40s.kube.watching.record_table import RecordTable
 from workbench.live_cluster.look import ClusterLook, View
 
 R = TypeVar("R", bound=Keyed)

@@ -11,9 +11,9 @@ from daemons.malacoda.culprit.pods import NodePods
 from daemons.malacoda.culprit.search import CulpritSearch, Processes, UsageSource, Watch
 from k40s.assurance.suspects.verdict import AttributionPolicy
 from k40s.kube.events import EventWriter
-from k40s.kube.informer import Informer
 from k40s.kube.list_watch import WatchSource
 from k40s.kube.records import PodRecord
+from k40s.kube.watching.informer import Informer
 from k40s.node_agent.backoff import Backoff, FailureListener
 from k40s.node_agent.loops import Loops
 from k40s.units import NS_PER_S, Clock, Nanoseconds

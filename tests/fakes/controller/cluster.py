@@ -20,9 +20,9 @@ from k40s.assurance.migration.placement import NodeOffer, Taint
 from k40s.criticality import Criticality
 from k40s.errors import UnavailableError
 from k40s.kube.objects.managed_pods import ControllerRef, managed_pod_record
-from k40s.kube.pod_control import DeploymentRecord, ReplicaSetRecord
 from k40s.kube.records import ObjectRef
 from k40s.kube.transport import ConflictError, NotFoundError, TooManyRequestsError
+from k40s.kube.writing.pod_control import DeploymentRecord, ReplicaSetRecord
 from k40s.reasons import Reason
 from k40s.units import NS_PER_S, Nanoseconds
 

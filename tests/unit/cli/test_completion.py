@@ -18,13 +18,13 @@ def test_a_shell_gets_its_script(shell: str) -> None:
 
 
 def test_commands_are_completed_with_their_sentence_and_none_is_imported() -> None:
-    before = "cli.calibrate" in sys.modules
+    before = "cli.calibration.calibrate" in sys.modules
 
     assert completions(["cal"]).splitlines() == [
         "calibrate\tMeasure what a machine is, how fast, and what harms its tasks.",
         ":4",
     ]
-    assert ("cli.calibrate" in sys.modules) == before
+    assert ("cli.calibration.calibrate" in sys.modules) == before
 
 
 def test_subcommands_options_and_values_are_completed() -> None:

@@ -2,7 +2,7 @@
 
 from io import StringIO
 
-from cli.screen import Screen
+from cli.live.screen import Screen
 
 
 def test_elsewhere_each_change_is_a_block_of_plain_lines() -> None:

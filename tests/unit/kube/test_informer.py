@@ -3,8 +3,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from k40s.errors import UnavailableError
-from k40s.kube.informer import Informer
 from k40s.kube.list_watch import Change, GoneError, Listing, WatchEvent
+from k40s.kube.watching.informer import Informer
 from k40s.units import Nanoseconds
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from k40s.errors import UnavailableError
 from k40s.http.client import HttpClient
-from k40s.kube.network_statuses import NetworkStatuses, network_source
 from k40s.kube.objects.network_status import status_patch, watched_network
 from k40s.kube.transport import ApiTransport, ConflictError
+from k40s.kube.writing.network_statuses import NetworkStatuses, network_source
 from k40s.ledger.conditions import Condition, Truth
 from k40s.ledger.entry import Owner
 from k40s.network.model import NetworkReservation, NetworkState

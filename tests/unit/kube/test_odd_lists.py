@@ -12,10 +12,10 @@ import pytest
 from k40s.errors import UnavailableError, UnreadableError
 from k40s.http.client import AnswerTooLongError, HttpClient
 from k40s.kube.gateway import KubeGateway
-from k40s.kube.informer import Informer
 from k40s.kube.list_watch import Change, Listing, Unreadable, WatchEvent
 from k40s.kube.records import PodRecord
 from k40s.kube.transport import ApiTransport
+from k40s.kube.watching.informer import Informer
 from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.kube.api_server import Answer, FakeApiServer, serving
 

@@ -8,10 +8,10 @@ import pytest
 from k40s.assurance.migration.placement import Taint
 from k40s.errors import UnavailableError, UnreadableError
 from k40s.http.client import HttpClient
-from k40s.kube.evictions import Evictions
 from k40s.kube.objects.managed_pods import managed_pod_record
-from k40s.kube.pod_control import PodControl
 from k40s.kube.transport import ApiTransport, ConflictError, NotFoundError, TooManyRequestsError
+from k40s.kube.writing.evictions import Evictions
+from k40s.kube.writing.pod_control import PodControl
 from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.kube.api_server import Answer, FakeApiServer, serving
 

@@ -7,8 +7,8 @@ import pytest
 from k40s.errors import UnreadableError
 from k40s.http.client import HttpClient
 from k40s.kube.objects.budgets import BudgetRecord, budget_record
-from k40s.kube.preemption_control import PreemptionControl
 from k40s.kube.transport import ApiTransport, ConflictError
+from k40s.kube.writing.preemption_control import PreemptionControl
 from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.kube.api_server import Answer, FakeApiServer, serving
 

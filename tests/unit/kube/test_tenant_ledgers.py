@@ -11,7 +11,6 @@ from controller.cluster.tenants import WatchedTenants
 from k40s.criticality import Criticality
 from k40s.errors import UnavailableError
 from k40s.http.client import HttpClient
-from k40s.kube.informer import Informer
 from k40s.kube.objects.tenants import (
     DEFINITION,
     TENANTS,
@@ -21,8 +20,9 @@ from k40s.kube.objects.tenants import (
     tenant_status_patch,
     watched_tenant,
 )
-from k40s.kube.tenant_ledgers import TenantLedgers
 from k40s.kube.transport import ApiTransport, ConflictError
+from k40s.kube.watching.informer import Informer
+from k40s.kube.writing.tenant_ledgers import TenantLedgers
 from k40s.ledger.entry import Owner
 from k40s.tenants.ledger import TenantReservation
 from k40s.tenants.summary import TenantSummary

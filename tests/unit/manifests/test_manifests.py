@@ -28,7 +28,7 @@ from extender.verbs.preemption_plan import PreemptionPlan
 from insight.settings import InsightSettings
 from k40s import annotations
 from k40s.kube.objects.pod_templates import POD_OWNERS
-from k40s.kube.pod_control import TEMPLATE_HASH_LABEL
+from k40s.kube.writing.pod_control import TEMPLATE_HASH_LABEL
 from k40s.pki.directory import identities
 from localcluster.host.paths import cache_root
 from localcluster.images.binaries import kubernetes_version

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.calibrate import calibrate
+from cli.calibration.calibrate import calibrate
 from k40s.assurance.metrics import Metric
 from k40s.assurance.profile import parse_profile
 from tests.fakes.calibration_recordings import experiment_of, phase_of, recording_of, setting_of

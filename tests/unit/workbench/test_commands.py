@@ -7,7 +7,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from cli.analyze import analyze
-from cli.calibrate import calibrate
+from cli.calibration.calibrate import calibrate
 from cli.main import main
 from cli.simulate import simulate
 from k40s.annotations import CpuState, format_cpu_state

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.cluster import SYSTEM, ClusterChoice, cluster_choice
 from cli.exit_status import (
     BAD_INPUT,
     DOES_NOT_HOLD,
@@ -13,6 +12,7 @@ from cli.exit_status import (
     UnsuitableOptionsError,
     one_line_errors,
 )
+from cli.live.choice import SYSTEM, ClusterChoice, cluster_choice
 
 if TYPE_CHECKING:
     from k40s.explanation.json import Told

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from cli.cluster import ClusterChoice, connect_cluster
 from cli.exit_status import UnsuitableOptionsError, one_line_errors
-from cli.screen import Screen
+from cli.live.choice import ClusterChoice, connect_cluster
+from cli.live.screen import Screen
 from k40s.errors import InvalidInputError
 from k40s.kube.observation import Scope
 from k40s.overview.model import NodeRow

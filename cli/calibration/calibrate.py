@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from cli.calibrate_assurance import assurance
+from cli.calibration.assurance import assurance
 from cli.exit_status import UnsuitableOptionsError, one_line_errors
 from k40s.errors import InvalidInputError
 from workbench.calibrate import (

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from k40s.kube.objects.network_status import WatchedNetwork, status_patch, watched_network
 from k40s.kube.objects.networks import NETWORKS
-from k40s.kube.sources import ApiSource
 from k40s.kube.transport import MERGE_PATCH, ApiTransport
+from k40s.kube.watching.sources import ApiSource
 from k40s.network.model import NetworkReservation, NetworkState
 from k40s.network.status import NetworkSummary
 

@@ -17,8 +17,8 @@ from k40s.kube.objects.tenants import (
     watched_tenant,
 )
 from k40s.kube.records import TenantRecord
-from k40s.kube.sources import ApiSource, Record
 from k40s.kube.transport import MERGE_PATCH, ApiTransport, NotFoundError
+from k40s.kube.watching.sources import ApiSource, Record
 from k40s.tenants.ledger import TenantReservation, TenantState
 from k40s.tenants.summary import TenantSummary
 from k40s.units import Nanoseconds

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from k40s.errors import UnavailableError
-from k40s.kube.feed import Handler
 from k40s.kube.list_watch import (
     Change,
     GoneError,
@@ -25,6 +24,7 @@ from k40s.kube.list_watch import (
     WatchEvent,
     WatchSource,
 )
+from k40s.kube.watching.feed import Handler
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 
 R = TypeVar("R", bound=Keyed)

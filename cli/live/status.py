@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import click
 
-from cli.cluster import SYSTEM, ClusterChoice, cluster_choice, connect_cluster
 from cli.exit_status import DOES_NOT_HOLD, HOLDS, NOT_JUDGED, one_line_errors
+from cli.live.choice import SYSTEM, ClusterChoice, cluster_choice, connect_cluster
 
 _STATUS = {"ok": HOLDS, "FAULT": DOES_NOT_HOLD, "unknown": NOT_JUDGED}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cli.cluster import SYSTEM, ClusterChoice, cluster_choice, complete_nodes
+from cli.live.choice import SYSTEM, ClusterChoice, cluster_choice, complete_nodes
 
 _output = click.option(
     "-o",
@@ -41,7 +41,7 @@ def nodes(
 
     CORES is what is reserved of the real-time cores together, and what may be.
     """
-    from cli.top_views import show_nodes  # noqa: PLC0415  # help needs none of it
+    from cli.live.top_views import show_nodes  # noqa: PLC0415  # help needs none of it
 
     show_nodes(choice, output=output, watch=watch, selector=selector, system=system)
 
@@ -66,7 +66,7 @@ def pods(
 
     Those that do not run come first.
     """
-    from cli.top_views import show_pods  # noqa: PLC0415  # as above
+    from cli.live.top_views import show_pods  # noqa: PLC0415  # as above
 
     show_pods(
         choice,
@@ -95,6 +95,6 @@ def node(
     plot: Path | None,
 ) -> None:
     """Show one node in full: its cores with their servers, its pods, what happened there."""
-    from cli.top_views import show_node  # noqa: PLC0415  # as above
+    from cli.live.top_views import show_node  # noqa: PLC0415  # as above
 
     show_node(choice, name=name, output=output, watch=watch, system=system, plot=plot)

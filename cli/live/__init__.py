@@ -1,0 +1,1 @@
+"""Commands that ask a cluster, by the caller's own rights."""
