@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from localcluster.host.unified import Controllers
 from localcluster.images.binaries import Binaries, ensure_binaries
 from localcluster.images.cluster_images import PAUSE_IMAGE, ImageStore
 from localcluster.nodes.layout import MOUNTS
+from localcluster.plane.again import ask_again
 from localcluster.plane.control_plane import ControlPlane, PlaneEndpoint
 from localcluster.progress import Progress
 from localcluster.registry import Registry
@@ -142,8 +144,16 @@ class Cluster:
         return self._plane(claim, binaries=Binaries(directory=used), sandbox=None)
 
     def kubectl(self, *words: str, stdin: str = "", timeout: float = 180) -> str:
-        """Run kubectl as administrator and return what it writes."""
-        return self.plane().kubectl(*words, stdin=stdin, timeout=timeout)
+        """Run kubectl as administrator and return what it writes.
+
+        ``apply`` is tried again where a webhook did not answer in time, as a person on a busy
+        machine would.
+        """
+
+        def ask() -> str:
+            return self.plane().kubectl(*words, stdin=stdin, timeout=timeout)
+
+        return ask_again(ask, sleep=time.sleep) if "apply" in words else ask()
 
     def load_images(self, archives: Sequence[Path]) -> None:
         """Import docker archives on every node; those that are there already cost nothing.
