@@ -9,7 +9,7 @@ import click
 
 from demo.observer import Observer
 from demo.recording import Recorder, draw
-from demo.report import format_table
+from demo.report import broken, format_table
 from demo.stage import Stage
 from demo.story import play
 from k40s.node_agent.kubepods import KUBEPODS
@@ -57,7 +57,7 @@ def demo(name: str, recording: Path | None, *, patience: int) -> None:
     except LocalClusterError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    recorder.say("\n" + format_table(checks))
+    recorder.say("\n" + format_table(checks, patience=patience))
     if recording is not None:
         recording.write_text(draw(recorder.lines, title="k40s demo"), encoding="utf-8")
     click.echo(
@@ -68,7 +68,7 @@ def demo(name: str, recording: Path | None, *, patience: int) -> None:
             node=cluster.settings.nodes[0].name,
         )
     )
-    if not all(check.held for check in checks):
+    if broken(checks, patience=patience):
         sys.exit(1)
 
 

@@ -12,9 +12,6 @@ from k40s.units import NS_PER_MS, NS_PER_US
 SHARE_TOLERANCE = 0.01
 TRIES = 8
 """Measurements of a share: what the hypervisor takes may be missing from one."""
-SHARE = "share of a core beside the budget"
-DEADLINES = "a second real-time pod beside the overrunning one"
-"""Claims about time, which a host that stands still may break."""
 JOBS = 20
 PERIOD_MS = 400
 _POLICIES = {Mechanism.RT_CGROUP: "SCHED_FIFO", Mechanism.DEADLINE: "SCHED_DEADLINE"}
@@ -57,10 +54,11 @@ def _check_share(stage: Stage, group: BudgetGroup) -> Check:
         if abs(share - bandwidth) <= SHARE_TOLERANCE:
             break
     return Check(
-        claim=SHARE,
+        claim="share of a core beside the budget",
         expected=f"{bandwidth:.4f} ± {SHARE_TOLERANCE}",
         measured=f"{share:.4f}, {steal}",
         held=abs(share - bandwidth) <= SHARE_TOLERANCE,
+        of_time=True,
     )
 
 
@@ -98,10 +96,11 @@ def _check_deadlines(stage: Stage, group: BudgetGroup, stolen_before: int) -> Ch
         f" budget {group.budget} us / {group.period} us (steal {stolen} ms)"
     )
     return Check(
-        claim=DEADLINES,
+        claim="a second real-time pod beside the overrunning one",
         expected="deadlines kept, but for steal",
         measured=f"{misses} misses in {jobs} jobs, steal {stolen} ms",
         held=misses == 0 or worst <= (PERIOD_MS + stolen) * NS_PER_MS,
+        of_time=True,
     )
 
 
