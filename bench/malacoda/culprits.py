@@ -35,7 +35,7 @@ from daemons.malacoda.monitor import Monitor
 from daemons.malacoda.sampling.runnable import RunnableThreads
 from daemons.malacoda.sampling.sampler import Sampler
 from daemons.malacoda.sampling.usage import UsageReader
-from k40s.assurance.detector import DEFAULT_RULES
+from k40s.assurance.detector import DEFAULT_RULES, EVERY_VICTIM
 from k40s.assurance.gamma import GammaPolicy
 from k40s.assurance.suspects.usage import PodIdentity, observed
 from k40s.assurance.suspects.verdict import AttributionPolicy, Verdict
@@ -83,7 +83,9 @@ class Node:
         self._search = CulpritSearch(
             node="here",
             watch=self,
-            pods=_Pods(PodView(identities=identities, threatened=Criticality.HI)),
+            pods=_Pods(
+                PodView(identities=identities, threatened=Criticality.HI, victims=EVERY_VICTIM)
+            ),
             source=UsageReader(
                 cpus={self.cpu},
                 clock=time.monotonic_ns,
