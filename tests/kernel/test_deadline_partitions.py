@@ -102,7 +102,7 @@ def test_a_core_takes_nine_tenths_and_no_more(
             else:
                 found.append(0)
         for hog in hogs:
-            drop(ATTRIBUTES, hog.tid)
+            drop(ATTRIBUTES, hog.tid, asleep=True)
             hog.end()
         return found
 

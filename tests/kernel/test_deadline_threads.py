@@ -75,6 +75,17 @@ def watch_in(debug: Path) -> BandwidthLeaks:
     )
 
 
+def ran_in(hog: Hog, seconds: float) -> float:
+    """CPU time of the thread within so many seconds."""
+    before = cpu_seconds(hog.tid)
+    time.sleep(seconds)
+    return cpu_seconds(hog.tid) - before
+
+
+def cpu_seconds(tid: int) -> float:
+    return int(Path(f"/proc/{tid}/schedstat").read_text().split()[0]) / 1e9
+
+
 def is_granted(hog: Hog, wanted: SchedAttr) -> bool:
     """What a dead thread had may count until a timer has run on its CPU."""
     try:
@@ -106,7 +117,7 @@ def room(start_hog: StartHog, *shares_us: int) -> list[int]:
         else:
             answers.append(0)
     for hog in hogs:
-        drop(ATTRIBUTES, hog.tid)
+        drop(ATTRIBUTES, hog.tid, asleep=True)
         hog.end()
     return answers
 
@@ -164,6 +175,42 @@ def test_a_hog_gets_its_share(
     found = measured_shares(hog.tid, expected=[budget / period])
     assert keeps_to(found, [budget / period]), found
     assert policy(hog.pid) == os.SCHED_OTHER
+
+
+def test_a_thread_that_was_restored_in_the_middle_of_its_debt_runs_when_it_is_held_again(
+    machine: Machine, start_hog: StartHog, container: Path
+) -> None:
+    hog = start_hog("thread", "ctl", cgroup=container)
+    reservation = held(1, 20)
+    machine.back_end.know([reservation])
+    for _ in range(3):
+        assert machine.enforce(hog, reservation)
+        eventually(lambda: ran_in(hog, 0.2) > 0)
+        assert machine.back_end.restore(hog.tid, reservation)
+
+    assert machine.enforce(hog, reservation)
+
+    assert ran_in(hog, 1.0) > 0.02
+
+
+def test_a_thread_that_the_kernel_keeps_from_its_cpu_is_found_and_runs_again(
+    machine: Machine, start_hog: StartHog, container: Path, undo: ExitStack
+) -> None:
+    hog = start_hog("thread", "ctl", cgroup=container)
+    undo.callback(os.sched_setscheduler, hog.tid, os.SCHED_OTHER, os.sched_param(0))
+    reservation = held(1, 20)
+    machine.back_end.know([reservation])
+    assert machine.enforce(hog, reservation)
+    time.sleep(0.2)
+    drop(ATTRIBUTES, hog.tid, asleep=True)  # it is not, and its budget is used up
+    time.sleep(0.2)
+    ATTRIBUTES.set(hog.tid, attr(1000, 20_000))
+    if ran_in(hog, 0.5) > 0:
+        pytest.skip("this kernel lets such a thread run")
+
+    eventually(lambda: machine.look(hog, reservation) and ran_in(hog, 0.1) > 0)
+
+    assert is_deadline(hog)
 
 
 def test_the_kernel_admits_nine_tenths_of_each_cpu_and_no_more(start_hog: StartHog) -> None:
@@ -292,7 +339,7 @@ def test_a_claim_fails_while_the_domain_is_full(machine: Machine, start_hog: Sta
         machine.back_end.claim([reservation])
 
     for hog in foreign:
-        drop(ATTRIBUTES, hog.tid)
+        drop(ATTRIBUTES, hog.tid, asleep=True)
     eventually(lambda: is_claimed(machine, reservation))
 
 

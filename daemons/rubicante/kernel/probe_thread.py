@@ -102,7 +102,7 @@ class LinuxProbe:
             self._attributes.set(self._tid, attr)
         except OSError as error:
             return error
-        drop(self._attributes, self._tid)
+        drop(self._attributes, self._tid, asleep=True)
         return None
 
     def close(self) -> None:

@@ -154,18 +154,22 @@ class LinuxAttributes:
             raise OSError(error, os.strerror(error))
 
 
-def drop(attributes: Attributes, tid: int) -> bool:
+def drop(attributes: Attributes, tid: int, *, asleep: bool) -> bool:
     """Make a thread ordinary so that the kernel gets its bandwidth back; False when it died.
 
     Linux (6.12 to 6.18 at least) forgets the bandwidth of a *sleeping* thread that another takes
-    out of SCHED_DEADLINE: it stays charged until the domain is rebuilt. So the reservation is
-    first shrunk to nothing. Where even that is refused (EPERM in a domain that has grown, EBUSY in
-    one that has lost CPUs, EINVAL where the operator has lowered the longest period), it shrinks
-    as far as its own period lets it, or not at all. Raises ``OSError`` for any other refusal.
+    out of SCHED_DEADLINE: it stays charged until the domain is rebuilt. So if it is ``asleep`` the
+    reservation is first shrunk to nothing. One that could run is not shrunk: its budget may be
+    used up, and the kernel would then reckon for hours until so small a one is paid back, in which
+    the thread does not run when it is DEADLINE again, and cannot even be killed.
+
+    Where shrinking is refused (EPERM in a domain that has grown, EBUSY in one that has lost CPUs,
+    EINVAL where the operator has lowered the longest period), it shrinks as far as its own period
+    lets it, or not at all. Raises ``OSError`` for any other refusal.
     """
     try:
         present = attributes.get(tid)
-        if present.policy == SCHED_DEADLINE:
+        if asleep and present.policy == SCHED_DEADLINE:
             _shrink(attributes, tid, present)
         attributes.make_ordinary(tid)
     except ProcessLookupError:

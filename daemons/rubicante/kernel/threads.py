@@ -333,7 +333,7 @@ def make_ordinary(threads: Threads, attributes: Attributes | None, tid: int) -> 
     policy = threads.policy(tid)
     if policy is not None and is_deadline(policy[0]):
         try:
-            return attributes is None or drop(attributes, tid)
+            return attributes is None or drop(attributes, tid, asleep=threads.sleeps(tid))
         except OSError as error:
             raise KernelError(f"sched_setattr({tid}): {error}") from error
     if is_ordinary(policy):

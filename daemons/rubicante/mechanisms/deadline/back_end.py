@@ -5,14 +5,15 @@ the pod's containers whose policy is DEADLINE. Rules of this module:
 
 - RESET_ON_FORK always, or the thread could not fork; never DL_OVERRUN, whose signal would kill a
   program that does not expect it;
-- a thread is shrunk before it is made ordinary (``sched_attr.drop``), or its bandwidth may stay
-  charged for good;
+- a thread that sleeps is shrunk before it is made ordinary (``sched_attr.drop``), or its bandwidth
+  may stay charged for good;
 - a thread whose last CPU is not yet one that it was moved to is refused (EPERM), and one that is in
   a job is not set (``alignment``): no failure, the next look tries again;
 - the book's test decides what is admitted; the kernel is only probed for room.
 """
 
 import errno
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -35,10 +36,13 @@ from daemons.rubicante.mechanisms.deadline.bandwidth import DeadlineBandwidth, I
 from daemons.rubicante.mechanisms.deadline.bandwidth_leaks import BandwidthLeaks
 from daemons.rubicante.mechanisms.deadline.core_cpusets import Rebuild
 from daemons.rubicante.mechanisms.deadline.members import DeadlineMembers
+from daemons.rubicante.mechanisms.deadline.starvation import Starvation
 from daemons.rubicante.mechanisms.origins import Origins
 from k40s.cpu.model import Server, total_bandwidth
 from k40s.errors import KernelError
 from k40s.units import MonotonicClock
+
+log = logging.getLogger(__name__)
 
 
 class DeadlineBackEnd:
@@ -73,6 +77,7 @@ class DeadlineBackEnd:
             affinity=affinity, rebuild=rebuild, invalidate=invalidate, wait=wait, clock=clock
         )
         self._alignment = Alignment(threads=threads, clock=clock)
+        self._starvation = Starvation(threads=threads, clock=clock)
         self._known: dict[int, tuple[int, GroupName]] = {}
 
     def view(self, book: Sequence[Held]) -> "DeadlineView":
@@ -85,6 +90,7 @@ class DeadlineBackEnd:
             leaks=self._leaks,
             bandwidth=self._bandwidth,
             alignment=self._alignment,
+            starvation=self._starvation,
             members=DeadlineMembers(
                 book,
                 attributes=self._attributes,
@@ -121,6 +127,7 @@ class DeadlineView:
         leaks: BandwidthLeaks | None,
         bandwidth: DeadlineBandwidth,
         alignment: Alignment,
+        starvation: Starvation,
         members: DeadlineMembers,
     ) -> None:
         self._attributes = attributes
@@ -130,6 +137,7 @@ class DeadlineView:
         self._leaks = leaks
         self._bandwidth = bandwidth
         self._alignment = alignment
+        self._starvation = starvation
         self._members = members
 
     def claim(self, wanted: Sequence[Held]) -> None:
@@ -194,6 +202,7 @@ class DeadlineView:
         """Threads in k40s cpusets, or made DEADLINE by this process, whose pods hold nothing."""
         self._affinity.repair()
         self._alignment.forget_dead()
+        self._starvation.forget_dead()
         strays = [self._remove_stray(tid, pod) for tid, pod in self._members.lost().items()]
         for pod, what in self._affinity.owners().items():
             if pod not in self._members.pods:
@@ -208,9 +217,13 @@ class DeadlineView:
         try:
             present = self._attributes.get(tid)
             if present == wanted:
-                if not self._alignment.is_due(thread):
+                if self._starvation.is_starved(thread, wanted.period):
+                    log.warning("thread kept from its CPU: set again", extra={"tid": tid})
+                    self._attributes.make_ordinary(tid)
+                elif self._alignment.is_due(thread):
+                    drop(self._attributes, tid, asleep=True)
+                else:
                     return True
-                drop(self._attributes, tid)
             elif not self._alignment.may_set(thread, wanted.period):
                 return False
             if not self._set_or_repair(tid, wanted, core):
@@ -243,7 +256,7 @@ class DeadlineView:
     def _restore(self, tid: int, pod_uid: str) -> bool:
         affinity = self._origins.affinity(tid, pod_uid=pod_uid)
         try:
-            lives = drop(self._attributes, tid)
+            lives = drop(self._attributes, tid, asleep=self._threads.sleeps(tid))
         except OSError as error:
             raise KernelError(f"sched_setattr({tid}): {error}") from error
         self._members.forget(tid, pod_uid)

@@ -47,12 +47,25 @@ def test_a_thread_is_shrunk_before_it_is_made_ordinary(scene: Scene) -> None:
     assert scene.kernel.get(tid).policy == os.SCHED_OTHER
 
 
+def test_one_that_could_run_is_not_shrunk_or_the_kernel_would_not_let_it_run_again(
+    scene: Scene,
+) -> None:
+    tid = scene.spawn(50)
+    scene.back_end.know([held()])
+    assert scene.enforce(tid, held())
+    scene.kernel.refuse["set"] = [AssertionError("shrunk")]  # type: ignore[list-item]  # a trap
+
+    assert drop(scene.kernel, tid, asleep=False)
+
+    assert scene.kernel.get(tid).policy == os.SCHED_OTHER
+
+
 def test_a_thread_that_cannot_be_shrunk_is_made_ordinary_all_the_same(scene: Scene) -> None:
     tid = scene.spawn(50)
     scene.kernel.set(tid, LEAST)
     scene.kernel.refuse["set"] = [OSError(errno.EINVAL, "x"), OSError(errno.EPERM, "y")]
 
-    assert drop(scene.kernel, tid)
+    assert drop(scene.kernel, tid, asleep=True)
 
     assert scene.kernel.get(tid).policy == os.SCHED_OTHER
 
