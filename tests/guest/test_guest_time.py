@@ -117,6 +117,8 @@ def test_what_an_ordinary_process_in_system_calls_costs_it_is_measured_and_in_it
 
     assert found
     for one in found:
+        if one.is_admitted and str(one) not in rare([one]):
+            assert one.charged <= one.budget, one
         if one.setting.model == VOLUNTARY:
             assert one.charged - one.wcet > SWITCHES_NS, one
             assert not one.is_admitted or one.measured > 0, one

@@ -59,7 +59,9 @@ class ProbeProcess:
 
     def _read(self, size: int, seconds: float) -> bytes:
         """What it has said, empty when it has ended. Raises ``TimeoutError``."""
-        if not select.select([self._answers], [], [], seconds)[0]:
+        answer = select.poll()
+        answer.register(self._answers, select.POLLIN)
+        if not answer.poll(seconds * 1000):
             raise TimeoutError("the probe process says nothing")
         return os.read(self._answers.fileno(), size)
 
@@ -80,10 +82,12 @@ class ProbeProcess:
         """By force."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        self._wait(_END_SECONDS)
-        for stream in (self._orders, self._answers):
-            with contextlib.suppress(OSError):
-                stream.close()
+        try:
+            self._wait(_END_SECONDS)
+        finally:
+            for stream in (self._orders, self._answers):
+                with contextlib.suppress(OSError):
+                    stream.close()
 
     def _leave(self, seconds: float) -> None:
         """Tell it that no more orders come, and give it so much time to end by itself."""

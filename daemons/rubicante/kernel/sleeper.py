@@ -6,7 +6,9 @@ wait.
 """
 
 import os
+import time
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -15,6 +17,9 @@ from k40s.units import Nanoseconds
 
 _ANSWER_SECONDS = 10.0
 _LEAVE_SECONDS = 2.0
+_PAUSE = 0.001
+_PROCESSOR = 36
+"""Its place among a thread's fields in /proc, after the name."""
 _PROGRAM = """
 now, used = time.monotonic_ns, time.thread_time_ns
 debt, paid, at = 0, used(), now()
@@ -48,7 +53,11 @@ class Sleeper(Protocol):
         ...
 
     def sleep(self, times: int) -> tuple[Nanoseconds, ...]:
-        """Let it sleep so often, 1 ms or more each; what each cost. Raises ``OSError``."""
+        """Let it sleep so often, 0.5 ms or more each; what each cost. Raises ``OSError``."""
+        ...
+
+    def cpu(self) -> int:
+        """The CPU that it waits on. Raises ``OSError``."""
         ...
 
     def __enter__(self) -> Self:
@@ -94,13 +103,32 @@ class LinuxSleeper(ProbeProcess):
             said += more
         return tuple(Nanoseconds(int(one)) for one in said.split())
 
+    def cpu(self) -> int:
+        """By /proc."""
+        return int(self._stat()[_PROCESSOR])
+
+    def _stat(self) -> list[str]:
+        """The fields from the state on."""
+        return Path(f"/proc/{self.tid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+
+    def _wait_until_asleep(self) -> None:
+        """While it can run, another CPU that is idle would take it as soon as it may go there."""
+        end = time.monotonic() + _ANSWER_SECONDS
+        while self._stat()[0] != "S":
+            if time.monotonic() > end:
+                raise TimeoutError("the probe process does not sleep")
+            time.sleep(_PAUSE)
+
     def _prepare(self) -> None:
         """And has slept on its CPU; then it may run on all of them."""
         super()._prepare()
         self.sleep(1)
+        self._wait_until_asleep()
         os.sched_setaffinity(self.tid, self._cores)
 
     def _end(self) -> None:
         """By itself; by force when it does not."""
-        self._leave(_LEAVE_SECONDS)
-        super()._end()
+        try:
+            self._leave(_LEAVE_SECONDS)
+        finally:
+            super()._end()

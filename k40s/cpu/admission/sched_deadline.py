@@ -117,9 +117,10 @@ def deadlines_hold(
 
 
 def _horizon(tasks: Sequence[TaskParameters], blocking: int) -> int | None:
-    """Beyond this interval demand is less than time, if it is before; None where U ≥ 1.
+    """From this interval on, demand is less than time (for D ≤ T); None where U ≥ 1.
 
-    By integers, and a little later than by fractions, which only decide where U is nearly 1.
+    By integers, and later than by fractions: by little, unless U is nearly 1. A later one changes
+    no verdict but by MAX_STEPS, towards a refusal.
     """
     left = (1 << SCALE_BITS) - sum(share_below(c, t) + 1 for c, t, _d in tasks)
     if left > 0:

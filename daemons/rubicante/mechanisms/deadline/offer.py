@@ -136,7 +136,8 @@ class DeadlineMechanism:
                 online=self._system.online(),
                 own=self._system.affinity(0),
                 wanted=frozenset(self._settings.cpus),
-                held=lambda: () if self._stop.is_set() else held(),
+                held=held,
+                stopped=self._stop.is_set,
                 occupied=lambda cores: has_deadline_threads(
                     self._system, self._settings.scheduler_debug_path, cores
                 ),

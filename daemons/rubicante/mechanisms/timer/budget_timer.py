@@ -35,7 +35,7 @@ CONFIRMED_SECONDS = 60.0
 FAILED_SECONDS = 300.0
 """After a measurement that was not possible, or only in part."""
 
-_NOT_YET = "the machine was too busy, or a second measurement has not confirmed it yet"
+_NOT_YET = "the machine was too busy, or has not been measured since it could be"
 
 ReadModel = Callable[[], Preemption]
 """The kernel's preemption model."""
@@ -45,7 +45,7 @@ ReadModel = Callable[[], Preemption]
 class TimerStatus:
     """What is known of the timer. ``trusted`` says that it has been on for long enough.
 
-    ``measured`` are the largest overruns that count (``Findings``).
+    ``measured`` is what counts of all measurements (``Findings``).
     """
 
     permitted: bool
@@ -155,7 +155,7 @@ class BudgetTimer:
         """Take over a measurement; what counts of all is up to ``Findings``."""
         self._findings = self._findings.after(found)
         lacks = found.by_calls is None or (found.largest is None and self.ends_budgets())
-        pause = MEASURED_SECONDS if self._findings.doubted is None else CONFIRMED_SECONDS
+        pause = CONFIRMED_SECONDS if self._findings.is_doubted else MEASURED_SECONDS
         self._measured_due = self._clock() + (min(FAILED_SECONDS, pause) if lacks else pause)
         log.info(
             "lateness measured",
@@ -193,8 +193,6 @@ class BudgetTimer:
             hrtick = before.hrtick
         elif hrtick.state is FeatureState.ON:
             hrtick = self._feature.join(in_use=True)
-            if before.measured.largest is None:
-                self._measured_due = now
         elif before.hrtick.state is FeatureState.ON:
             log.error(
                 "HRTICK_DL lost: what was admitted on it is enforced at the tick",
@@ -211,10 +209,16 @@ class BudgetTimer:
                 extra={"hrtick_dl": hrtick.state, "cause": hrtick.cause},
             )
         self._note(hrtick)
+        if self._comes_on(before) and self.status.measured.largest is None:
+            self._measured_due = now
 
     def end(self, *, in_use: bool) -> str:
         """Restore the feature, unless reservations or others count on it; why not, if not."""
         return "" if in_use or not self._begun else self._feature.put_back()
+
+    def _comes_on(self, before: TimerStatus) -> bool:
+        states = (before.hrtick.state, self.status.hrtick.state)
+        return states[0] is not FeatureState.ON and states[1] is FeatureState.ON
 
     def _may_regain(self, hrtick: Hrtick, now: float) -> bool:
         return (

@@ -1,6 +1,6 @@
 """When and where the lateness of budgets and wake-ups is measured, so that nothing is disturbed.
 
-The probes need CPUs that are a whole root domain, and take a twentieth of one of them for some
+The probes need CPUs that are a whole root domain, and take up to a tenth of one of them for some
 seconds. They run where no real-time pod can be, nor another program's DEADLINE thread: on the CPUs
 besides those of reservations, else on the whole domain or a single core as long as nothing is
 reserved there. They end before the next sample when that changes.
@@ -9,6 +9,8 @@ reserved there. They end before the next sample when that changes.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import partial
+from statistics import median_low
 from typing import Protocol
 
 from daemons.rubicante.kernel.hog import Load
@@ -52,8 +54,7 @@ class Measurement:
     """What counts of one measurement in ns; without anything, ``cause`` says why.
 
     ``user`` and ``calls`` are overruns of budgets by load. ``by_calls`` is what others' system
-    calls add to the cost of a wake-up: a machine that stands still at times makes it late beside
-    any load, and that is no system call.
+    calls add to the cost of a wake-up, beyond what it mostly costs beside user mode.
     """
 
     user: Nanoseconds | None = None
@@ -76,42 +77,51 @@ def measure_lateness(
     wanted: AbstractSet[int],
     held: HeldNow,
     occupied: Occupied,
+    stopped: Callable[[], bool],
 ) -> Measurement:
     """Measure where that is possible. ``own`` are the CPUs that this process may use.
 
-    ``wanted`` are the cores of reservations (K40S_CPUS).
+    ``wanted`` are the cores of reservations (K40S_CPUS). Nothing begins once it is ``stopped``.
     """
+
+    def may_use(cores: AbstractSet[int]) -> bool:
+        return not stopped() and not any(one.core in {ANY_CORE, *cores} for one in held())
+
     cause = "reservations are held on all CPUs on which it could be"
     for cores in _candidates(online, own, wanted):
-        if not _is_free(cores, held()):
+        if not may_use(cores):
             continue
         if occupied(cores):
             cause = f"other DEADLINE threads run on CPUs {sorted(cores)}"
             continue
         try:
-            found = measure(cores, lambda at=cores: _is_free(at, held()))  # type: ignore[misc]  # bound now
+            found = measure(cores, partial(may_use, cores))
         except OSError as error:
             cause = f"on CPUs {sorted(cores)}: {error}"
             continue
         measurement = _judge(found)
         if measurement != Measurement():
             return measurement
-        cause = f"on CPUs {sorted(cores)}: too few samples of a busy machine"
+        cause = f"on CPUs {sorted(cores)}: too few samples, of a machine that is busy or was needed"
     return Measurement(cause=cause)
 
 
 def _judge(found: Samples) -> Measurement:
-    added = [late for one in found.wake_ups if (late := _added(one)) is not None]
     return Measurement(
         user=_witnessed(found.overruns.get(Load.USER, ())),
         calls=_witnessed(found.overruns.get(Load.CALLS, ())),
-        by_calls=min(added, default=None),
+        by_calls=_added(found.wake_ups),
     )
 
 
-def _added(costs: Mapping[Load, Sequence[Nanoseconds]]) -> Nanoseconds | None:
-    user, calls = (_witnessed(costs.get(load, ())) for load in (Load.USER, Load.CALLS))
-    return None if user is None or calls is None else Nanoseconds(max(0, calls - user))
+def _added(rounds: Sequence[Mapping[Load, Sequence[Nanoseconds]]]) -> Nanoseconds | None:
+    """By the round in which calls cost least: a machine stands still now and then, calls recur."""
+    calls = [_witnessed(costs.get(Load.CALLS, ())) for costs in rounds]
+    known = [late for late in calls if late is not None]
+    user = [cost for costs in rounds for cost in costs.get(Load.USER, ())]
+    if not known or len(user) < _LEAST:
+        return None
+    return Nanoseconds(max(0, min(known) - median_low(user)))
 
 
 def _witnessed(samples: Sequence[Nanoseconds]) -> Nanoseconds | None:
@@ -126,7 +136,3 @@ def _candidates(
     singles = [frozenset({core}) for core in sorted(wanted)]
     sets = [frozenset(online - wanted), frozenset(own), frozenset(online), *singles]
     yield from dict.fromkeys(one for one in sets if one)
-
-
-def _is_free(cores: AbstractSet[int], held: Sequence[Reservation]) -> bool:
-    return not any(one.core == ANY_CORE or one.core in cores for one in held)

@@ -26,14 +26,13 @@ from k40s.units import NS_PER_MS, NS_PER_S, MonotonicClock, Nanoseconds
 BUDGET = Nanoseconds(NS_PER_MS)
 PERIOD = Nanoseconds(20 * NS_PER_MS)
 """A bandwidth of 0.05, for as long as a sample lasts."""
-PROBE = SchedAttr(
+_PROBE = SchedAttr(
     policy=SCHED_DEADLINE,
     flags=RESET_ON_FORK,
     runtime=BUDGET,
     deadline=PERIOD,
     period=PERIOD,
 )
-"""Of what is measured with."""
 SAMPLES = 40
 """Of each load. Ticks and timers are at another phase in each."""
 _STEP = 0.001
@@ -93,7 +92,7 @@ class OverrunProbe:
 
         A reading after the period's end may be of the next budget.
         """
-        self._attributes.set(hog.tid, PROBE)
+        self._attributes.set(hog.tid, _PROBE)
         try:
             before, began = hog.used(), self._clock()
             hog.go()

@@ -8,6 +8,7 @@ from daemons.rubicante.mechanisms.timer.budget_timer import (
     CONFIRMED_SECONDS,
     FAILED_SECONDS,
     MEASURED_SECONDS,
+    REFUSED_SECONDS,
     TRUSTED_SECONDS,
     WATCH_SECONDS,
     BudgetTimer,
@@ -144,6 +145,34 @@ def test_a_growth_counts_when_it_is_seen_again_and_as_far() -> None:
     is_due = node.timer.is_measurement_due()
 
     assert (once, is_due, node.measured(900)) == (100, True, 900)
+
+
+def test_a_growth_that_only_the_confirmation_shows_is_measured_once_more() -> None:
+    node = Node(kernel_with(OFF))
+    node.measured(20)
+    second = node.measured(900)
+    node.seconds += CONFIRMED_SECONDS
+    is_due = node.timer.is_measurement_due()
+
+    assert (second, is_due, node.measured(900)) == (100, True, 900)
+
+
+def test_one_measurement_confirms_only_the_parts_that_it_has() -> None:
+    node = Node(kernel_with(OFF))
+    stood_still = Nanoseconds(19 * NS_PER_MS)
+    node.timer.note(Measurement(user=stood_still, calls=stood_still, by_calls=Nanoseconds(0)))
+    node.timer.note(Measurement(by_calls=Nanoseconds(0)))
+    at_first = node.after(WATCH_SECONDS)
+
+    assert (at_first, node.measured(20)) == (4000, 100)
+
+
+def test_a_part_that_is_first_measured_later_counts_at_once() -> None:
+    node = Node(kernel_with(OFF))
+    for _ in range(2):
+        node.timer.note(Measurement(by_calls=Nanoseconds(0)))
+
+    assert node.measured(900) == 900
 
 
 def test_a_measurement_beyond_the_tick_is_said_aloud() -> None:
@@ -285,6 +314,18 @@ def test_a_part_that_lacks_is_tried_again_soon() -> None:
         node.timer.note(Measurement(by_calls=Nanoseconds(0)))
     node.seconds += FAILED_SECONDS
 
+    assert node.timer.is_measurement_due()
+
+
+def test_one_that_rubicante_itself_switches_on_later_is_measured_at_once() -> None:
+    node = Node(DomainKernel())
+    for _ in range(2):
+        node.timer.note(Measurement(by_calls=Nanoseconds(0)))
+    node.kernel.folders.add(FEATURES.parent)
+    node.kernel.files[FEATURES] = OFF
+    node.after(REFUSED_SECONDS)
+
+    assert is_on(node.kernel)
     assert node.timer.is_measurement_due()
 
 

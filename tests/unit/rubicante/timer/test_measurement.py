@@ -1,4 +1,4 @@
-"""Where the lateness of budgets is measured, and what of it counts."""
+"""Where the lateness of budgets and wake-ups is measured, and what of it counts."""
 
 import errno
 from collections.abc import Sequence
@@ -62,6 +62,7 @@ def measured(
         wanted={2, 3} if wanted is None else wanted,
         held=lambda: held,
         occupied=lambda cores: bool(cores & others),
+        stopped=lambda: False,
     )
 
 
@@ -112,6 +113,7 @@ def test_a_reservation_that_comes_meanwhile_ends_it() -> None:
         wanted={0, 1},
         held=lambda: held,
         occupied=lambda _cores: False,
+        stopped=lambda: False,
     )
 
     assert went_on == [True, False]
@@ -140,6 +142,7 @@ def taken(found: Samples) -> Measurement:
         wanted={1},
         held=lambda: (),
         occupied=lambda _cores: False,
+        stopped=lambda: False,
     )
 
 
@@ -167,6 +170,18 @@ def test_what_calls_add_to_the_cost_is_seen_in_each_round(
     ]
 
     assert taken(Samples(wake_ups=rounds)) == Measurement(by_calls=Nanoseconds(expected))
+
+
+@pytest.mark.parametrize("outliers", [(9, 0), (9, 9)])
+def test_a_machine_that_stands_still_beside_user_mode_hides_no_call(
+    outliers: tuple[int, int],
+) -> None:
+    rounds = [
+        {Load.USER: times(*[900] * many, *[20] * 160), Load.CALLS: times(*[720] * 160)}
+        for many in outliers
+    ]
+
+    assert taken(Samples(wake_ups=rounds)) == Measurement(by_calls=Nanoseconds(700))
 
 
 @pytest.mark.parametrize(
@@ -199,3 +214,27 @@ def test_no_other_program_is_disturbed_such_as_another_rubicante_on_this_kernel(
     assert found.largest == 6
     assert kernel.asked == [{2}]
     assert nowhere.cause == "other DEADLINE threads run on CPUs [3]"
+
+
+def test_nothing_begins_or_goes_on_once_the_process_stops() -> None:
+    stops = iter([False, False, True, True, True, True, True, True])
+    asked: list[AbstractSet[int]] = []
+    went_on: list[bool] = []
+
+    def measure(cores: AbstractSet[int], go_on: GoOn) -> Samples:
+        asked.append(cores)
+        went_on.extend([go_on(), go_on()])
+        raise TimeoutError("stopped")
+
+    found = measure_lateness(
+        measure,
+        online={0, 1, 2, 3},
+        own={0, 1, 2, 3},
+        wanted={2, 3},
+        held=lambda: (),
+        occupied=lambda _cores: False,
+        stopped=lambda: next(stops),
+    )
+
+    assert (asked, went_on) == ([{0, 1}], [True, False])
+    assert "stopped" in found.cause

@@ -31,6 +31,8 @@ class Machine:
     places: list[tuple[AbstractSet[int], AbstractSet[int], int]] = field(default_factory=list)
     set_on: list[int] = field(default_factory=list)
     left: int = 0
+    seconds: float = 0.0
+    place: Callable[[int], int] = lambda batch: 2  # noqa: ARG005
     tid: int = 7
 
     def get(self, tid: int) -> SchedAttr:
@@ -57,8 +59,12 @@ class Machine:
 
     def sleep(self, times: int) -> tuple[Nanoseconds, ...]:
         self.batches += 1
+        self.seconds += times / 1000
         self.spent += round(times * NS_PER_MS * self.share)
         return (Nanoseconds(20 if self.load is Load.USER else 700),) * times
+
+    def cpu(self) -> int:
+        return self.place(self.batches)
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +93,7 @@ class Machine:
             start_hog=self.start_hog,
             start_sleeper=self.start_sleeper,
             stolen=lambda _cores: self.stolen(self.batches),
+            clock=lambda: self.seconds,
         )
         return probe.measure(CORES, go_on)
 
@@ -111,11 +118,36 @@ def test_hog_and_sleeper_meet_on_one_cpu_of_the_domain() -> None:
 
 def test_a_busy_machine_takes_more_samples_and_no_end_of_them() -> None:
     assert len(Machine(share=0.75).measure()[Load.CALLS]) == 800
-    assert len(Machine(share=0.1).measure()[Load.CALLS]) == 1000
+    assert len(Machine(share=0.2).measure()[Load.CALLS]) == 1000
 
 
 def test_beside_others_than_the_hog_nothing_is_measured() -> None:
-    assert Machine(share=0.06).measure() == {Load.USER: (), Load.CALLS: ()}
+    machine = Machine(share=0.06)
+
+    assert machine.measure() == {Load.USER: ()}
+    assert [on for _, _, on in machine.places] == [2, 3]
+
+
+def test_a_cpu_that_is_too_busy_is_left_for_the_next() -> None:
+    machine = Machine(place=lambda _batch: 3)
+
+    assert len(machine.measure()[Load.CALLS]) == 600
+    assert [on for _, _, on in machine.places] == [2, 3, 3]
+
+
+def test_a_hog_that_died_is_beside_nobody() -> None:
+    class Dying(Machine):
+        def sleep(self, times: int) -> tuple[Nanoseconds, ...]:
+            self.share = 1.0 if self.batches % 20 < 4 else 0.0
+            return super().sleep(times)
+
+    assert [len(costs) for costs in Dying().measure().values()] == [200, 200]
+
+
+def test_a_sleeper_on_another_cpu_is_beside_nobody() -> None:
+    machine = Machine(place=lambda batch: 2 if batch % 2 else 9)
+
+    assert [len(costs) for costs in machine.measure().values()] == [300, 300]
 
 
 def test_what_a_hypervisor_took_meanwhile_is_no_sample() -> None:
@@ -132,12 +164,7 @@ def test_what_a_hypervisor_took_meanwhile_is_no_sample() -> None:
 def test_it_ends_when_it_may_not_go_on() -> None:
     answers = iter([True, True, False, False])
 
-    found = Machine().measure(lambda: next(answers))
-
-    assert {load: len(costs) for load, costs in found.items()} == {
-        Load.USER: 100,
-        Load.CALLS: 0,
-    }
+    assert Machine().measure(lambda: next(answers, False)) == {Load.USER: ()}
 
 
 def test_a_refusal_ends_both_processes() -> None:
