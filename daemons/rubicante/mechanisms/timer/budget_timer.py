@@ -35,7 +35,7 @@ CONFIRMED_SECONDS = 60.0
 FAILED_SECONDS = 300.0
 """After a measurement that was not possible, or only in part."""
 
-_NOT_YET = "the machine was too busy, or has not been measured since it could be"
+_NOT_YET = "the machine was too busy or stood still, or it has not been tried since it could be"
 
 ReadModel = Callable[[], Preemption]
 """The kernel's preemption model."""

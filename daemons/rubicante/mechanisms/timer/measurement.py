@@ -10,19 +10,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
-from statistics import median_low
 from typing import Protocol
 
 from daemons.rubicante.kernel.hog import Load
 from daemons.rubicante.mechanisms.timer.overrun_probe import GoOn
 from k40s.cpu.model import ANY_CORE, Reservation
-from k40s.units import Nanoseconds
+from k40s.units import NS_PER_MS, Nanoseconds
 
 _LEAST = 4
 """With fewer valid samples there is no measurement."""
 _WITNESSES = 2
 """What so many samples reach counts. One alone may be a hypervisor's, whose stolen time the kernel
 shows only in steps of 10 ms; what the kernel does itself is seen again."""
+
+_NOTHING = "too few samples, of a machine that is busy, was needed, or stands still by itself"
+STANDSTILL = Nanoseconds(NS_PER_MS)
+"""A wake-up that costs more beside user mode alone is the machine's doing, say an emulated one's."""
 
 HeldNow = Callable[[], Sequence[Reservation]]
 """The reservations of the book."""
@@ -54,7 +57,7 @@ class Measurement:
     """What counts of one measurement in ns; without anything, ``cause`` says why.
 
     ``user`` and ``calls`` are overruns of budgets by load. ``by_calls`` is what others' system
-    calls add to the cost of a wake-up, beyond what it mostly costs beside user mode.
+    calls add to the cost of a wake-up, beyond what it costs beside user mode.
     """
 
     user: Nanoseconds | None = None
@@ -102,7 +105,7 @@ def measure_lateness(
         measurement = _judge(found)
         if measurement != Measurement():
             return measurement
-        cause = f"on CPUs {sorted(cores)}: too few samples, of a machine that is busy or was needed"
+        cause = f"on CPUs {sorted(cores)}: {_NOTHING}"
     return Measurement(cause=cause)
 
 
@@ -115,13 +118,17 @@ def _judge(found: Samples) -> Measurement:
 
 
 def _added(rounds: Sequence[Mapping[Load, Sequence[Nanoseconds]]]) -> Nanoseconds | None:
-    """By the round in which calls cost least: a machine stands still now and then, calls recur."""
-    calls = [_witnessed(costs.get(Load.CALLS, ())) for costs in rounds]
-    known = [late for late in calls if late is not None]
-    user = [cost for costs in rounds for cost in costs.get(Load.USER, ())]
-    if not known or len(user) < _LEAST:
+    """Of each load the round that cost least: a machine stands still now and then, calls recur.
+
+    None where the machine always stands still by itself, which hides what calls add.
+    """
+    user, calls = (
+        min(filter(None, (_witnessed(costs.get(load, ())) for costs in rounds)), default=None)
+        for load in (Load.USER, Load.CALLS)
+    )
+    if user is None or calls is None or user > STANDSTILL:
         return None
-    return Nanoseconds(max(0, min(known) - median_low(user)))
+    return Nanoseconds(max(0, calls - user))
 
 
 def _witnessed(samples: Sequence[Nanoseconds]) -> Nanoseconds | None:

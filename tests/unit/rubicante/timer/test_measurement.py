@@ -7,7 +7,12 @@ from collections.abc import Set as AbstractSet
 import pytest
 
 from daemons.rubicante.kernel.hog import Load
-from daemons.rubicante.mechanisms.timer.measurement import Measurement, Samples, measure_lateness
+from daemons.rubicante.mechanisms.timer.measurement import (
+    STANDSTILL,
+    Measurement,
+    Samples,
+    measure_lateness,
+)
 from daemons.rubicante.mechanisms.timer.overrun_probe import GoOn
 from k40s.cpu.model import ANY_CORE, Mechanism, Reservation, Server, Task
 from k40s.criticality import Criticality
@@ -172,16 +177,24 @@ def test_what_calls_add_to_the_cost_is_seen_in_each_round(
     assert taken(Samples(wake_ups=rounds)) == Measurement(by_calls=Nanoseconds(expected))
 
 
-@pytest.mark.parametrize("outliers", [(9, 0), (9, 9)])
-def test_a_machine_that_stands_still_beside_user_mode_hides_no_call(
-    outliers: tuple[int, int],
-) -> None:
+def test_a_machine_that_stands_still_once_beside_user_mode_hides_no_call() -> None:
     rounds = [
         {Load.USER: times(*[900] * many, *[20] * 160), Load.CALLS: times(*[720] * 160)}
-        for many in outliers
+        for many in (9, 0)
     ]
 
     assert taken(Samples(wake_ups=rounds)) == Measurement(by_calls=Nanoseconds(700))
+
+
+def test_of_one_that_always_stands_still_nothing_is_said_of_calls() -> None:
+    beside = {
+        Load.USER: times(*[STANDSTILL + 1] * 2, *[20] * 160),
+        Load.CALLS: times(*[16_000_000] * 160),
+    }
+
+    found = taken(Samples(wake_ups=[beside, beside]))
+
+    assert (found.by_calls, "stands still" in found.cause) == (None, True)
 
 
 @pytest.mark.parametrize(
