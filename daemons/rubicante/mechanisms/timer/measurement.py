@@ -25,7 +25,7 @@ shows only in steps of 10 ms; what the kernel does itself is seen again."""
 
 _NOTHING = "too few samples, of a machine that is busy, was needed, or stands still by itself"
 STANDSTILL = Nanoseconds(NS_PER_MS)
-"""A wake-up that costs more beside user mode alone is the machine's doing, say an emulated one's."""
+"""A wake-up that costs more beside user mode is the machine's doing, say an emulated one's."""
 
 HeldNow = Callable[[], Sequence[Reservation]]
 """The reservations of the book."""
