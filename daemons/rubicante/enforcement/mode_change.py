@@ -139,7 +139,7 @@ def change_priorities(threads: Threads, wanted: Iterable[tuple[Thread, int]]) ->
     up: list[tuple[int, int]] = []
     for thread, priority in wanted:
         policy, present = threads.policy(thread.tid) or (0, 0)
-        if policy == FIFO and present != priority and _lives(threads, thread):
+        if policy == FIFO and present != priority and threads.lives(thread.tid, thread.started):
             (down if priority < present else up).append((priority, thread.tid))
     for priority, tid in (*sorted(down), *sorted(up, reverse=True)):
         try:
@@ -155,11 +155,6 @@ def _lacks(held: Held, kernel: KernelView) -> bool:
     given = view.given(held)
     budget = 0 if given is None else given.budget
     return budget < held.reservation.server.budget and bool(view.members(held))
-
-
-def _lives(threads: Threads, thread: Thread) -> bool:
-    found = threads.find(thread.tid)
-    return found is not None and found.started == thread.started
 
 
 def _lowest(held: Held) -> tuple[int, GroupName]:

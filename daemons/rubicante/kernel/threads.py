@@ -71,6 +71,11 @@ class Threads:
             return None
         return Thread(tid=tid, started=int(fields[19]), name=head.partition("(")[2])
 
+    def lives(self, tid: int, started: int) -> bool:
+        """Whether the thread that began then is alive, and its TID is not another's by now."""
+        found = self.find(tid)
+        return found is not None and found.started == started
+
     def process(self, tid: int) -> Process | None:
         """The process that a thread belongs to."""
         text = self._read(tid, "status")

@@ -115,5 +115,4 @@ class Origins:
         origin = self._origins.get(tid)
         if origin is None:
             return None
-        found = self._threads.find(tid)
-        return origin if found is not None and found.started == origin.started else None
+        return origin if self._threads.lives(tid, origin.started) else None

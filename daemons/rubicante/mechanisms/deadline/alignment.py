@@ -45,12 +45,10 @@ class Alignment:
 
     def forget_dead(self) -> None:
         """Forget threads that are gone."""
-        self._out_of_step = {key for key in self._out_of_step if self._lives(*key)}
-        self._since = {key: since for key, since in self._since.items() if self._lives(*key)}
-
-    def _lives(self, tid: int, started: int) -> bool:
-        found = self._threads.find(tid)
-        return found is not None and found.started == started
+        self._out_of_step = {key for key in self._out_of_step if self._threads.lives(*key)}
+        self._since = {
+            key: since for key, since in self._since.items() if self._threads.lives(*key)
+        }
 
 
 def _key(thread: Thread) -> tuple[int, int]:

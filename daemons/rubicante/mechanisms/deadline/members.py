@@ -61,7 +61,9 @@ class DeadlineMembers:
         """TID → pod ("" if unknown) of members that no reservation of the book accounts for."""
         pods = self.pods
         for tid in [
-            tid for tid, (started, _) in self._known.items() if not self._lives(tid, started)
+            tid
+            for tid, (started, _) in self._known.items()
+            if not self._threads.lives(tid, started)
         ]:
             del self._known[tid]
         tids = dict.fromkeys((*self._affinity.all_inside(), *self._known))
@@ -98,7 +100,7 @@ class DeadlineMembers:
 
     def _owner(self, tid: int, held: Sequence[Held]) -> GroupName:
         started, name = self._known.get(tid, (0, None))
-        if name in self._book and self._lives(tid, started):
+        if name in self._book and self._threads.lives(tid, started):
             return name
         return max(held, key=lambda h: self._likeness(tid, h)).name
 
@@ -117,7 +119,3 @@ class DeadlineMembers:
     def _is_deadline(self, tid: int) -> bool:
         policy = self._threads.policy(tid)
         return policy is not None and is_deadline(policy[0])
-
-    def _lives(self, tid: int, started: int) -> bool:
-        found = self._threads.find(tid)
-        return found is not None and found.started == started

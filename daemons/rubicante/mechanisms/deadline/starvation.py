@@ -42,8 +42,4 @@ class Starvation:
 
     def forget_dead(self) -> None:
         """Forget threads that are gone."""
-        self._seen = {key: seen for key, seen in self._seen.items() if self._lives(*key)}
-
-    def _lives(self, tid: int, started: int) -> bool:
-        found = self._threads.find(tid)
-        return found is not None and found.started == started
+        self._seen = {key: seen for key, seen in self._seen.items() if self._threads.lives(*key)}

@@ -31,8 +31,8 @@ class Machine:
         assert tid == CTL.tid
         return self.ran
 
-    def find(self, tid: int) -> Thread | None:
-        return next((one for one in self.alive if one.tid == tid), None)
+    def lives(self, tid: int, started: int) -> bool:
+        return any((one.tid, one.started) == (tid, started) for one in self.alive)
 
     def watch(self) -> Starvation:
         return Starvation(threads=cast("Threads", self), clock=lambda: self.seconds)
