@@ -30,7 +30,7 @@ class Starvation:
             return False
         activity = None if self._threads.sleeps(thread.tid) else self._threads.activity(thread.tid)
         if activity is None:
-            self._seen.pop(key, None)
+            self._seen[key] = (now + LOOK_SECONDS, now, "")
             return False
         since = since if activity == ran else now
         starved = now - since >= max(LOOK_SECONDS, PERIODS * period / NS_PER_S)

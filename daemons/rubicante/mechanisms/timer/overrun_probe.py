@@ -14,25 +14,15 @@ from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 
 from daemons.rubicante.kernel.hog import Hog, Load, StartHog
-from daemons.rubicante.kernel.sched_attr import (
-    RESET_ON_FORK,
-    SCHED_DEADLINE,
-    Attributes,
-    SchedAttr,
-)
+from daemons.rubicante.kernel.sched_attr import Attributes, deadline_attr
 from daemons.rubicante.kernel.system import Wait
+from k40s.cpu.model import Server
 from k40s.units import NS_PER_MS, NS_PER_S, MonotonicClock, Nanoseconds
 
 BUDGET = Nanoseconds(NS_PER_MS)
 PERIOD = Nanoseconds(20 * NS_PER_MS)
 """A bandwidth of 0.05, for as long as a sample lasts."""
-_PROBE = SchedAttr(
-    policy=SCHED_DEADLINE,
-    flags=RESET_ON_FORK,
-    runtime=BUDGET,
-    deadline=PERIOD,
-    period=PERIOD,
-)
+_PROBE = deadline_attr(Server(budget=BUDGET, period=PERIOD), PERIOD)
 SAMPLES = 40
 """Of each load. Ticks and timers are at another phase in each."""
 _STEP = 0.001

@@ -11,25 +11,16 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from daemons.rubicante.kernel.hog import Hog, Load, StartHog
-from daemons.rubicante.kernel.sched_attr import (
-    RESET_ON_FORK,
-    SCHED_DEADLINE,
-    Attributes,
-    SchedAttr,
-)
+from daemons.rubicante.kernel.sched_attr import Attributes, deadline_attr
 from daemons.rubicante.kernel.sleeper import Sleeper, StartSleeper
 from daemons.rubicante.mechanisms.timer.overrun_probe import GoOn, Stolen
+from k40s.cpu.model import Server
 from k40s.units import NS_PER_MS, NS_PER_S, MonotonicClock, Nanoseconds
 
 _INSTANT = 1e-9
 _PLACES = 4
-SLEEPER = SchedAttr(
-    policy=SCHED_DEADLINE,
-    flags=RESET_ON_FORK,
-    runtime=Nanoseconds(2 * NS_PER_MS),
-    deadline=Nanoseconds(20 * NS_PER_MS),
-    period=Nanoseconds(20 * NS_PER_MS),
-)
+_BUDGET, _PERIOD = Nanoseconds(2 * NS_PER_MS), Nanoseconds(20 * NS_PER_MS)
+SLEEPER = deadline_attr(Server(budget=_BUDGET, period=_PERIOD), _PERIOD)
 """A tenth of a CPU. It takes less: a budget that is used up would look like a late wake-up."""
 _BATCH, _MOST = 50, 1_000
 """Wake-ups between two looks whether to go on, a tenth of a second; and of all."""

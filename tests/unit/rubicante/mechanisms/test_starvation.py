@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import cast
 
+import pytest
+
 from daemons.rubicante.kernel.threads import Thread, Threads
 from daemons.rubicante.mechanisms.deadline.starvation import Starvation
 from k40s.units import NS_PER_MS, Nanoseconds
@@ -95,8 +97,9 @@ def test_a_kernel_that_keeps_no_count_starves_nobody() -> None:
     assert not looks(machine, machine.watch(), 5)
 
 
-def test_a_thread_is_looked_at_once_a_second() -> None:
-    machine = Machine()
+@pytest.mark.parametrize("asleep", [False, True])
+def test_a_thread_is_looked_at_once_a_second(asleep: bool) -> None:
+    machine = Machine(asleep=asleep)
     watch = machine.watch()
     looks(machine, watch, 0.9)
 
