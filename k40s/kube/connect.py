@@ -7,6 +7,7 @@ either way.
 """
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,8 @@ MOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_TIMEOUT = Nanoseconds(10 * NS_PER_S)
 _CONNECTIONS = 32
 _PROXY_PORT = 80
+_loading = threading.Lock()
+"""The library keeps embedded certificates in files that it names before it has written them."""
 
 
 def connect(
@@ -79,11 +82,12 @@ def _load(kubeconfig: str, context: str) -> Any:  # noqa: ANN401  # of a library
     try:
         found = read_kubeconfig(kubeconfig, context=context)
         load: Callable[..., None] = config.load_kube_config
-        load(
-            config_file=os.pathsep.join(map(str, found.files)),
-            context=found.context,
-            client_configuration=settings,
-        )
+        with _loading:
+            load(
+                config_file=os.pathsep.join(map(str, found.files)),
+                context=found.context,
+                client_configuration=settings,
+            )
     except (config.ConfigException, OSError, ValueError) as error:
         raise UnavailableError(str(error)) from error
     return settings

@@ -1,10 +1,16 @@
+import base64
 import json
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 import pytest
+from kubernetes.config import kube_config
 
 from k40s.errors import UnavailableError
 from k40s.http.client import AnswerTooLongError, HttpClient
@@ -20,6 +26,7 @@ from k40s.kube.transport import (
     RefusedError,
     TooManyRequestsError,
 )
+from k40s.pki.authority import Pair, make_authority
 from k40s.units import NS_PER_S, Nanoseconds
 from tests.fakes.kube.api_server import Answer, FakeApiServer, serving
 
@@ -535,6 +542,46 @@ def test_connects_as_a_kubeconfig_says(api: FakeApiServer, tmp_path: Path) -> No
 
     assert gateway.get_node("edge-1") == gateway.get_node("edge-1") == node_value()
     assert {request.headers["Authorization"] for request in api.received} == {"Bearer abc"}
+
+
+def embed(pair: Pair, path: Path) -> str:
+    ca, cert, key = (
+        base64.b64encode(one).decode() for one in (pair.certificate, pair.certificate, pair.key)
+    )
+    path.write_text(
+        f"""
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
+clusters:
+- {{name: c, cluster: {{server: "https://127.0.0.1:1", certificate-authority-data: {ca}}}}}
+users: [{{name: u, user: {{client-certificate-data: {cert}, client-key-data: {key}}}}}]
+"""
+    )
+    return str(path)
+
+
+def test_threads_may_connect_at_once_with_a_certificate_in_the_kubeconfig(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = 4
+    pair = make_authority(name="a", lifetime=timedelta(days=1), now=datetime.now(UTC))
+    kubeconfig = embed(pair, tmp_path / "config")
+    together = threading.Barrier(threads)
+
+    def open_late(name: str, mode: str = "r") -> IO[bytes] | IO[str]:
+        if mode == "wb":
+            time.sleep(0.05)
+        return open(name, mode)  # noqa: PTH123  # in the library's place
+
+    def connect_with_others(_: int) -> None:
+        together.wait(timeout=60)
+        connect(kubeconfig=kubeconfig)
+
+    monkeypatch.setattr(kube_config, "open", open_late, raising=False)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(connect_with_others, range(threads)))
 
 
 @pytest.mark.parametrize("kubeconfig", [None, "/nonexistent/kubeconfig"])
