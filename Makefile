@@ -85,31 +85,39 @@ check: setup ## Lint, types, layers, unit tests; under a minute
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n auto tests/unit
 
+# Tests that a stall of the machine can fail are looked at a second time, aloud (tests/second_look.py):
+# at most so many files of each kind. SECOND_LOOK=0 looks once only.
+SECOND_LOOK ?= 1
+LOOKS := build/second-looks.txt
+LOOK := $(BIN)/python -m tests.second_look --files $(SECOND_LOOK) --report $(LOOKS)
+
 .PHONY: test
 test: setup packages ## Everything: check, property, browser, kernel, contract and end-to-end tests (root)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@rm -f $(LOOKS)
 	@echo "==> unit, property and contract tests; beside them the guests, which mostly wait"
 	@$(MAKE) --no-print-directory -j 2 test-units test-guests
 	@$(MAKE) --no-print-directory test-browser
-	$(BIN)/pytest -v -p no:randomly tests/kernel
-	$(BIN)/pytest -v -p no:randomly tests/e2e --ignore=tests/e2e/test_guest_node.py
+	$(LOOK) tests/kernel -- -v -p no:randomly
+	$(LOOK) tests/e2e -- -v -p no:randomly --ignore=tests/e2e/test_guest_node.py
+	@! test -e $(LOOKS) || cat $(LOOKS)
 
 .PHONY: test-units
 test-units: setup
 	$(BIN)/pytest -q -n auto -p no:randomly tests/property tests/unit
-	$(BIN)/pytest -v -n 2 --dist loadfile --no-loadscope-reorder -p no:randomly tests/contract
+	$(LOOK) tests/contract -- -v -n 2 --dist loadfile --no-loadscope-reorder -p no:randomly
 
 .PHONY: test-guests
 test-guests: setup packages
-	$(BIN)/pytest -v -p no:randomly tests/guest
-	$(BIN)/pytest -v -p no:randomly tests/e2e/test_guest_node.py
+	$(LOOK) tests/guest -- -v -p no:randomly
+	$(LOOK) tests/e2e/test_guest_node.py -- -v -p no:randomly
 
 .PHONY: test-browser
 test-browser: setup browser ## The live page in a real Chromium without a window (root)
-	$(BIN)/pytest -q -p no:randomly tests/browser
+	$(LOOK) tests/browser -- -q -p no:randomly
 
 .PHONY: screenshots
 screenshots: setup browser ## Make the pictures of the page in the documents again (docs/images/page-*.png)
