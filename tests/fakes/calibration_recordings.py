@@ -8,13 +8,14 @@ from k40s.assurance.metrics import Metric
 from k40s.units import NS_PER_MS, NS_PER_S
 from workbench.calibration.assurance.plan.experiment import (
     SAMPLING,
+    WATCHING,
     Experiment,
     Phase,
     Policy,
     Stress,
 )
 from workbench.calibration.assurance.plan.experiment_text import Setting
-from workbench.calibration.assurance.plan.recording import Recording
+from workbench.calibration.assurance.plan.recording import Recording, Samples
 from workbench.calibration.assurance.plan.rt_app import Jobs
 
 COOLDOWN, STRESS = 6, 5
@@ -56,6 +57,7 @@ def recording_of(
         for metric, (low, high) in given.items()
     }
     metrics[Metric.CPU_STEAL] = np.full(len(times), steal)
+    seldom = slice(WATCHING // SAMPLING - 1, None, WATCHING // SAMPLING)
     return Recording(
         phase=phase,
         stressed=COOLDOWN * NS_PER_S,
@@ -65,6 +67,10 @@ def recording_of(
         times=times,
         metrics=metrics,
         jobs=Jobs(at=at, latency=latency, slack=slack),
+        watched=Samples(
+            times=times[seldom],
+            metrics={metric: column[seldom] for metric, column in metrics.items()},
+        ),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from k40s.assurance.metrics import Metric
+from k40s.units import NS_PER_MS
 from tests.kernel.conftest import CORE, CPU, eventually
 from workbench.calibration.assurance.plan import store
 from workbench.calibration.assurance.plan.experiment import Policy
@@ -138,6 +139,10 @@ def check_recordings(directory: Path) -> None:
         queue = found.metrics[Metric.RUN_QUEUE]
         stressed = found.times > found.stressed
         assert np.nanmedian(queue[stressed]) > np.nanmedian(queue[~stressed])
+        assert found.watched is not None
+        assert len(found.watched.times) > 3  # of 11
+        assert np.diff(found.watched.times).min() > 400 * NS_PER_MS
+        assert found.watched.metrics.keys() == found.metrics.keys()
         jobs = found.jobs
         quiet = np.median(jobs.latency[jobs.at < found.stressed])
         assert quiet > 1

@@ -8,6 +8,8 @@ import numpy as np
 
 from k40s.assurance.detector import Victim
 from k40s.assurance.metrics import Metric, Unit, unit_of
+from k40s.assurance.profile import BUILT_IN
+from workbench.calibration.assurance.judgement.alarms import VictimAlarms, judge_alarms
 from workbench.calibration.assurance.judgement.effects import Effect, effects_of
 from workbench.calibration.assurance.judgement.scoring import (
     MetricScore,
@@ -38,11 +40,15 @@ class PolicyFindings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VictimFindings:
-    """For those whom a hazard harms: scores over their policies, and rules."""
+    """For those whom a hazard harms: scores over their policies, and rules.
+
+    ``built_in`` are the alarms of the built-in profile; None of recordings of earlier versions.
+    """
 
     victim: Victim
     scores: tuple[MetricScore, ...]
     rules: RuleSet
+    built_in: VictimAlarms | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +92,7 @@ def find(setting: Setting, recordings: Sequence[Recording]) -> Findings:
         setting=setting,
         recorded=len(recordings),
         policies=tuple(policies),
-        victims=tuple(_of_victims(policies, traces, windows)),
+        victims=tuple(_of_victims(policies, by_policy, traces, windows)),
         remarks=tuple(_remarks(setting, recordings, traces, windows)),
     )
 
@@ -97,6 +103,7 @@ def _scores(traces: Traces) -> tuple[MetricScore, ...]:
 
 def _of_victims(
     policies: Sequence[PolicyFindings],
+    recordings: Mapping[Policy, Sequence[Recording]],
     traces: Mapping[Policy, Traces],
     windows: Mapping[Policy, Sequence[Window]],
 ) -> list[VictimFindings]:
@@ -111,12 +118,12 @@ def _of_victims(
             for score in scores
             if score.follows is None and score.metric is not Metric.CPU_STEAL
         ]
-        rules = choose_rules(
-            [window for one in own for window in windows[one.policy]],
-            candidates,
-            least=lambda metric: _LEAST[unit_of(metric)],
+        cut = [window for one in own for window in windows[one.policy]]
+        rules = choose_rules(cut, candidates, least=lambda metric: _LEAST[unit_of(metric)])
+        built_in = judge_alarms(
+            [each for one in own for each in recordings[one.policy]], cut, BUILT_IN.rules, victim
         )
-        found.append(VictimFindings(victim=victim, scores=scores, rules=rules))
+        found.append(VictimFindings(victim=victim, scores=scores, rules=rules, built_in=built_in))
     return found
 
 

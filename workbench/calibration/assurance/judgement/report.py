@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from k40s.assurance.profile import Profile, format_profile
+from workbench.calibration.assurance.judgement.alarms import StressAlarms, VictimAlarms
 from workbench.calibration.assurance.judgement.effects import Effect
 from workbench.calibration.assurance.judgement.findings import (
     Findings,
@@ -20,6 +21,7 @@ _EFFECT_HEAD = (
 )
 _SCORE_HEAD = ("metric", "score", "latency", "slack", "")
 _RULE_HEAD = ("metric", "raise", "clear", "precision", "recall", "rule")
+_ALARM_HEAD = ("stress", "windows", "harmed", "alarmed", "both", "alarm after s", "in phases")
 
 
 def format_findings(findings: Findings, profile: Profile | None) -> str:
@@ -33,6 +35,8 @@ def format_findings(findings: Findings, profile: Profile | None) -> str:
     for victim in findings.victims:
         parts.append(_scores_text(victim))
         parts.append(_rules_text(victim))
+        if victim.built_in is not None:
+            parts.append(_alarms_text(victim, victim.built_in))
     parts += [f"Note: {remark}." for remark in findings.remarks]
     if profile is None:
         parts.append("No profile: no metric of this kernel tells harm from no harm.")
@@ -142,6 +146,29 @@ def _rules_text(found: VictimFindings) -> str:
     )
 
 
+def _alarms_text(found: VictimFindings, alarms: VictimAlarms) -> str:
+    together = alarms.together
+    return (
+        f"alarms of the built-in profile for {found.victim} tasks, which was not fitted to this\n"
+        f"{format_table(_ALARM_HEAD, [_alarm_row(one) for one in alarms.by_stress])}\n"
+        f"precision {together.precision:.3f}, recall {together.recall:.3f}"
+    )
+
+
+def _alarm_row(one: StressAlarms) -> tuple[str, ...]:
+    found = one.quality
+    counts = (
+        found.windows,
+        found.hits + found.misses,
+        found.hits + found.false_alarms,
+        found.hits,
+    )
+    return (
+        *(one.stress or "none", *map(str, counts)),
+        *("" if one.delay is None else f"{one.delay:.1f}", f"{len(one.delays)} of {one.phases}"),
+    )
+
+
 def _policy_json(one: PolicyFindings) -> dict[str, object]:
     return {
         "limits_us": {"latency": one.limits.latency, "response": one.limits.response},
@@ -177,6 +204,23 @@ def _victim_json(one: VictimFindings) -> dict[str, object]:
         "together": _quality_json(rules.together),
         "harmful_windows": rules.harmful,
         "windows": rules.windows,
+        "built_in": None if one.built_in is None else _alarms_json(one.built_in),
+    }
+
+
+def _alarms_json(alarms: VictimAlarms) -> dict[str, object]:
+    return {
+        **_quality_json(alarms.together),
+        "by_stress": [
+            {
+                "stress": one.stress or "none",
+                "windows": one.quality.windows,
+                **_quality_json(one.quality),
+                "phases": one.phases,
+                "delays_s": list(one.delays),
+            }
+            for one in alarms.by_stress
+        ],
     }
 
 

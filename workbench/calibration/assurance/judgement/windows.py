@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from k40s.assurance.metrics import Metric
-from k40s.units import NS_PER_MS, NS_PER_S, NS_PER_US, Nanoseconds
+from k40s.units import NS_PER_S, NS_PER_US, Nanoseconds
 from workbench.calibration.assurance.judgement.traces import quiet_from, quiet_jobs, select
-from workbench.calibration.assurance.plan.experiment import PERIOD, Phase
+from workbench.calibration.assurance.plan.experiment import PERIOD, WATCHING, Phase
 from workbench.calibration.assurance.plan.recording import Recording
 from workbench.calibration.assurance.plan.rt_app import Jobs
 
-LENGTH = Nanoseconds(500 * NS_PER_MS)
-"""Of a window: malacoda's sampling period, so a window's mean is what one of its samples sees."""
+LENGTH = WATCHING
+"""Of a window, so a window's mean is what one of malacoda's samples sees."""
 ONSET = Nanoseconds(NS_PER_S)
 """Time after the start of stress that is in no window: stressors are still being started."""
 HARM_FACTOR = 1.5
@@ -36,11 +36,14 @@ class Limits:
 class Window:
     """One window. ``number`` counts the windows of its phase; metrics are means over it.
 
+    It ends ``end`` ns after the phase began.
+
     ``stolen``: the hypervisor took CPU time in it, so it is not judged.
     """
 
     phase: Phase
     number: int
+    end: int
     stressed: bool
     harms: bool
     stolen: bool
@@ -86,6 +89,7 @@ def cut_windows(recording: Recording, limits: Limits) -> list[Window]:
                 Window(
                     phase=recording.phase,
                     number=len(found),
+                    end=start + LENGTH,
                     stressed=stressed,
                     harms=harms(jobs, limits),
                     stolen=metrics.get(Metric.CPU_STEAL, 0.0) > _STOLEN,

@@ -20,8 +20,14 @@ from workbench.calibration.assurance.measurement.processes import Program
 from workbench.calibration.assurance.measurement.real_time_group import real_time_group
 from workbench.calibration.assurance.plan import rt_app, stressors
 from workbench.calibration.assurance.plan.errors import CalibrationError, StoppedError
-from workbench.calibration.assurance.plan.experiment import SAMPLING, Experiment, Phase, Policy
-from workbench.calibration.assurance.plan.recording import Recording
+from workbench.calibration.assurance.plan.experiment import (
+    SAMPLING,
+    WATCHING,
+    Experiment,
+    Phase,
+    Policy,
+)
+from workbench.calibration.assurance.plan.recording import Recording, Samples
 from workbench.calibration.machine import read_steal
 
 _GRACE = 30.0
@@ -51,10 +57,30 @@ class Bench:
 
 @dataclass(slots=True)
 class _Samples:
-    """Samples as they come; times in ns since the phase began."""
+    """Samples as they come; times in ns since the phase began. No sooner than ``every`` ns."""
 
+    every: int = 0
     times: list[int] = field(default_factory=list)
     rows: list[dict[Metric, float]] = field(default_factory=list)
+    _last: Counters | None = None
+
+    def take(self, counters: Counters, *, begun: int) -> None:
+        if self._last is not None:
+            if counters.at - self._last.at < self.every:
+                return
+            self.times.append(counters.at - begun)
+            self.rows.append(metrics_between(self._last, counters))
+        self._last = counters
+
+    def finish(self) -> Samples:
+        names = sorted({metric for row in self.rows for metric in row})
+        return Samples(
+            times=np.array(self.times, dtype=np.float64),
+            metrics={
+                name: np.array([row.get(name, np.nan) for row in self.rows], dtype=np.float64)
+                for name in names
+            },
+        )
 
 
 def run_phase(
@@ -81,15 +107,17 @@ def run_phase(
             ended = time.monotonic_ns() - begun
         jobs = _jobs(task, directory, bench.stop)
     after = read_steal(Path("/"))
+    samples = clock.samples.finish()
     return Recording(
         phase=phase,
         stressed=stressed,
         ended=ended,
         steal=(after[0] - steal[0]) / max(1, after[1] - steal[1]),
         load=load,
-        times=np.array(clock.samples.times, dtype=np.float64),
-        metrics=_columns(clock.samples.rows),
+        times=samples.times,
+        metrics=samples.metrics,
         jobs=rt_app.Jobs(at=jobs.at - begun, latency=jobs.latency, slack=jobs.slack),
+        watched=clock.watched.finish(),
     )
 
 
@@ -154,7 +182,7 @@ class _Clock:
     begun: int
     each: Callable[[], None]
     samples: _Samples = field(default_factory=_Samples)
-    _last: Counters | None = None
+    watched: _Samples = field(default_factory=lambda: _Samples(every=WATCHING - SAMPLING // 2))
 
     def sample_for(self, seconds: int, *, beside: Program | None = None) -> None:
         """Sample for so long; each program has to be running all the time."""
@@ -171,10 +199,8 @@ class _Clock:
 
     def _sample(self) -> None:
         counters = self.sampler.sample()
-        if self._last is not None:
-            self.samples.times.append(counters.at - self.begun)
-            self.samples.rows.append(metrics_between(self._last, counters))
-        self._last = counters
+        for samples in (self.samples, self.watched):
+            samples.take(counters, begun=self.begun)
 
 
 def _jobs(task: Program, directory: Path, stop: threading.Event) -> rt_app.Jobs:
@@ -187,10 +213,3 @@ def _jobs(task: Program, directory: Path, stop: threading.Event) -> rt_app.Jobs:
         return rt_app.parse_log(text)
     except (OSError, rt_app.RtAppError) as error:
         raise CalibrationError(f"rt-app's log cannot be used: {error}") from error
-
-
-def _columns(rows: list[dict[Metric, float]]) -> dict[Metric, rt_app.Array]:
-    names = sorted({metric for row in rows for metric in row})
-    return {
-        name: np.array([row.get(name, np.nan) for row in rows], dtype=np.float64) for name in names
-    }

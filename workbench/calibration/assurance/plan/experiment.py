@@ -12,6 +12,8 @@ RUNTIME = Nanoseconds(1_900_000)
 """CPU time of one of its jobs (paper, V-A)."""
 SAMPLING = Nanoseconds(100 * NS_PER_MS)
 """Time between two samples: 50 of them, the filter's window, are 5 s."""
+WATCHING = Nanoseconds(500 * NS_PER_MS)
+"""Malacoda's sampling period."""
 MOST_STRESSORS = 1024
 MOST_REPETITIONS = 1000
 LEAST_SECONDS, MOST_SECONDS = 3, 86_400

@@ -1,6 +1,7 @@
 """What one phase recorded: samples of the node's metrics, and the task's jobs. Text, without I/O.
 
 Samples and jobs are CSV with a heading, times in ns since the phase began; the facts are JSON.
+Recordings of earlier versions lack the samples at malacoda's own period.
 """
 
 import json
@@ -23,11 +24,20 @@ _MOST_NS = 10**15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Samples:
+    """Metrics since the sample before, NaN where one is unknown; times in ns."""
+
+    times: Array
+    metrics: Mapping[Metric, Array]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recording:
     """A finished phase. Times are ns since it began; ``stressed`` and ``ended`` bound the stress.
 
-    ``metrics`` are by sample, NaN where one is unknown; ``steal`` is the share of all CPUs' time
-    that the hypervisor took, ``load`` the machine's load average when the phase began.
+    ``metrics`` are by sample, NaN where one is unknown; ``watched`` are the same at malacoda's
+    period. ``steal`` is the share of all CPUs' time that the hypervisor took, ``load`` the
+    machine's load average when the phase began.
     """
 
     phase: Phase
@@ -38,6 +48,7 @@ class Recording:
     times: Array
     metrics: Mapping[Metric, Array]
     jobs: Jobs
+    watched: Samples | None = None
 
 
 def format_facts(recording: Recording) -> str:
@@ -54,12 +65,10 @@ def format_facts(recording: Recording) -> str:
     return json.dumps(facts, indent=2) + "\n"
 
 
-def format_samples(recording: Recording) -> str:
+def format_samples(samples: Samples | Recording) -> str:
     """The samples as CSV."""
-    names = sorted(recording.metrics)
-    return _format_csv(
-        (_AT, *names), (recording.times, *(recording.metrics[name] for name in names))
-    )
+    names = sorted(samples.metrics)
+    return _format_csv((_AT, *names), (samples.times, *(samples.metrics[name] for name in names)))
 
 
 def format_jobs(recording: Recording) -> str:
@@ -68,8 +77,10 @@ def format_jobs(recording: Recording) -> str:
     return _format_csv(_JOBS, (jobs.at, jobs.latency, jobs.slack))
 
 
-def read_recording(phase: Phase, *, facts: str, samples: str, jobs: str, source: str) -> Recording:
-    """Read the three texts of a phase's directory ``source``. Raises ``InvalidInputError``."""
+def read_recording(
+    phase: Phase, *, facts: str, samples: str, jobs: str, watched: str | None = None, source: str
+) -> Recording:
+    """Read the texts of a phase's directory ``source``. Raises ``InvalidInputError``."""
     where = f"{source}/phase.json"
     element = read_json(facts, source=where, error=InvalidInputError)
     field = element.fields(("v", "kind", "phase", "stressed_ns", "ended_ns", "steal", "load"))
@@ -79,11 +90,7 @@ def read_recording(phase: Phase, *, facts: str, samples: str, jobs: str, source:
     if field["phase"].value != phase.name:
         raise field["phase"].invalid(f'"{phase.name}", as its directory is called')
     stressed = field["stressed_ns"].integer(1, _MOST_NS)
-    table = _read_csv(samples, f"{source}/samples.csv")
-    times = table.pop(_AT, None)
-    if times is None or not table:
-        raise _invalid(f"{source}/samples.csv", "no such columns", f"{_AT} and a metric")
-    known = {name: Metric(name) for name in table if name in set(Metric)}
+    sampled = _read_samples(samples, f"{source}/samples.csv")
     done = _read_csv(jobs, f"{source}/jobs.csv")
     if tuple(done) != _JOBS:
         raise _invalid(f"{source}/jobs.csv", ",".join(done), f"the heading {','.join(_JOBS)}")
@@ -93,10 +100,20 @@ def read_recording(phase: Phase, *, facts: str, samples: str, jobs: str, source:
         ended=field["ended_ns"].integer(stressed, _MOST_NS),
         steal=_number(field["steal"]),
         load=_number(field["load"]),
-        times=times,
-        metrics={metric: table[name] for name, metric in known.items()},
+        times=sampled.times,
+        metrics=sampled.metrics,
         jobs=Jobs(at=done["at_ns"], latency=done["latency_us"], slack=done["slack_us"]),
+        watched=None if watched is None else _read_samples(watched, f"{source}/watched.csv"),
     )
+
+
+def _read_samples(text: str, source: str) -> Samples:
+    table = _read_csv(text, source)
+    times = table.pop(_AT, None)
+    if times is None or not table:
+        raise _invalid(source, "no such columns", f"{_AT} and a metric")
+    known = {name: Metric(name) for name in table if name in set(Metric)}
+    return Samples(times=times, metrics={metric: table[name] for name, metric in known.items()})
 
 
 def _number(place: Json) -> float:

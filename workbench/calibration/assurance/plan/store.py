@@ -3,7 +3,7 @@
 ::
 
     experiment.json
-    phases/fifo-16-1-open/{phase.json, samples.csv, jobs.csv}
+    phases/fifo-16-1-open/{phase.json, samples.csv, watched.csv, jobs.csv}
     unfinished/                    the phase that was running; discarded
     scratch/                       files of stressors; removed
 """
@@ -31,6 +31,7 @@ from workbench.calibration.assurance.plan.recording import (
 _FILE = "experiment.json"
 _PHASES = "phases"
 _UNFINISHED = "unfinished"
+_WATCHED = "watched.csv"
 
 
 def find_setting(directory: Path) -> Setting | None:
@@ -87,6 +88,8 @@ def keep(directory: Path, recording: Recording) -> None:
     """Write a finished phase; it appears at once and whole. Raises ``OSError``."""
     draft = fresh_unfinished(directory)
     (draft / "samples.csv").write_text(format_samples(recording), encoding="ascii")
+    if recording.watched is not None:
+        (draft / _WATCHED).write_text(format_samples(recording.watched), encoding="ascii")
     (draft / "jobs.csv").write_text(format_jobs(recording), encoding="ascii")
     (draft / "phase.json").write_text(format_facts(recording), encoding="utf-8")
     phases = directory / _PHASES
@@ -97,11 +100,18 @@ def keep(directory: Path, recording: Recording) -> None:
 def load(directory: Path, phase: Phase) -> Recording:
     """Read a finished phase. Raises ``InvalidInputError``, ``OSError``."""
     path = directory / _PHASES / phase.name
-    texts = [
-        (path / name).read_text(encoding="utf-8", errors="replace")
-        for name in ("phase.json", "samples.csv", "jobs.csv")
-    ]
-    return read_recording(phase, facts=texts[0], samples=texts[1], jobs=texts[2], source=str(path))
+
+    def read(name: str) -> str:
+        return (path / name).read_text(encoding="utf-8", errors="replace")
+
+    return read_recording(
+        phase,
+        facts=read("phase.json"),
+        samples=read("samples.csv"),
+        jobs=read("jobs.csv"),
+        watched=read(_WATCHED) if (path / _WATCHED).exists() else None,
+        source=str(path),
+    )
 
 
 def require_setting(directory: Path) -> Setting:

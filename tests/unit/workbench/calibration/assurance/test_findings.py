@@ -139,6 +139,8 @@ def test_the_report_has_effects_scores_and_rules(findings: Findings) -> None:
     assert "dropped: follows" in text
     assert "ordinary tasks: harmed in 80 of" in text
     assert "precision 1.000, recall 1.000" in text
+    assert "alarms of the built-in profile for ordinary tasks" in text
+    assert "open     8        8       8        8     1.0" in text
 
 
 def test_tables_have_one_row_for_each_effect_and_score(findings: Findings) -> None:
@@ -163,6 +165,7 @@ def test_json_has_stable_fields(findings: Findings) -> None:
     assert found["phases"] == {"recorded": 20, "planned": 20}
     assert found["policies"]["fifo"]["effects"][0]["stress"] == "none"
     assert found["victims"]["real-time"]["rules"][0]["metric"] == "softirq-rcu"
+    assert found["victims"]["ordinary"]["built_in"]["by_stress"][0]["stress"] == "none"
     assert found["profile"]["name"] == "x"
     assert findings_json(findings, None)["profile"] is None
 

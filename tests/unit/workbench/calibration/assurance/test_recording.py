@@ -20,14 +20,13 @@ TEXTS = {
     "facts": format_facts(RECORDING),
     "samples": format_samples(RECORDING),
     "jobs": format_jobs(RECORDING),
+    "watched": format_samples(RECORDING.watched or RECORDING),
 }
 
 
 def read(**texts: str) -> Recording:
     given = {**TEXTS, **texts}
-    return read_recording(
-        PHASE, facts=given["facts"], samples=given["samples"], jobs=given["jobs"], source="d"
-    )
+    return read_recording(PHASE, **given, source="d")
 
 
 def test_a_recording_is_read_as_it_was_written() -> None:
@@ -41,6 +40,10 @@ def test_a_recording_is_read_as_it_was_written() -> None:
     assert found.jobs.latency == pytest.approx(RECORDING.jobs.latency, rel=1e-9)
     assert found.jobs.slack == pytest.approx(RECORDING.jobs.slack, rel=1e-9)
     assert np.array_equal(found.jobs.at, RECORDING.jobs.at)
+    assert found.watched is not None
+    assert RECORDING.watched is not None
+    assert np.array_equal(found.watched.times, RECORDING.watched.times)
+    assert found.watched.metrics.keys() == RECORDING.watched.metrics.keys()
 
 
 def test_an_unknown_value_stays_unknown() -> None:
@@ -60,6 +63,7 @@ def test_a_metric_that_this_version_does_not_know_is_left_out() -> None:
         ("samples", "at_ns,load\n1,x\n", "expected rows of numbers"),
         ("samples", "at_ns,load\n1,2\n3\n", "expected rows of numbers"),
         ("samples", "at_ns,load\n1,2,3\n", "found '3 columns', expected 2, as in the heading"),
+        ("watched", "load\n1\n", "d/watched.csv: found 'no such columns', expected at_ns and"),
         ("jobs", "at_ns,latency_us\n1,2\n", "d/jobs.csv: found 'at_ns,latency_us'"),
         ("facts", "{}", "d/phase.json at $.v: found 'nothing', expected this field"),
     ],

@@ -25,6 +25,18 @@ def test_finished_phases_are_found_in_order_and_read_back(tmp_path: Path) -> Non
     assert store.find_setting(tmp_path) == SETTING
 
 
+def test_a_phase_of_an_earlier_version_lacks_the_samples_at_malacodas_period(
+    tmp_path: Path,
+) -> None:
+    phase = next(PLAN.phases())
+    store.keep(tmp_path, recording_of(phase))
+    assert store.load(tmp_path, phase).watched is not None
+
+    (tmp_path / "phases" / phase.name / "watched.csv").unlink()
+
+    assert store.load(tmp_path, phase).watched is None
+
+
 def test_a_phase_that_was_not_finished_is_discarded(tmp_path: Path) -> None:
     store.begin(tmp_path, SETTING)
     (store.fresh_unfinished(tmp_path) / "rt-app.json").write_text("{}")
@@ -41,7 +53,7 @@ def test_a_kept_phase_leaves_nothing_of_its_draft(tmp_path: Path) -> None:
 
     assert not (tmp_path / "unfinished").exists()
     kept = {path.name for path in (tmp_path / "phases" / phase.name).iterdir()}
-    assert kept == {"phase.json", "samples.csv", "jobs.csv"}
+    assert kept == {"phase.json", "samples.csv", "watched.csv", "jobs.csv"}
 
 
 @pytest.mark.parametrize(

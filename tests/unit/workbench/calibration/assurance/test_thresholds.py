@@ -6,7 +6,7 @@ import pytest
 from k40s.assurance.metrics import Metric
 from tests.fakes.calibration_recordings import phase_of
 from workbench.calibration.assurance.judgement.thresholds import PRECISION, choose_rules, fit, judge
-from workbench.calibration.assurance.judgement.windows import Window
+from workbench.calibration.assurance.judgement.windows import LENGTH, Window
 from workbench.calibration.assurance.plan.experiment import Policy, Stress
 
 
@@ -16,6 +16,7 @@ def window_of(
     return Window(
         phase=phase_of(Stress.OPEN, policy=Policy.FIFO, repetition=repetition),
         number=number,
+        end=(number + 1) * LENGTH,
         stressed=harms,
         harms=harms,
         stolen=stolen,
