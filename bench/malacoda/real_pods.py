@@ -75,6 +75,7 @@ class RealPods:
     name: str = field(default_factory=lambda: f"k40s-culprits-{os.getpid()}")
     _stack: ExitStack = field(default_factory=ExitStack)
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _last: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def cgroup_root(self) -> str:
@@ -111,7 +112,13 @@ class RealPods:
             start_new_session=True,
         )
         self._running.append(process)
+        if name:
+            self._last[name] = process
         return process
+
+    def running(self, name: str) -> subprocess.Popen[bytes]:
+        """What was started last in a pod."""
+        return self._last[name]
 
     def stress(
         self, name: str | None, kinds: Sequence[str], number: int, *, cpu: int | None = None

@@ -1,0 +1,165 @@
+"""Alarms while a node does what nodes ordinarily do; each is one too many.
+
+Usage: ``python -m bench.malacoda.ordinary [--cpu 1] [--minutes 60] [--seed 1]``, as root on cgroup
+v1, with Go. Twelve pods of mixed kinds run on one CPU, some 45 % of it; in one more pod, one after
+the other and with pauses, what ordinarily comes and goes: a Go build, Python imports and byte
+compilation, archives, searches; and the twelve are restarted now and then. The built-in rules watch
+that CPU twice a second. Prints each act with the highest value of each rule's metric over its
+raising value, and the alarms it raised. Ends by itself, and with 1 where there was an alarm.
+"""
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from bench.malacoda.real_pods import IMPORTS, PROGRAMS, RealPods
+from daemons.malacoda.metrics import MonitorMetrics
+from daemons.malacoda.monitor import Monitor
+from daemons.malacoda.sampling.runnable import RunnableThreads
+from daemons.malacoda.sampling.sampler import Sampler
+from k40s.assurance.gamma import GammaPolicy
+from k40s.assurance.metrics import Metric
+from k40s.assurance.profile import BUILT_IN
+from localcluster.host.paths import cache_root
+from localcluster.images.go_toolchain import find_go
+
+PERIOD = 0.5
+ACT, PAUSE = 25.0, 15.0
+"""Seconds that an act may last, and of quiet between two."""
+_LIBRARY = "/usr/lib/python3"
+_GO = (
+    "export GOCACHE=$PWD/go-cache GOFLAGS=-mod=mod HOME=$PWD; rm -rf go-cache;"
+    " {go} build -o /dev/null net/http go/types encoding/json"
+)
+_SHELL = {
+    "Go build": _GO,
+    "Python imports": f"for n in 1 2 3 4 5 6; do {sys.executable} -c '{IMPORTS}'; done",
+    "compileall": f"cp -r {_LIBRARY} compiled; {sys.executable} -m compileall -q -f compiled;"
+    " rm -rf compiled",
+    "tar": f"tar -cz {_LIBRARY} -f packed.tar.gz; tar -xzf packed.tar.gz -C /dev/shm --to-stdout"
+    " >/dev/null; rm packed.tar.gz",
+    "find": "find / -xdev -name '*.none' -newer /etc/hostname >/dev/null 2>&1",
+    "shell": "for n in $(seq 300); do /bin/true; done",
+}
+IDLE, RESTARTS = "idle", "restarts"
+ACTS = (*_SHELL, RESTARTS, IDLE)
+
+
+@dataclass(slots=True)
+class Watched:
+    """What was seen during one kind of act: seconds, the highest value by metric, alarms."""
+
+    seconds: float = 0.0
+    highest: dict[Metric, float] = field(default_factory=lambda: defaultdict(float))
+    alarms: Counter[str] = field(default_factory=Counter)
+
+
+class Watch:
+    """The built-in rules on one CPU, sample by sample."""
+
+    def __init__(self, cpu: int) -> None:
+        self.seen: dict[str, Watched] = {}
+        threads = RunnableThreads(cpus={cpu})
+        self._monitor = Monitor(
+            source=Sampler(cpus={cpu}, clock=time.monotonic_ns, runnable=threads),
+            rules=BUILT_IN.rules,
+            policy=GammaPolicy(),
+            metrics=MonitorMetrics(CollectorRegistry()),
+            clock=time.monotonic_ns,
+        )
+        self._next = time.monotonic()
+
+    def watch(self, act: str, seconds: float, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Watch for so long, or until something is true."""
+        begun = time.monotonic()
+        seen = self.seen.setdefault(act, Watched())
+        while time.monotonic() - begun < seconds and not until():
+            now = time.monotonic()
+            self._next = max(now, self._next + PERIOD)
+            time.sleep(self._next - now)
+            before = set(self._monitor.state.hazards)
+            self._monitor.tick()
+            state = self._monitor.state
+            seen.alarms.update(metric.value for metric in state.hazards if metric not in before)
+            for rule in BUILT_IN.rules:
+                part = state.metrics.get(rule.metric, 0.0) / rule.raise_at
+                seen.highest[rule.metric] = max(seen.highest[rule.metric], part)
+        seen.seconds += time.monotonic() - begun
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cpu", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    seconds = 60 * arguments.minutes
+    chance = random.Random(arguments.seed)  # noqa: S311  # no secret
+    watch = Watch(arguments.cpu)
+    watch.watch("nothing at all", seconds / 6)
+    with tempfile.TemporaryDirectory() as scratch:
+        pods = RealPods(cpu=arguments.cpu, scratch=Path(scratch), limit=int(seconds) + 120)
+        try:
+            pods.open()
+            pods.add("starting")
+            play(pods, watch, chance, end=time.monotonic() + seconds * 5 / 6)
+        except KeyboardInterrupt:
+            print("stopped; what was seen until now:", file=sys.stderr)
+        finally:
+            pods.close()
+    print("\n".join(table(watch.seen)))
+    sys.exit(any(seen.alarms for seen in watch.seen.values()))
+
+
+def play(pods: RealPods, watch: Watch, chance: random.Random, *, end: float) -> None:
+    """All acts in a new order each time, until it is over."""
+    go = find_go(cache_root(os.environ), needed=(1, 20))
+    while True:
+        for act in chance.sample(ACTS, len(ACTS)):
+            if time.monotonic() > end - ACT - PAUSE:
+                return
+            if act is RESTARTS:
+                restart(pods, watch)
+            elif act is not IDLE:
+                command = ["sh", "-c", _SHELL[act].format(go=go)]
+                process = pods.start("starting", command)
+                watch.watch(act, ACT, until=lambda: process.poll() is not None)  # noqa: B023
+                pods.end(process)
+            watch.watch(IDLE, PAUSE)
+            print(f"{act}: {dict(watch.seen[act].alarms) or 'no alarm'}", file=sys.stderr)
+
+
+def restart(pods: RealPods, watch: Watch) -> None:
+    """End each of the twelve pods' programs and start it again, one pod after the other."""
+    for name, program in PROGRAMS.items():
+        pods.end(pods.running(name))
+        watch.watch(RESTARTS, 2 * PERIOD)
+        pods.start(name, [sys.executable, "-S", "-c", program])
+        watch.watch(RESTARTS, 2 * PERIOD)
+
+
+def table(seen: dict[str, Watched]) -> Sequence[str]:
+    """A row for each kind of act; values in parts of the raising value."""
+    names = [rule.metric for rule in BUILT_IN.rules]
+    lines = [
+        f"| act | s | {' | '.join(f'`{name.value}`' for name in names)} | alarms |",
+        "|---" * (len(names) + 3) + "|",
+    ]
+    for act, one in seen.items():
+        highest = " | ".join(f"{one.highest[name]:.2f}" for name in names)
+        alarms = ", ".join(f"{number} `{name}`" for name, number in one.alarms.items()) or "0"
+        lines.append(f"| {act} | {one.seconds:.0f} | {highest} | {alarms} |")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
