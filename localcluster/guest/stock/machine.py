@@ -59,6 +59,7 @@ def run_command(
             results=results,
             socket=socket,
             counted=machine.counted,
+            fast=True,
             disks=(machine.root, machine.cache, machine.checkout, machine.modules.image),
         )
         finished = follow(command(emulation), log=log, seconds=seconds, show=show)

@@ -102,7 +102,8 @@ def test_two_cpus_may_count_instructions() -> None:
     words = command(counted)
 
     assert words[words.index("-smp") + 1] == "2"
-    assert "-icount" in words
+    assert words[words.index("-icount") + 1] == "shift=1,sleep=off"
+    assert "shift=0,sleep=off" in command(replace(counted, fast=True))
     assert "-icount" not in command(replace(counted, counted=False))
 
 
