@@ -101,8 +101,8 @@ test: setup packages ## Everything: check, property, browser, kernel, contract a
 	@echo "==> unit, property and contract tests; beside them the guests, which mostly wait"
 	@$(MAKE) --no-print-directory -j 2 test-units test-guests
 	@$(MAKE) --no-print-directory test-browser
-	$(LOOK) tests/kernel -- -v -p no:randomly
-	$(LOOK) tests/e2e -- -v -p no:randomly --ignore=tests/e2e/test_guest_node.py
+	$(LOOK) tests/kernel -- -v -p no:randomly --durations=15
+	$(LOOK) tests/e2e -- -v -p no:randomly --durations=15 --ignore=tests/e2e/test_guest_node.py
 	@! test -e $(LOOKS) || cat $(LOOKS)
 
 .PHONY: test-units
