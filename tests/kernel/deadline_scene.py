@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemons.rubicante.kernel.pod_cgroups import PodTree
-from daemons.rubicante.kernel.probe_thread import LinuxProbes
+from daemons.rubicante.kernel.probes.thread import LinuxProbes
 from daemons.rubicante.kernel.saved_values import SavedValues
 from daemons.rubicante.kernel.sched_attr import RESET_ON_FORK, SCHED_DEADLINE, LinuxAttributes
 from daemons.rubicante.kernel.sched_attr import SchedAttr as Attr

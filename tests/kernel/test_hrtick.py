@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from daemons.rubicante.kernel.hog import LinuxHog, Load
+from daemons.rubicante.kernel.probes.hog import LinuxHog, Load
+from daemons.rubicante.kernel.probes.sleeper import LinuxSleeper
 from daemons.rubicante.kernel.sched_attr import LinuxAttributes
 from daemons.rubicante.kernel.sched_features import SchedFeatures
-from daemons.rubicante.kernel.sleeper import LinuxSleeper
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.kernel.usage import stolen_from
 from daemons.rubicante.mechanisms.deadline.discovery import read_bandwidths

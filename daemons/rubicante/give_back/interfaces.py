@@ -6,7 +6,7 @@ Unlike ``Mechanisms``, this makes no group and changes no root domain, whatever 
 import threading
 from pathlib import Path
 
-from daemons.rubicante.kernel.probe_thread import LinuxProbes, StartProbe
+from daemons.rubicante.kernel.probes.thread import LinuxProbes, StartProbe
 from daemons.rubicante.kernel.rt_budget import RtBudgets, has_rt_budgets
 from daemons.rubicante.kernel.saved_values import SavedValues
 from daemons.rubicante.kernel.system import System, is_readable

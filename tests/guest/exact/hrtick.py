@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from daemons.rubicante.kernel.hog import LinuxHog, Load
+from daemons.rubicante.kernel.probes.hog import LinuxHog, Load
 from daemons.rubicante.kernel.sched_attr import LinuxAttributes
 from daemons.rubicante.kernel.system import LinuxSystem
 from daemons.rubicante.mechanisms.deadline.offer import DeadlineAccess

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from daemons.rubicante.kernel.pod_cgroups import PodTree
-from daemons.rubicante.kernel.probe_thread import Probe, StartProbe
+from daemons.rubicante.kernel.probes.thread import Probe, StartProbe
 from daemons.rubicante.kernel.threads import Thread, Threads
 from daemons.rubicante.mechanisms.deadline.core_cpusets import CorePartitions
 from daemons.rubicante.mechanisms.deadline.pod_partitions import PodPartitions

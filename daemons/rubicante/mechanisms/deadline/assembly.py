@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 
 from daemons.rubicante.kernel.pod_cgroups import PodTree
-from daemons.rubicante.kernel.probe_thread import LinuxProbes, StartProbe
+from daemons.rubicante.kernel.probes.thread import LinuxProbes, StartProbe
 from daemons.rubicante.kernel.saved_values import SavedValues
 from daemons.rubicante.kernel.sched_attr import Attributes
 from daemons.rubicante.kernel.system import System, Wait

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import ceil
 
-from daemons.rubicante.kernel.probe_thread import Probe
+from daemons.rubicante.kernel.probes.thread import Probe
 from daemons.rubicante.kernel.sched_attr import SchedAttr, deadline_attr, explain, on_core
 from daemons.rubicante.kernel.system import Wait
 from daemons.rubicante.mechanisms.back_end import MechanismRefusedError

@@ -20,7 +20,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 
-from daemons.rubicante.kernel.probe_thread import StartProbe
+from daemons.rubicante.kernel.probes.thread import StartProbe
 from daemons.rubicante.kernel.saved_values import SavedValues
 from daemons.rubicante.kernel.sched_attr import LEAST
 from daemons.rubicante.kernel.system import GONE, System, Wait, read_cpuset

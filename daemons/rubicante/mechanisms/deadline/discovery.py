@@ -14,7 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-from daemons.rubicante.kernel.probe_thread import StartProbe
+from daemons.rubicante.kernel.probes.thread import StartProbe
 from daemons.rubicante.kernel.rt_bandwidth import read_share
 from daemons.rubicante.kernel.sched_attr import LEAST
 from daemons.rubicante.kernel.system import System, is_readable, read_if_readable

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import floor
 
 from daemons.rubicante.kernel.preemption import read_preemption
-from daemons.rubicante.kernel.probe_thread import LinuxProbes, StartProbe
+from daemons.rubicante.kernel.probes.thread import LinuxProbes, StartProbe
 from daemons.rubicante.kernel.sched_attr import Attributes
 from daemons.rubicante.kernel.system import System
 from daemons.rubicante.kernel.usage import read_options, stolen_from

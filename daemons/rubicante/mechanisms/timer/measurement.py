@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from daemons.rubicante.kernel.hog import Load
+from daemons.rubicante.kernel.probes.hog import Load
 from daemons.rubicante.mechanisms.timer.overrun_probe import GoOn
 from k40s.cpu.model import ANY_CORE, Reservation
 from k40s.units import NS_PER_MS, Nanoseconds

@@ -13,7 +13,7 @@ model counts beside it.
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 
-from daemons.rubicante.kernel.hog import Hog, Load, StartHog
+from daemons.rubicante.kernel.probes.hog import Hog, Load, StartHog
 from daemons.rubicante.kernel.sched_attr import Attributes, deadline_attr
 from daemons.rubicante.kernel.system import Wait
 from k40s.cpu.model import Server

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from daemons.rubicante.kernel.hog import LinuxHog, Load, StartHog
+from daemons.rubicante.kernel.probes.hog import LinuxHog, Load, StartHog
+from daemons.rubicante.kernel.probes.sleeper import LinuxSleeper, StartSleeper
 from daemons.rubicante.kernel.sched_attr import Attributes
-from daemons.rubicante.kernel.sleeper import LinuxSleeper, StartSleeper
 from daemons.rubicante.kernel.system import Wait
 from daemons.rubicante.mechanisms.timer.measurement import Samples
 from daemons.rubicante.mechanisms.timer.overrun_probe import GoOn, OverrunProbe, Stolen

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from daemons.rubicante.kernel.hog import Hog, Load, StartHog
+from daemons.rubicante.kernel.probes.hog import Hog, Load, StartHog
+from daemons.rubicante.kernel.probes.sleeper import Sleeper, StartSleeper
 from daemons.rubicante.kernel.sched_attr import Attributes, deadline_attr
-from daemons.rubicante.kernel.sleeper import Sleeper, StartSleeper
 from daemons.rubicante.mechanisms.timer.overrun_probe import GoOn, Stolen
 from k40s.cpu.model import Server
 from k40s.units import NS_PER_MS, NS_PER_S, MonotonicClock, Nanoseconds

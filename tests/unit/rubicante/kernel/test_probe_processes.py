@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from daemons.rubicante.kernel.hog import LinuxHog, Load
-from daemons.rubicante.kernel.sleeper import LinuxSleeper
+from daemons.rubicante.kernel.probes.hog import LinuxHog, Load
+from daemons.rubicante.kernel.probes.sleeper import LinuxSleeper
 
 CPUS = os.sched_getaffinity(0)
 ONE = min(CPUS)

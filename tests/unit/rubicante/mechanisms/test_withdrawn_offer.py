@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemons.rubicante.daemon import Daemon
-from daemons.rubicante.kernel.probe_thread import LinuxProbes
+from daemons.rubicante.kernel.probes.thread import LinuxProbes
 from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, LinuxAttributes, SchedAttr
 from daemons.rubicante.mechanisms.deadline.offer import (
     LOOK_SECONDS,

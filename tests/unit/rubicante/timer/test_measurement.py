@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 
 import pytest
 
-from daemons.rubicante.kernel.hog import Load
+from daemons.rubicante.kernel.probes.hog import Load
 from daemons.rubicante.mechanisms.timer.measurement import (
     STANDSTILL,
     Measurement,

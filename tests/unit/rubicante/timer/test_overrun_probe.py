@@ -8,7 +8,7 @@ from typing import Self
 
 import pytest
 
-from daemons.rubicante.kernel.hog import Load
+from daemons.rubicante.kernel.probes.hog import Load
 from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, SchedAttr
 from daemons.rubicante.mechanisms.timer.overrun_probe import BUDGET, PERIOD, OverrunProbe
 from k40s.units import NS_PER_S

@@ -10,7 +10,7 @@ from typing import Self
 
 import pytest
 
-from daemons.rubicante.kernel.hog import Load
+from daemons.rubicante.kernel.probes.hog import Load
 from daemons.rubicante.kernel.sched_attr import SchedAttr
 from daemons.rubicante.mechanisms.timer.wake_probe import SLEEPER, WakeProbe
 from k40s.units import NS_PER_MS, Nanoseconds

@@ -8,7 +8,7 @@ from enum import StrEnum, unique
 from types import TracebackType
 from typing import Protocol, Self
 
-from daemons.rubicante.kernel.probe_process import START_SECONDS, ProbeProcess
+from daemons.rubicante.kernel.probes.process import START_SECONDS, ProbeProcess
 
 _PROCESS_CLOCK = 2
 """Of a process's clocks, the one of the scheduler's own accounting (CPUCLOCK_SCHED)."""

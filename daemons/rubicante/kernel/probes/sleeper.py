@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from daemons.rubicante.kernel.probe_process import ProbeProcess
+from daemons.rubicante.kernel.probes.process import ProbeProcess
 from k40s.units import Nanoseconds
 
 _ANSWER_SECONDS = 10.0
