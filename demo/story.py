@@ -4,19 +4,19 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from demo.hazard import respond_to_hazards
-from demo.network import give_slots_of_a_network
-from demo.observer import WaitTimeoutError
-from demo.placement import place_by_criticality
-from demo.real_time import (
+from demo.chapters.hazard import respond_to_hazards
+from demo.chapters.network import give_slots_of_a_network
+from demo.chapters.placement import place_by_criticality
+from demo.chapters.real_time import (
     admit_what_fits_and_no_more,
     give_everything_back,
     hold_a_task_to_its_budget,
 )
+from demo.chapters.who_gets_what import decide_who_gets_what, refuse_mistakes
+from demo.chapters.without_budgets import leave_nothing, refuse_what_cannot_be_held
+from demo.observer import WaitTimeoutError
 from demo.report import Check
 from demo.stage import Chapter, Stage
-from demo.who_gets_what import decide_who_gets_what, refuse_mistakes
-from demo.without_budgets import leave_nothing, refuse_what_cannot_be_held
 from k40s.cpu.model import Mechanism
 from localcluster.deploy import NAMESPACE
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from cli.demo import stage_of
-from demo.placement import place_by_criticality
+from demo.chapters.placement import place_by_criticality
+from demo.chapters.who_gets_what import refuse_mistakes
+from demo.chapters.without_budgets import leave_nothing, refuse_what_cannot_be_held
 from demo.report import broken
 from demo.stage import Stage
 from demo.story import problems_in
-from demo.who_gets_what import refuse_mistakes
-from demo.without_budgets import leave_nothing, refuse_what_cannot_be_held
 from k40s.annotations import REAL_TIME_LABEL
 from localcluster.cluster import Cluster
 from localcluster.deploy import NAMESPACE

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from demo.chapters.who_gets_what import LOW, TEAM, decide_who_gets_what
 from demo.observer import Observer
 from demo.stage import Stage
-from demo.who_gets_what import LOW, TEAM, decide_who_gets_what
 from k40s.annotations import ASSURANCE_KEY
 from localcluster.errors import CommandError
 

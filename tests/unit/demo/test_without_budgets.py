@@ -5,10 +5,10 @@ from fractions import Fraction
 
 import pytest
 
+from demo.chapters.without_budgets import leave_nothing, refuse_what_cannot_be_held
 from demo.observer import Observer
 from demo.stage import Stage
 from demo.story import problems_in
-from demo.without_budgets import leave_nothing, refuse_what_cannot_be_held
 from k40s.annotations import CPU_STATE_KEY, REAL_TIME_LABEL, CpuState, format_cpu_state
 from k40s.cpu.model import CpuNode, Mechanism
 from k40s.cpu.outcome import ADMISSION_TEST
