@@ -1,8 +1,9 @@
 """How late a real-time thread wakes beside stress in another pod, before and after the quota.
 
-Usage: ``python -m bench.malacoda.effect [--cpu 1] [--seconds 12] [--rounds 2] [--stressor open]``,
-as root on cgroup v1, with stress-ng. A SCHED_FIFO thread wakes every 10 ms on the CPU on which the
-pods of ``real_pods`` run; the actuator throttles the noisy one, as it does for malacoda.
+Usage: ``python -m bench.malacoda.effect [--cpu 1] [--seconds 12] [--rounds 2] [--stressor open]
+[--quota 1/10]``, as root on cgroup v1, with stress-ng. A SCHED_FIFO thread wakes every 10 ms on the
+CPU on which the pods of ``real_pods`` run; the actuator throttles the noisy one, as it does for
+malacoda.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from daemons.malacoda.actuator.kernel import LinuxCgroups
 from daemons.malacoda.actuator.protocol import Request, Result, Verb
 from daemons.malacoda.actuator.real_time import ReservationFile
 from k40s.assurance.response.acts import Step
+from k40s.assurance.response.policy import ResponsePolicy
 from k40s.runtime.store import Store
 
 PERIOD = 0.01
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--stressor", default="open")
+    parser.add_argument("--quota", type=Fraction, default=ResponsePolicy().quota)
     arguments = parser.parse_args()
     (ROOT / "cpu/cgroup.procs").write_text("0")  # where real-time threads may run
     os.sched_setaffinity(0, {arguments.cpu})
@@ -48,13 +51,14 @@ def main() -> None:
             pods.open()
             time.sleep(3)
             for number in range(1, arguments.rounds + 1):
-                play(pods, number, seconds=arguments.seconds, stressor=arguments.stressor)
+                play(pods, number, arguments)
         finally:
             pods.close()
 
 
-def play(pods: RealPods, number: int, *, seconds: float, stressor: str) -> None:
+def play(pods: RealPods, number: int, arguments: argparse.Namespace) -> None:
     """Quiet, stress, stress under the quota."""
+    seconds, stressor, quota = arguments.seconds, arguments.stressor, arguments.quota
     actuator = Actuator(
         files=LinuxCgroups(ROOT),
         book=HoldBook(Store(Path(":memory:")), boot="bench"),
@@ -66,11 +70,11 @@ def play(pods: RealPods, number: int, *, seconds: float, stressor: str) -> None:
     stress = pods.stress(NOISY, [stressor], STRESSORS)
     time.sleep(1)
     show(number, f"{STRESSORS} x {stressor}", seconds, reference=quiet)
-    throttle = Request(verb=Verb.THROTTLE, uid=uid(NOISY), pod=NOISY, quota=Fraction(1, 10))
+    throttle = Request(verb=Verb.THROTTLE, uid=uid(NOISY), pod=NOISY, quota=quota)
     answer = actuator.answer(throttle)
     if answer.result is not Result.DONE:
         raise SystemExit(f"not throttled: {answer}")
-    show(number, "with the quota", seconds, reference=quiet)
+    show(number, f"with a quota of {float(quota):g}", seconds, reference=quiet)
     actuator.undo_all("the round ends")
     pods.end(stress)
     time.sleep(3)

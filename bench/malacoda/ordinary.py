@@ -42,13 +42,13 @@ _GO = (
 )
 _SHELL = {
     "Go build": _GO,
-    "Python imports": f"for n in 1 2 3 4 5 6; do {sys.executable} -c '{IMPORTS}'; done",
+    "Python imports": f"for n in $(seq 40); do {sys.executable} -c '{IMPORTS}'; done",
     "compileall": f"cp -r {_LIBRARY} compiled; {sys.executable} -m compileall -q -f compiled;"
     " rm -rf compiled",
-    "tar": f"tar -cz {_LIBRARY} -f packed.tar.gz; tar -xzf packed.tar.gz -C /dev/shm --to-stdout"
-    " >/dev/null; rm packed.tar.gz",
+    "tar": f"for n in 1 2 3 4; do tar -cz {_LIBRARY} -f packed.tar.gz;"
+    " tar -xz -f packed.tar.gz --to-stdout >/dev/null; rm packed.tar.gz; done",
     "find": "find / -xdev -name '*.none' -newer /etc/hostname >/dev/null 2>&1",
-    "shell": "for n in $(seq 300); do /bin/true; done",
+    "shell": "for n in $(seq 4000); do /bin/true; done",
 }
 IDLE, RESTARTS = "idle", "restarts"
 ACTS = (*_SHELL, RESTARTS, IDLE)

@@ -1,13 +1,14 @@
 """Malacoda's settings, from environment variables K40S_*."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from daemons.malacoda.actuator.mode import CulpritMode
 from k40s.assurance.gamma import HIGHEST, GammaPolicy
 from k40s.assurance.level import Thresholds
 from k40s.assurance.profile import LONGEST_PERIOD, SHORTEST_PERIOD
-from k40s.assurance.response.policy import EVERY_RUNG, ResponsePolicy
+from k40s.assurance.response.policy import EVERY_RUNG, LEAST_QUOTA, ResponsePolicy
 from k40s.http.listening import EVERY_ADDRESS, Host
 from k40s.runtime.settings import DEFAULT_LEVEL, LogLevel, Port
 from k40s.units import NS_PER_S, Nanoseconds
@@ -64,6 +65,9 @@ class Settings:
     not help and there are others; `freeze`: it is frozen where that does not help; `evict`: the
     controller is asked to evict one that brings the hazard back; `kill`: and one that is not
     evicted is killed (cgroup v2)."""
+    culprit_quota: Fraction = ResponsePolicy().quota
+    """What a throttled pod keeps, in CPUs (0.01 to 1): the share of time for which its harm to
+    real-time tasks goes on."""
     actuator_socket: Path = Path("/run/k40s/actuator.sock")
     """The Unix socket between the monitor and the actuator."""
     actuator_silence: Nanoseconds = Nanoseconds(5 * NS_PER_S)
@@ -93,6 +97,8 @@ class Settings:
             raise ValueError("K40S_CGROUP_ROOT is a path from the top, without ..")
         if self.culprit.acts and 2 * (period or LONGEST_PERIOD) > self.actuator_silence:
             raise ValueError("K40S_ACTUATOR_SILENCE is at least twice K40S_SAMPLING_PERIOD, or 4s")
+        if not LEAST_QUOTA <= self.culprit_quota <= 1:
+            raise ValueError("K40S_CULPRIT_QUOTA lies in 0.01 to 1")
         _ = self.thresholds, self.policy
 
     @property
@@ -104,7 +110,8 @@ class Settings:
     def response(self) -> ResponsePolicy:
         """The policy by which culprits are treated: the steps that the mode allows."""
         allowed = self.culprit.steps
-        return ResponsePolicy(rungs=tuple(rung for rung in EVERY_RUNG if rung.step in allowed))
+        rungs = tuple(rung for rung in EVERY_RUNG if rung.step in allowed)
+        return ResponsePolicy(rungs=rungs, quota=self.culprit_quota)
 
     @property
     def policy(self) -> GammaPolicy:

@@ -10,6 +10,7 @@ from demo.pods import NAMESPACE, service_deployment, stress_pod
 from demo.report import Check
 from demo.stage import HI_NODE, Stage
 from k40s.annotations import HARDWARE_ASSURANCE_KEY, SOFTWARE_ASSURANCE_KEY
+from k40s.assurance.response.policy import ResponsePolicy
 
 SERVICE = "service"
 QUIET_SECONDS = 16.0
@@ -18,7 +19,7 @@ AFTERWARDS_SECONDS = 8.0
 """Enough for figures from after the quota alone."""
 STRESS_SECONDS = 600
 """Longer than all that is waited for; the pods are deleted before."""
-HELD_CPUS = 0.1
+HELD_CPUS = float(ResponsePolicy().quota)
 """What a throttled pod keeps."""
 SOON = 180.0
 RECOVERY_SECONDS = 300.0
@@ -81,7 +82,7 @@ def _stop_the_culprit(stage: Stage) -> list[Check]:
         ),
         Check(
             claim="and is held",
-            expected="0.10 CPUs",
+            expected=f"{HELD_CPUS:.2f} CPUs",
             measured=f"{quota:.2f} CPUs after {took:.1f} s",
             held=0 < quota <= HELD_CPUS,
         ),

@@ -98,7 +98,7 @@ HARMED = {Policy.FIFO: (Stress.OPEN, Stress.HDD), Policy.OTHER: tuple(Stress)}
 def experiment_of(*policies: Policy) -> list[Recording]:
     """All stresses once for each policy: RCU softirqs rise with harm to real-time tasks alone.
 
-    The run queue rises under every stress.
+    The run queue rises under every stress, and one metric of each unit is there.
     """
     return [
         recording_of(
@@ -109,6 +109,7 @@ def experiment_of(*policies: Policy) -> list[Recording]:
                 Metric.RUN_QUEUE: (0.5, 9.0),
                 Metric.SOFTIRQ_RCU: (90.0, 2500.0 if stress in HARMED[Policy.FIFO] else 200.0),
                 Metric.SOFTIRQ_TIMER: (100.0, 100.0),
+                Metric.KERNEL_STRETCH: (0.1, 0.4 if stress is Stress.FORK else 0.1),
             },
         )
         for policy in policies

@@ -22,7 +22,7 @@ class Step(StrEnum):
     """What is done to a culprit, from the mildest to the last resort; the order is that of acts."""
 
     QUOTA = "quota"
-    """A CPU quota: reversible, 0.4 ms to act, leaves the pod alive and a tenth of the harm."""
+    """A CPU quota: reversible, 0.4 ms to act, leaves the pod alive and a little of the harm."""
     MOVE = "move"
     """Off the CPUs with critical threads: reversible, but harms unpinned SCHED_DEADLINE tasks."""
     FREEZE = "freeze"

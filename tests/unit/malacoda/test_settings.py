@@ -1,6 +1,7 @@
 import ast
 import itertools
 from dataclasses import fields
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,17 @@ def test_the_mode_says_which_steps_there_are(mode: str, steps: list[Step]) -> No
 
     assert [rung.step for rung in settings.response.rungs] == steps
     assert settings.culprit.steps == set(steps)
+
+
+def test_the_operator_says_what_a_throttled_pod_keeps() -> None:
+    node = {"K40S_NODE_NAME": "edge-1"}
+
+    assert read_settings(Settings, node).response.quota == Fraction(1, 50)
+    kept = read_settings(Settings, {**node, "K40S_CULPRIT_QUOTA": "0.1"}).response
+    assert kept.quota == Fraction(1, 10)
+    for text in ("0", "0.009", "1.1"):
+        with pytest.raises(SettingsError, match=r"K40S_CULPRIT_QUOTA lies in 0\.01 to 1"):
+            read_settings(Settings, {**node, "K40S_CULPRIT_QUOTA": text})
 
 
 def test_a_monitor_that_acts_speaks_more_often_than_the_actuator_waits() -> None:

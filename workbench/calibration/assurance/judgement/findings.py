@@ -24,9 +24,6 @@ from workbench.calibration.assurance.plan.experiment import Policy
 from workbench.calibration.assurance.plan.experiment_text import Setting
 from workbench.calibration.assurance.plan.recording import Recording
 
-_LEAST = {Unit.SHARE: 1e-6, Unit.TASKS: 1.0, Unit.PER_SECOND: 1e-6}
-"""The smallest threshold that a profile may have, by the metric's unit."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyFindings:
@@ -119,12 +116,17 @@ def _of_victims(
             if score.follows is None and score.metric is not Metric.CPU_STEAL
         ]
         cut = [window for one in own for window in windows[one.policy]]
-        rules = choose_rules(cut, candidates, least=lambda metric: _LEAST[unit_of(metric)])
+        rules = choose_rules(cut, candidates, least=_least)
         built_in = judge_alarms(
             [each for one in own for each in recordings[one.policy]], cut, BUILT_IN.rules, victim
         )
         found.append(VictimFindings(victim=victim, scores=scores, rules=rules, built_in=built_in))
     return found
+
+
+def _least(metric: Metric) -> float:
+    """The smallest threshold that a profile may have for a metric."""
+    return 1.0 if unit_of(metric) is Unit.TASKS else 1e-6
 
 
 def _mean_scores(
