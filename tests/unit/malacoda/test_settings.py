@@ -104,7 +104,7 @@ def test_the_mode_says_which_steps_there_are(mode: str, steps: list[Step]) -> No
 def test_the_operator_says_what_a_throttled_pod_keeps() -> None:
     node = {"K40S_NODE_NAME": "edge-1"}
 
-    assert read_settings(Settings, node).response.quota == Fraction(1, 50)
+    assert read_settings(Settings, node).response.quota == Fraction(1, 100)
     kept = read_settings(Settings, {**node, "K40S_CULPRIT_QUOTA": "0.1"}).response
     assert kept.quota == Fraction(1, 10)
     for text in ("0", "0.009", "1.1"):
