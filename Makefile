@@ -86,7 +86,7 @@ check: setup ## Lint, types, layers, unit tests; under a minute
 	$(BIN)/pytest -q -n auto tests/unit
 
 # Tests that a stall of the machine can fail are looked at a second time, aloud (tests/second_look.py):
-# at most so many files of each kind. SECOND_LOOK=0 looks once only.
+# where no more than so many files of a kind have failed. SECOND_LOOK=0 looks once only.
 SECOND_LOOK ?= 1
 LOOKS := build/second-looks.txt
 LOOK := $(BIN)/python -m tests.second_look --files $(SECOND_LOOK) --report $(LOOKS)

@@ -67,7 +67,7 @@ def play(pods: RealPods, number: int, arguments: argparse.Namespace) -> None:
         real_time=ReservationFile(None),
     )
     quiet = show(number, "quiet", seconds, reference=None)
-    stress = pods.stress(NOISY, [stressor], STRESSORS)
+    stress = pods.stress(NOISY, [stressor], STRESSORS, seconds=round(2 * seconds) + 60)
     time.sleep(1)
     show(number, f"{STRESSORS} x {stressor}", seconds, reference=quiet)
     throttle = Request(verb=Verb.THROTTLE, uid=uid(NOISY), pod=NOISY, quota=quota)
@@ -75,6 +75,8 @@ def play(pods: RealPods, number: int, arguments: argparse.Namespace) -> None:
     if answer.result is not Result.DONE:
         raise SystemExit(f"not throttled: {answer}")
     show(number, f"with a quota of {float(quota):g}", seconds, reference=quiet)
+    if stress.poll() is not None:
+        raise SystemExit("the stress ended before the round did")
     actuator.undo_all("the round ends")
     pods.end(stress)
     time.sleep(3)

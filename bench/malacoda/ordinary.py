@@ -33,8 +33,8 @@ from localcluster.host.paths import cache_root
 from localcluster.images.go_toolchain import find_go
 
 PERIOD = 0.5
-ACT, PAUSE = 25.0, 15.0
-"""Seconds that an act may last, and of quiet between two."""
+ACT, LATE, PAUSE = 25.0, 4.0, 11.0
+"""Seconds that an act may last, in which an alarm after it is still its own, and of quiet."""
 _LIBRARY = "/usr/lib/python3"
 _GO = (
     "export GOCACHE=$PWD/go-cache GOFLAGS=-mod=mod HOME=$PWD; rm -rf go-cache;"
@@ -43,8 +43,8 @@ _GO = (
 _SHELL = {
     "Go build": _GO,
     "Python imports": f"for n in $(seq 40); do {sys.executable} -c '{IMPORTS}'; done",
-    "compileall": f"cp -r {_LIBRARY} compiled; {sys.executable} -m compileall -q -f compiled;"
-    " rm -rf compiled",
+    "compileall": f"rm -rf compiled; cp -r {_LIBRARY} compiled;"
+    f" {sys.executable} -m compileall -q -f compiled; rm -rf compiled",
     "tar": f"for n in 1 2 3 4; do tar -cz {_LIBRARY} -f packed.tar.gz;"
     " tar -xz -f packed.tar.gz --to-stdout >/dev/null; rm packed.tar.gz; done",
     "find": "find / -xdev -name '*.none' -newer /etc/hostname >/dev/null 2>&1",
@@ -78,10 +78,11 @@ class Watch:
         )
         self._next = time.monotonic()
 
-    def watch(self, act: str, seconds: float, *, until: Callable[[], bool] = lambda: False) -> None:
-        """Watch for so long, or until something is true."""
+    def watch(self, act: str, seconds: float, *, until: Callable[[], bool] = lambda: False) -> int:
+        """Watch for so long, or until something is true. Returns the number of new alarms."""
         begun = time.monotonic()
         seen = self.seen.setdefault(act, Watched())
+        former = seen.alarms.total()
         while time.monotonic() - begun < seconds and not until():
             now = time.monotonic()
             self._next = max(now, self._next + PERIOD)
@@ -94,6 +95,7 @@ class Watch:
                 part = state.metrics.get(rule.metric, 0.0) / rule.raise_at
                 seen.highest[rule.metric] = max(seen.highest[rule.metric], part)
         seen.seconds += time.monotonic() - begun
+        return seen.alarms.total() - former
 
 
 def main() -> None:
@@ -125,26 +127,29 @@ def play(pods: RealPods, watch: Watch, chance: random.Random, *, end: float) -> 
     go = find_go(cache_root(os.environ), needed=(1, 20))
     while True:
         for act in chance.sample(ACTS, len(ACTS)):
-            if time.monotonic() > end - ACT - PAUSE:
+            if time.monotonic() > end - ACT - LATE - PAUSE:
                 return
+            alarms = 0
             if act is RESTARTS:
-                restart(pods, watch)
+                alarms += restart(pods, watch)
             elif act is not IDLE:
                 command = ["sh", "-c", _SHELL[act].format(go=go)]
                 process = pods.start("starting", command)
-                watch.watch(act, ACT, until=lambda: process.poll() is not None)  # noqa: B023
+                alarms += watch.watch(act, ACT, until=lambda: process.poll() is not None)  # noqa: B023
                 pods.end(process)
-            watch.watch(IDLE, PAUSE)
-            print(f"{act}: {dict(watch.seen[act].alarms) or 'no alarm'}", file=sys.stderr)
+            alarms += watch.watch(act, LATE) + watch.watch(IDLE, PAUSE)
+            print(f"{act}: {alarms} alarms", file=sys.stderr)
 
 
-def restart(pods: RealPods, watch: Watch) -> None:
+def restart(pods: RealPods, watch: Watch) -> int:
     """End each of the twelve pods' programs and start it again, one pod after the other."""
+    alarms = 0
     for name, program in PROGRAMS.items():
         pods.end(pods.running(name))
-        watch.watch(RESTARTS, 2 * PERIOD)
+        alarms += watch.watch(RESTARTS, 2 * PERIOD)
         pods.start(name, [sys.executable, "-S", "-c", program])
-        watch.watch(RESTARTS, 2 * PERIOD)
+        alarms += watch.watch(RESTARTS, 2 * PERIOD)
+    return alarms
 
 
 def table(seen: dict[str, Watched]) -> Sequence[str]:

@@ -121,14 +121,20 @@ class RealPods:
         return self._last[name]
 
     def stress(
-        self, name: str | None, kinds: Sequence[str], number: int, *, cpu: int | None = None
+        self,
+        name: str | None,
+        kinds: Sequence[str],
+        number: int,
+        *,
+        cpu: int | None = None,
+        seconds: int = 30,
     ) -> subprocess.Popen[bytes]:
-        """Start stress-ng with stressors of each of these kinds."""
+        """Start stress-ng with stressors of each of these kinds; it ends after so many seconds."""
         each = max(1, number // len(kinds))
         options = [text for kind in kinds for text in (f"--{kind}", str(each))]
         if "hdd" in kinds:
             options += ["--hdd-bytes", "64m"]
-        return self.start(name, ["stress-ng", *options, "--timeout", "30"], cpu=cpu)
+        return self.start(name, ["stress-ng", *options, "--timeout", str(seconds)], cpu=cpu)
 
     def end(self, process: subprocess.Popen[bytes]) -> None:
         """End a command and its children."""

@@ -8,7 +8,7 @@ from daemons.malacoda.actuator.mode import CulpritMode
 from k40s.assurance.gamma import HIGHEST, GammaPolicy
 from k40s.assurance.level import Thresholds
 from k40s.assurance.profile import LONGEST_PERIOD, SHORTEST_PERIOD
-from k40s.assurance.response.policy import EVERY_RUNG, LEAST_QUOTA, ResponsePolicy
+from k40s.assurance.response.policy import EVERY_RUNG, LEAST_QUOTA, MOST_QUOTA, ResponsePolicy
 from k40s.http.listening import EVERY_ADDRESS, Host
 from k40s.runtime.settings import DEFAULT_LEVEL, LogLevel, Port
 from k40s.units import NS_PER_S, Nanoseconds
@@ -65,7 +65,7 @@ class Settings:
     not help and there are others; `freeze`: it is frozen where that does not help; `evict`: the
     controller is asked to evict one that brings the hazard back; `kill`: and one that is not
     evicted is killed (cgroup v2)."""
-    culprit_quota: Fraction = ResponsePolicy().quota
+    culprit_quota: Fraction = Fraction(1, 10)
     """What a throttled pod keeps, in CPUs (0.01 to 1): the share of time for which its harm to
     real-time tasks goes on."""
     actuator_socket: Path = Path("/run/k40s/actuator.sock")
@@ -97,7 +97,7 @@ class Settings:
             raise ValueError("K40S_CGROUP_ROOT is a path from the top, without ..")
         if self.culprit.acts and 2 * (period or LONGEST_PERIOD) > self.actuator_silence:
             raise ValueError("K40S_ACTUATOR_SILENCE is at least twice K40S_SAMPLING_PERIOD, or 4s")
-        if not LEAST_QUOTA <= self.culprit_quota <= 1:
+        if not LEAST_QUOTA <= self.culprit_quota <= MOST_QUOTA:
             raise ValueError("K40S_CULPRIT_QUOTA lies in 0.01 to 1")
         _ = self.thresholds, self.policy
 

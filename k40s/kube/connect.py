@@ -8,7 +8,8 @@ either way.
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,11 @@ MOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_TIMEOUT = Nanoseconds(10 * NS_PER_S)
 _CONNECTIONS = 32
 _PROXY_PORT = 80
-_loading = threading.Lock()
-"""The library keeps embedded certificates in files that it names before it has written them."""
+_alone = threading.Lock()
+"""For the library, whose state is global: it keeps embedded certificates in files that it names
+before it has written them."""
+_PATIENCE = 60.0
+"""Seconds for another thread's exec plugin to end."""
 
 
 def connect(
@@ -82,7 +86,7 @@ def _load(kubeconfig: str, context: str) -> Any:  # noqa: ANN401  # of a library
     try:
         found = read_kubeconfig(kubeconfig, context=context)
         load: Callable[..., None] = config.load_kube_config
-        with _loading:
+        with _reading_alone():
             load(
                 config_file=os.pathsep.join(map(str, found.files)),
                 context=found.context,
@@ -93,12 +97,24 @@ def _load(kubeconfig: str, context: str) -> Any:  # noqa: ANN401  # of a library
     return settings
 
 
+@contextmanager
+def _reading_alone() -> Iterator[None]:
+    """No other thread reads a kubeconfig meanwhile."""
+    if not _alone.acquire(timeout=_PATIENCE):
+        raise UnavailableError("another thread is still waiting for a kubeconfig's credentials")
+    try:
+        yield
+    finally:
+        _alone.release()
+
+
 def _authorization(settings: Any) -> str:  # noqa: ANN401  # as above
     """The ``Authorization`` header, "" where the user has no token."""
     from kubernetes import config  # noqa: PLC0415  # memory
 
     try:
-        return settings.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
+        with _reading_alone():
+            return settings.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
     except (config.ConfigException, OSError) as error:
         raise UnavailableError(f"kubeconfig's token: {error}") from error
 

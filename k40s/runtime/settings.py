@@ -23,10 +23,10 @@ PREFIX = "K40S_"
 _FIELDS = """
     actuator_acts actuator_holds actuator_peer actuator_silence actuator_socket actuator_store
     admission_test allowed_clients bind_timeout cgroup_path cgroup_root client_tls_directory
-    controller_name core_capacity cpu_cgroup_path cpus cpuset_cgroup_path culprit default_priority
-    default_scheduler default_tolerations dry_run evict_culprits evictions_per_hour exchange
-    extender_name extender_port extender_service extender_timeout filter_patience gamma_alarm
-    gamma_longest_quiet gamma_quiet gamma_timeout group_prefix groups hardware_assurance
+    controller_name core_capacity cpu_cgroup_path cpus cpuset_cgroup_path culprit culprit_quota
+    default_priority default_scheduler default_tolerations dry_run evict_culprits evictions_per_hour
+    exchange extender_name extender_port extender_service extender_timeout filter_patience
+    gamma_alarm gamma_longest_quiet gamma_quiet gamma_timeout group_prefix groups hardware_assurance
     hi_reserve high_priority_class high_threshold host hrtick identity insight_name kubeconfig
     leader_lease lease lease_namespace listen_host load_balance_off log_level low_priority_class
     low_threshold mechanisms migration_hold_off migration_interval migration_owner_cooldown

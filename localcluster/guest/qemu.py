@@ -13,7 +13,7 @@ _CPU = "max,cx16=off"
 _KERNEL_ARGUMENTS = ("quiet", "tsc=reliable", "no_timer_check", "rdinit=/init", "panic=-1")
 """An emulator is late on a busy machine: the kernel must not take its clocks for broken."""
 _COUNTED = ("-rtc", "base=2026-01-01,clock=vm", "-seed", "1")
-"""Of a machine that is to repeat itself; time in which nothing runs is skipped (sleep=off)."""
+"""Of a machine that repeats itself."""
 _REPEATABLE = ("nokaslr", "norandmaps")
 """With the same chances and addresses each time, a guest whose clock is counted repeats itself."""
 
@@ -25,7 +25,7 @@ class Emulation:
     ``counted``: its clocks count the instructions of its CPUs, which take turns, so a busy host
     changes nothing that the guest can see, and only makes it take longer. Linux 6.1 does not start
     a second CPU so. Such an instruction takes 2 ns, or 1 ns with ``fast``, which makes what goes on
-    in the background a smaller part of the CPUs.
+    in the background a smaller part of the CPUs. Time in which nothing runs is skipped.
 
     ``results`` is a file that gets what the guest writes to its second serial line; the first one
     is the console, QEMU's standard output. ``socket`` is where QEMU serves one more such line, for

@@ -204,7 +204,7 @@ def test_the_noisy_pod_is_named_within_seconds_of_the_alarm_and_nobody_else_and_
     wait_until("that is logged", lambda: len(acts_since(cluster, node, begun)) > 1, seconds=60)
 
     check_named(node, named, lines)
-    assert (quota, phase) == ("1000", "Running")
+    assert (quota, phase) == ("10000", "Running")
     check_throttled(node, new("Throttled"), lines)
     acts = acts_since(cluster, node, begun)
     assert (acts[0]["act"], acts[1]["act"], acts[1]["rule"]) == ("throttle", "unthrottle", "over")
@@ -232,8 +232,8 @@ def check_named(node: str, named: set[Event], lines: list[dict[str, Any]]) -> No
 
 def check_throttled(node: str, events: set[Event], lines: list[dict[str, Any]]) -> None:
     assert {(event.kind, event.name) for event in events} == {("Node", node), ("Pod", "noisy")}
-    named = [event for event in events if "0.01 CPUs: it is suspected" in event.text]
-    relapsed = [event for event in events if "0.01 CPUs: the hazard came back" in event.text]
+    named = [event for event in events if "0.10 CPUs: it is suspected" in event.text]
+    relapsed = [event for event in events if "0.10 CPUs: the hazard came back" in event.text]
     assert len(named) == 2  # on Node and pod
     assert len(named) + len(relapsed) == len(events)  # the stress outlasts the release
     delay = last(lines, "act carried out") - last(lines, "suspect named")

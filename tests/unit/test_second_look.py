@@ -8,6 +8,7 @@ import pytest
 
 ALWAYS = "def test_it():\n    assert False\n"
 ONCE = """
+import pytest
 from pathlib import Path
 
 def test_first():
@@ -19,6 +20,9 @@ def test_it():
     seen.touch()
     assert before
 """
+SKIPPED = ONCE.replace(
+    "    assert before", "    if before:\n        pytest.skip('a stall')\n    assert before"
+)
 NEVER = "def test_it():\n    assert True\n"
 UNREADABLE = "import nothing_of_this_name\n"
 
@@ -63,6 +67,13 @@ def test_what_is_wrong_fails_twice(tmp_path: Path) -> None:
 
     assert (code, report) == (1, "")
     assert "a second look;" in output
+
+
+def test_a_skip_at_the_second_look_is_no_pass(tmp_path: Path) -> None:
+    code, output, report = run(tmp_path, skipped=SKIPPED)
+
+    assert (code, report) == (1, "")
+    assert "1 skipped" in output.partition("a second look;")[2]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from enum import StrEnum, unique
 from fractions import Fraction
 
 from k40s.assurance.response.acts import Step
+from k40s.assurance.response.policy import LEAST_QUOTA, MOST_QUOTA
 from k40s.errors import InvalidInputError
 from k40s.strict_json import Json, format_json, read_json
 from k40s.units import format_cpu_list, parse_cpu_list
@@ -14,8 +15,6 @@ MOST_REQUEST = 1024
 """Bytes of a request's line."""
 MOST_ANSWER = 64 * 1024
 """Bytes of an answer's line."""
-LEAST_QUOTA, MOST_QUOTA = Fraction(1, 100), Fraction(1)
-"""CPUs; the least is 1 ms in 100 ms, the shortest quota that the kernel takes."""
 _MOST_HELD = 64
 _MOST_COUNT = 10**15
 

@@ -52,7 +52,7 @@ def describe_failure(act: Act, *, result: str, reason: str, text: str) -> str:
 def _done(act: Act) -> str:
     quota = Fraction(0) if act.quota is None else act.quota
     return {
-        ActKind.THROTTLE: f"is throttled to {float(quota):.2f} CPUs",
+        ActKind.THROTTLE: f"is throttled to {_format_cpus(quota)} CPUs",
         ActKind.UNTHROTTLE: "has its CPU quota back",
         ActKind.FREEZE: "is frozen",
         ActKind.THAW: "is thawed",
@@ -65,3 +65,9 @@ def _done(act: Act) -> str:
 
 def _harm(harm: Harm) -> str:
     return f"{harm.value:.0f} {_UNITS[harm.gauge]}"
+
+
+def _format_cpus(quota: Fraction) -> str:
+    """Two decimals, or three where they are needed: nothing shows as the same that is not."""
+    text = f"{float(quota):.3f}"
+    return text.removesuffix("0")

@@ -10,6 +10,7 @@ from daemons.malacoda.settings import Settings
 from k40s.assurance.gamma import GammaPolicy
 from k40s.assurance.level import DEFAULT_THRESHOLDS
 from k40s.assurance.response.acts import Step
+from k40s.assurance.response.policy import ResponsePolicy
 from k40s.runtime.settings import SettingsError, read_settings
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 
@@ -104,9 +105,9 @@ def test_the_mode_says_which_steps_there_are(mode: str, steps: list[Step]) -> No
 def test_the_operator_says_what_a_throttled_pod_keeps() -> None:
     node = {"K40S_NODE_NAME": "edge-1"}
 
-    assert read_settings(Settings, node).response.quota == Fraction(1, 100)
-    kept = read_settings(Settings, {**node, "K40S_CULPRIT_QUOTA": "0.1"}).response
-    assert kept.quota == Fraction(1, 10)
+    assert read_settings(Settings, node).response.quota == ResponsePolicy().quota
+    kept = read_settings(Settings, {**node, "K40S_CULPRIT_QUOTA": "0.02"}).response
+    assert kept.quota == Fraction(1, 50)
     for text in ("0", "0.009", "1.1"):
         with pytest.raises(SettingsError, match=r"K40S_CULPRIT_QUOTA lies in 0\.01 to 1"):
             read_settings(Settings, {**node, "K40S_CULPRIT_QUOTA": text})

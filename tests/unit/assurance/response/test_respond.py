@@ -116,7 +116,7 @@ def test_a_named_pod_is_throttled_at_once_and_released_after_the_cooldown() -> N
     assert node.calm(30) == []
     assert node.calm(1) == ["unthrottle a"]
     assert node.state.stored == ()
-    assert node.acts[0].quota == Fraction(1, 100)
+    assert node.acts[0].quota == Fraction(1, 10)
     assert [act.reason.cause for act in node.acts] == [Cause.NAMED, Cause.OVER]
 
 

@@ -224,7 +224,7 @@ def test_node_and_pod_are_told_with_metric_evidence_rule_and_what_was_done() -> 
         ("Pod", "SuspectReleased"),
     ]
     text = world.api.written[1][2]
-    assert text.startswith(f"pod default/{NOISY} is throttled to 0.01 CPUs: it is suspected of")
+    assert text.startswith(f"pod default/{NOISY} is throttled to 0.10 CPUs: it is suspected of")
     for part in ("hazard: cpu-system 0.61", "it caused 0.90 of the rise", "undone when"):
         assert part in text
     assert "has its CPU quota back: the hazard is over" in world.api.written[2][2]

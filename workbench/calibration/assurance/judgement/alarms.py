@@ -21,17 +21,19 @@ from workbench.calibration.assurance.plan.recording import Recording
 class StressAlarms:
     """Beside one stress, None for none: windows by harm and alarm.
 
-    ``delays`` are the seconds from each stress to its alarm; a phase without an alarm has none.
+    In ``alarmed`` of its ``phases`` an alarm was raised, in those with a stress after so many
+    seconds of it.
     """
 
     stress: Stress | None
     quality: Quality
     phases: int
+    alarmed: int
     delays: tuple[float, ...]
 
     @property
     def delay(self) -> float | None:
-        """The median delay; None where no alarm was raised."""
+        """The median delay; None where no alarm was raised, or there is no stress."""
         return median(self.delays) if self.delays else None
 
 
@@ -63,20 +65,32 @@ def judge_alarms(
     return VictimAlarms(
         together=_quality(judged, raised),
         by_stress=tuple(
-            StressAlarms(
-                stress=stress,
-                quality=_quality([w for w in judged if _stress_of(w) is stress], raised),
-                phases=sum(stress in (None, one.phase.stress) for one in recordings),
-                delays=tuple(
-                    delay
-                    for one in recordings
-                    if one.phase.stress is stress
-                    for delay in _delay(one, raised[one.phase])
-                ),
+            _beside(
+                stress,
+                [one for one in recordings if stress in (None, one.phase.stress)],
+                [window for window in judged if _stress_of(window) is stress],
+                raised,
             )
             for stress in (None, *Stress)
             if any(_stress_of(window) is stress for window in judged)
         ),
+    )
+
+
+def _beside(
+    stress: Stress | None,
+    recordings: Sequence[Recording],
+    windows: Sequence[Window],
+    raised: Mapping[Phase, Sequence[tuple[float, bool]]],
+) -> StressAlarms:
+    first = [_first(one, raised[one.phase], stressed=stress is not None) for one in recordings]
+    after = [at for at in first if at is not None]
+    return StressAlarms(
+        stress=stress,
+        quality=_quality(windows, raised),
+        phases=len(recordings),
+        alarmed=len(after),
+        delays=tuple(after) if stress is not None else (),
     )
 
 
@@ -112,7 +126,11 @@ def _stress_of(window: Window) -> Stress | None:
     return window.phase.stress if window.stressed else None
 
 
-def _delay(recording: Recording, alarms: Sequence[tuple[float, bool]]) -> list[float]:
-    """Seconds from the stress to the first alarm in it."""
-    late = [at - recording.stressed for at, active in alarms if active and at > recording.stressed]
-    return [late[0] / NS_PER_S] if late else []
+def _first(
+    recording: Recording, alarms: Sequence[tuple[float, bool]], *, stressed: bool
+) -> float | None:
+    """Seconds from the stress to the first alarm that is raised in it, or before it if negative."""
+    before = [False, *(active for _, active in alarms)]
+    begun = [at for (at, active), was in zip(alarms, before, strict=False) if active and not was]
+    own = [at for at in begun if (at > recording.stressed) == stressed]
+    return (own[0] - recording.stressed) / NS_PER_S if own else None

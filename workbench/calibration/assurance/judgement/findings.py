@@ -163,6 +163,12 @@ def _remarks(
     missing = sorted({metric for one in traces.values() for metric in one.missing})
     if missing:
         found.append(f"not offered by this kernel, so not scored: {', '.join(missing)}")
+    old = sum(recording.watched is None for recording in recordings)
+    if old:
+        found.append(
+            f"{old} phases were recorded by a version that kept no samples at malacoda's period: "
+            "the built-in profile is not judged by policies that have such a phase"
+        )
     every = [window for own in windows.values() for window in own]
     stolen = sum(window.stolen for window in every)
     steal = fmean(recording.steal for recording in recordings)

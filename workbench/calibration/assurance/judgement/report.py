@@ -149,7 +149,7 @@ def _rules_text(found: VictimFindings) -> str:
 def _alarms_text(found: VictimFindings, alarms: VictimAlarms) -> str:
     together = alarms.together
     return (
-        f"alarms of the built-in profile for {found.victim} tasks, which was not fitted to this\n"
+        f"alarms of the built-in profile, not fitted to this run, for {found.victim} tasks\n"
         f"{format_table(_ALARM_HEAD, [_alarm_row(one) for one in alarms.by_stress])}\n"
         f"precision {together.precision:.3f}, recall {together.recall:.3f}"
     )
@@ -165,7 +165,7 @@ def _alarm_row(one: StressAlarms) -> tuple[str, ...]:
     )
     return (
         *(one.stress or "none", *map(str, counts)),
-        *("" if one.delay is None else f"{one.delay:.1f}", f"{len(one.delays)} of {one.phases}"),
+        *("" if one.delay is None else f"{one.delay:.1f}", f"{one.alarmed} of {one.phases}"),
     )
 
 
@@ -217,6 +217,7 @@ def _alarms_json(alarms: VictimAlarms) -> dict[str, object]:
                 "windows": one.quality.windows,
                 **_quality_json(one.quality),
                 "phases": one.phases,
+                "alarmed": one.alarmed,
                 "delays_s": list(one.delays),
             }
             for one in alarms.by_stress

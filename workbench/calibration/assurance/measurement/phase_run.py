@@ -56,7 +56,7 @@ class Bench:
 
 
 @dataclass(slots=True)
-class _Samples:
+class _Series:
     """Samples as they come; times in ns since the phase began. No sooner than ``every`` ns."""
 
     every: int = 0
@@ -181,8 +181,8 @@ class _Clock:
     sampler: Sampler
     begun: int
     each: Callable[[], None]
-    samples: _Samples = field(default_factory=_Samples)
-    watched: _Samples = field(default_factory=lambda: _Samples(every=WATCHING - SAMPLING // 2))
+    samples: _Series = field(default_factory=_Series)
+    watched: _Series = field(default_factory=lambda: _Series(every=WATCHING - SAMPLING // 2))
 
     def sample_for(self, seconds: int, *, beside: Program | None = None) -> None:
         """Sample for so long; each program has to be running all the time."""

@@ -13,7 +13,7 @@ RUNTIME = Nanoseconds(1_900_000)
 SAMPLING = Nanoseconds(100 * NS_PER_MS)
 """Time between two samples: 50 of them, the filter's window, are 5 s."""
 WATCHING = Nanoseconds(500 * NS_PER_MS)
-"""Malacoda's sampling period."""
+"""Malacoda's sampling period where β is 0 or 1."""
 MOST_STRESSORS = 1024
 MOST_REPETITIONS = 1000
 LEAST_SECONDS, MOST_SECONDS = 3, 86_400

@@ -83,6 +83,16 @@ def test_the_delay_is_the_median_of_the_phases_that_had_an_alarm() -> None:
     assert beside[Stress.CPU].quality.false_alarms == STRESSED
 
 
+def test_an_alarm_without_stress_is_counted_and_has_no_delay() -> None:
+    restless = {Metric.CPU_SYSTEM: (0.6, 0.6)}
+    found = judged(recording_of(phase_of(), levels=restless), recording_of(phase_of(repetition=2)))
+
+    quiet, beside = found.by_stress
+    assert (quiet.stress, quiet.alarmed, quiet.phases, quiet.delay) == (None, 1, 2, None)
+    assert quiet.quality.false_alarms > 0
+    assert (beside.alarmed, beside.delays) == (1, (1.0,))
+
+
 def test_rules_for_others_raise_no_alarm() -> None:
     found = judged(
         recording_of(phase_of(), late=600.0),

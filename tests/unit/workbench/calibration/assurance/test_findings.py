@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -121,6 +122,15 @@ def test_stolen_windows_and_what_is_not_recorded_are_said() -> None:
     assert any("1 of 10 phases are recorded" in text for text in remarks)
 
 
+def test_phases_that_cannot_show_the_alarms_of_the_built_in_profile_are_said() -> None:
+    old = replace(recording_of(phase_of()), watched=None)
+
+    found = find(setting_of(), [old, recording_of(phase_of(Stress.CPU))])
+
+    assert [one.built_in for one in found.victims] == [None]
+    assert any("1 phases were recorded by a version" in text for text in found.remarks)
+
+
 def test_harm_without_stress_is_said() -> None:
     recording = recording_of(phase_of())
     recording.jobs.slack[:300] = -1.0
@@ -139,7 +149,7 @@ def test_the_report_has_effects_scores_and_rules(findings: Findings) -> None:
     assert "dropped: follows" in text
     assert "ordinary tasks: harmed in 80 of" in text
     assert "precision 1.000, recall 1.000" in text
-    assert "alarms of the built-in profile for ordinary tasks" in text
+    assert "alarms of the built-in profile, not fitted to this run, for ordinary tasks" in text
     assert "open     8        8       8        8     1.0" in text
 
 
