@@ -49,7 +49,7 @@ class ResponsePolicy:
     """The steps in their order; measured: latency is back within 100 ms of each of them."""
     quota: Fraction = Fraction(1, 10)
     """What a throttled pod keeps, in CPUs. For that share of time its harm goes on: beside `open` a
-    real-time thread's 99th percentile is three times that of quiet, its 90th as when quiet."""
+    real-time thread's 99th percentile is three to eight times that of quiet, its median as then."""
     reconsider: Nanoseconds = Nanoseconds(2_500 * NS_PER_MS)
     """Time between two acts where a gauge tells of harm: 2 to 3 s, five windows of pressure."""
     reconsider_by_alarm: Nanoseconds = Nanoseconds(5 * NS_PER_S)
