@@ -46,7 +46,7 @@ class ResponsePolicy:
         Rung(step=Step.FREEZE, after=Nanoseconds(2 * NS_PER_S)),
         Rung(step=Step.EVICT, after=Nanoseconds(3 * NS_PER_S)),
     )
-    """The steps in their order; measured: latency is back within 100 ms of each of them."""
+    """The steps in their order; measured: what one of them gives back, it does within 100 ms."""
     quota: Fraction = Fraction(1, 10)
     """What a throttled pod keeps, in CPUs. For that share of time its harm goes on: beside `open` a
     real-time thread's 99th percentile is three to eight times that of quiet, its median as then."""
