@@ -521,15 +521,15 @@ def test_shortens_what_a_server_says_and_tells_no_secret(
     assert "secret-token" not in str(caught.value)
 
 
-def write_kubeconfig(path: Path, server: str, token: str) -> str:
+def write_kubeconfig(path: Path, *, cluster: dict[str, str], user: dict[str, str]) -> str:
     path.write_text(
         f"""
 apiVersion: v1
 kind: Config
 current-context: c
 contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
-clusters: [{{name: c, cluster: {{server: "{server}"}}}}]
-users: [{{name: u, user: {{token: {token}}}}}]
+clusters: [{{name: c, cluster: {json.dumps(cluster)}}}]
+users: [{{name: u, user: {json.dumps(user)}}}]
 """
     )
     return str(path)
@@ -538,28 +538,22 @@ users: [{{name: u, user: {{token: {token}}}}}]
 def test_connects_as_a_kubeconfig_says(api: FakeApiServer, tmp_path: Path) -> None:
     server = f"http://127.0.0.1:{api.port}/prefix"
     api.answer("GET", "/prefix/api/v1/nodes/edge-1", Answer(body=node()), Answer(body=node()))
-    gateway = connect(kubeconfig=write_kubeconfig(tmp_path / "config", server, "abc"))
+    kubeconfig = write_kubeconfig(
+        tmp_path / "config", cluster={"server": server}, user={"token": "abc"}
+    )
+    gateway = connect(kubeconfig=kubeconfig)
 
     assert gateway.get_node("edge-1") == gateway.get_node("edge-1") == node_value()
     assert {request.headers["Authorization"] for request in api.received} == {"Bearer abc"}
 
 
 def embed(pair: Pair, path: Path) -> str:
-    ca, cert, key = (
-        base64.b64encode(one).decode() for one in (pair.certificate, pair.certificate, pair.key)
+    certificate, key = (base64.b64encode(one).decode() for one in (pair.certificate, pair.key))
+    return write_kubeconfig(
+        path,
+        cluster={"server": "https://127.0.0.1:1", "certificate-authority-data": certificate},
+        user={"client-certificate-data": certificate, "client-key-data": key},
     )
-    path.write_text(
-        f"""
-apiVersion: v1
-kind: Config
-current-context: c
-contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
-clusters:
-- {{name: c, cluster: {{server: "https://127.0.0.1:1", certificate-authority-data: {ca}}}}}
-users: [{{name: u, user: {{client-certificate-data: {cert}, client-key-data: {key}}}}}]
-"""
-    )
-    return str(path)
 
 
 def test_threads_may_connect_at_once_with_a_certificate_in_the_kubeconfig(

@@ -4,9 +4,9 @@ import os
 import signal
 import time
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from enum import StrEnum, unique
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from daemons.rubicante.kernel.probes.process import START_SECONDS, ProbeProcess
 
@@ -51,8 +51,8 @@ while True:
 }
 
 
-class Hog(Protocol):
-    """One such process, which is stopped at first."""
+class Hog(AbstractContextManager["Hog"], Protocol):
+    """One such process, which is stopped at first; it ends with its context."""
 
     @property
     def tid(self) -> int:
@@ -73,19 +73,6 @@ class Hog(Protocol):
 
     def used(self) -> int:
         """Its CPU time so far in ns, as the scheduler charges it; up to now while it runs."""
-        ...
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End it."""
         ...
 
 

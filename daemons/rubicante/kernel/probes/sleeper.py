@@ -8,9 +8,9 @@ wait.
 import os
 import time
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from daemons.rubicante.kernel.probes.process import ProbeProcess
 from k40s.units import Nanoseconds
@@ -44,8 +44,8 @@ in 20 ms, or the kernel would keep it back. Before it ends it makes itself ordin
 the bandwidth of a sleeping thread that another takes out of SCHED_DEADLINE (``drop``)."""
 
 
-class Sleeper(Protocol):
-    """One such process."""
+class Sleeper(AbstractContextManager["Sleeper"], Protocol):
+    """One such process; it ends with its context, and its bandwidth returns."""
 
     @property
     def tid(self) -> int:
@@ -58,19 +58,6 @@ class Sleeper(Protocol):
 
     def cpu(self) -> int:
         """The CPU that it waits on. Raises ``OSError``."""
-        ...
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End it; its bandwidth returns."""
         ...
 
 
