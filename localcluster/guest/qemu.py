@@ -19,13 +19,24 @@ _REPEATABLE = ("nokaslr", "norandmaps")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Emulator:
+    """A program of QEMU, and the directories of its firmware: none, those that it knows itself."""
+
+    program: str = PROGRAM
+    firmware: Sequence[Path] = ()
+
+
+INSTALLED = Emulator()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Emulation:
     """One machine: ``memory`` in MiB, and what QEMU connects to it.
 
     ``counted``: its clocks count the instructions of its CPUs, which take turns, so a busy host
-    changes nothing that the guest can see, and only makes it take longer. Linux 6.1 does not start
-    a second CPU so. Such an instruction takes 2 ns, or 1 ns with ``fast``, which makes what goes on
-    in the background a smaller part of the CPUs. Time in which nothing runs is skipped.
+    changes nothing that the guest can see, and only makes it take longer. Such an instruction takes
+    2 ns, or 1 ns with ``fast``, which makes what goes on in the background a smaller part of the
+    CPUs. Time in which nothing runs is skipped.
 
     ``results`` is a file that gets what the guest writes to its second serial line; the first one
     is the console, QEMU's standard output. ``socket`` is where QEMU serves one more such line, for
@@ -46,11 +57,12 @@ class Emulation:
     cpus: int = CPUS
 
 
-def command(emulation: Emulation, *, program: str = PROGRAM) -> list[str]:
+def command(emulation: Emulation, emulator: Emulator = INSTALLED) -> list[str]:
     """The command line; QEMU ends with the guest's power-off, panic or reboot."""
     arguments = (*_KERNEL_ARGUMENTS, *(_REPEATABLE if emulation.counted else ()))
     return [
-        *(program, "-accel", "tcg,thread=single", "-cpu", _CPU, "-smp", str(emulation.cpus)),
+        *(emulator.program, *(word for path in emulator.firmware for word in ("-L", str(path)))),
+        *("-accel", "tcg,thread=single", "-cpu", _CPU, "-smp", str(emulation.cpus)),
         *(("-icount", f"shift={int(not emulation.fast)},sleep=off") if emulation.counted else ()),
         *(_COUNTED if emulation.counted else ()),
         *("-m", str(emulation.memory), "-nodefaults", "-no-user-config", "-display", "none"),

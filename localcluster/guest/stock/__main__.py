@@ -11,6 +11,7 @@ from localcluster.errors import LocalClusterError
 from localcluster.guest.disks import DiskStore
 from localcluster.guest.kernels import CLOUD, ensure_kernel
 from localcluster.guest.stock.debian import ensure_kernel_disk, ensure_root_disk
+from localcluster.guest.stock.emulator import ensure_emulator
 from localcluster.guest.stock.machine import StockMachine, run_command
 from localcluster.guest.stock.parts import ensure_cache_disk, write_checkout
 from localcluster.host.packages import require_guest_machine
@@ -20,8 +21,6 @@ from localcluster.progress import Progress
 
 SERIES = {"12": "6.1", "13": "6.12"}
 """Debian's release → the version of its kernel, which Debian 12 has itself or in its backports."""
-COUNTS_TWO_CPUS = (6, 12)
-"""Linux 6.1 does not start its second CPU when clocks count instructions."""
 DEMO = """\
 .venv/bin/k40s demo --patience 10
 status=$?
@@ -65,6 +64,7 @@ def main(
     log.unlink(missing_ok=True)
     try:
         require_guest_machine()
+        emulator = ensure_emulator(cache, progress=progress)
         found = ensure_kernel(CLOUD, series=SERIES[kernel], cache=cache, progress=progress)
         store = DiskStore(cache, progress=progress)
         modules = ensure_kernel_disk(store, found)
@@ -81,7 +81,7 @@ def main(
                 cache=disk,
                 checkout=tar,
                 memory=memory,
-                counted=found.version >= COUNTS_TWO_CPUS,
+                emulator=emulator,
             )
             status = run_command(
                 machine,

@@ -10,7 +10,7 @@ from localcluster.errors import LocalClusterError
 from localcluster.guest.boot import node_archive
 from localcluster.guest.disks import SystemDisk
 from localcluster.guest.kernels import GuestKernel
-from localcluster.guest.qemu import Emulation, command
+from localcluster.guest.qemu import Emulation, Emulator, command
 from localcluster.guest.stock.console import follow
 from localcluster.guest.stock.debian import own_files
 
@@ -19,10 +19,7 @@ _STATUS = re.compile(r"^status (\d+)\r?$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockMachine:
-    """What it is made of; ``checkout`` is a tar archive, ``memory`` is in MiB.
-
-    ``counted``: its clocks count instructions, so that no load of the host makes it too late.
-    """
+    """What it is made of; ``checkout`` is a tar archive, ``memory`` is in MiB."""
 
     kernel: GuestKernel
     modules: SystemDisk
@@ -30,7 +27,7 @@ class StockMachine:
     cache: Path
     checkout: Path
     memory: int
-    counted: bool
+    emulator: Emulator
 
 
 def run_command(
@@ -44,6 +41,7 @@ def run_command(
 ) -> int:
     """The exit status of a shell command in the guest's checkout.
 
+    Its clocks count instructions, so that no load of the host makes it too late.
     The console goes to ``log`` and to ``show``. ``socket`` serves the guest's third serial line,
     /dev/ttyS2. Raises ``LocalClusterError`` when the guest has not come to the command's
     end after ``seconds``, or ended before.
@@ -58,11 +56,12 @@ def run_command(
             memory=machine.memory,
             results=results,
             socket=socket,
-            counted=machine.counted,
+            counted=True,
             fast=True,
             disks=(machine.root, machine.cache, machine.checkout, machine.modules.image),
         )
-        finished = follow(command(emulation), log=log, seconds=seconds, show=show)
+        start = command(emulation, machine.emulator)
+        finished = follow(start, log=log, seconds=seconds, show=show)
         said = results.read_text(encoding="utf-8", errors="replace") if results.exists() else ""
     if not finished:
         raise LocalClusterError(f"the guest was ended after {seconds} s; its console: {log}")
