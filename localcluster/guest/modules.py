@@ -9,7 +9,7 @@ from pathlib import Path
 from localcluster.guest.kernels import GuestKernel
 from localcluster.host.commands import run
 
-BOOT_MODULES = ("crc32c_generic", "virtio_blk", "ext4")
+BOOT_MODULES = ("crc32c_generic", "virtio_pci", "virtio_blk", "ext4")
 """Modules to mount the root file system; a kernel may have some of them built in."""
 
 MODULES = (

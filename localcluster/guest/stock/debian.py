@@ -7,6 +7,7 @@ from pathlib import Path
 from localcluster.guest.boot import MODULES_DISK, NODE_FILES, write_boot_archive
 from localcluster.guest.disks import DiskStore, SystemDisk
 from localcluster.guest.kernels import GuestKernel
+from localcluster.guest.modules import BOOT_MODULES
 from localcluster.host.commands import run
 from localcluster.images.cluster_images import digest
 from localcluster.images.debian import bootstrap
@@ -131,7 +132,8 @@ def ensure_root_disk(store: DiskStore, *, lock: Path) -> Path:
 def ensure_kernel_disk(store: DiskStore, kernel: GuestKernel) -> SystemDisk:
     """A disk with all of a kernel's modules, and the archive that the machine starts from."""
     name = f"stock-{kernel.version[0]}.{kernel.version[1]}"
-    key = digest(text.encode() for text in (kernel.release, _FIRST_PROGRAM, *_TOOLS))
+    texts = (kernel.release, _FIRST_PROGRAM, *_TOOLS, *BOOT_MODULES)
+    key = digest(text.encode() for text in texts)
     boot = store.directory / f"{name}-{key}.cpio"
 
     def fill(root: Path) -> None:
