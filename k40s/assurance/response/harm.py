@@ -26,8 +26,9 @@ class HarmPolicy:
     at most 3070 under any stress that leaves latency alone, at least 11068 under ``open``."""
     rise: int = 2
     """…and at least so many times the pod's own median pressure in calm."""
-    window: Nanoseconds = Nanoseconds(500 * NS_PER_MS)
-    """Pressure is taken over at least so much, as in the measurement."""
+    window: Nanoseconds = Nanoseconds(450 * NS_PER_MS)
+    """Pressure is taken over at least so much: half a second, as in the measurement, of which a
+    sample that comes early may lack some."""
     windows: int = 2
     """So many windows in succession begin the harm by pressure, so many quiet ones end any harm."""
     quiet: int = 4_000

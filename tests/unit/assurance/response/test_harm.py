@@ -34,9 +34,11 @@ class Critical:
         self.calm = False
         return self
 
-    def wait(self, rate: int | None, windows: int = 1, **values: int | bool | None) -> bool | None:
+    def wait(
+        self, rate: int | None, windows: int = 1, *, early: int = 0, **values: int | bool | None
+    ) -> bool | None:
         for _ in range(windows):
-            self._at += 500 * NS_PER_MS
+            self._at += 500 * NS_PER_MS - early
             self._pressure += (rate or 0) // 2
             pod = CriticalPod(
                 pressure=None if rate is None else self._pressure,
@@ -187,6 +189,14 @@ def test_it_tells_by_which_gauge() -> None:
     assert not pod.state.shows(Gauge.MISSES)
     pod.wait(QUIET, 2)
     assert not pod.state.shows(Gauge.PRESSURE)
+
+
+def test_a_sample_that_comes_early_ends_its_window_all_the_same() -> None:
+    pod = Critical().rest()
+
+    found = [pod.wait(OPEN, early=NS_PER_MS), pod.wait(OPEN, early=NS_PER_MS)]
+
+    assert found == [False, True]
 
 
 def test_fast_samples_are_gathered_to_whole_windows() -> None:
