@@ -134,13 +134,16 @@ def traces_of(result: Result) -> TracePicture:
     own = [recording for recording in own if recording.phase.repetition == first]
     offsets = np.cumsum([0.0, *(recording.ended / NS_PER_S for recording in own)])
     pairs = list(zip(own, offsets, strict=False))
-    latency = [worst(r.times, r.jobs.at, r.jobs.latency) for r in own]
-    times = [r.times / NS_PER_S + offset for r, offset in pairs]
+    latency = [worst(r.samples.times, r.jobs.at, r.jobs.latency) for r in own]
+    times = [r.samples.times / NS_PER_S + offset for r, offset in pairs]
     victim = next(v for v in result.findings.victims if v.victim is victim_of(policy))
     best = [score.metric for score in victim.scores if score.follows is None][:_TRACES]
     levels = {rule.metric: rule.raise_at for rule in victim.rules.rules}
     columns = [
-        (metric, [r.metrics.get(metric, np.full(len(r.times), np.nan)) for r in own])
+        (
+            metric,
+            [r.samples.metrics.get(metric, np.full(len(r.samples.times), np.nan)) for r in own],
+        )
         for metric in best
     ]
     kernel = result.findings.setting.kernel

@@ -16,7 +16,7 @@ from workbench.calibration.assurance.plan.experiment import (
 )
 from workbench.calibration.assurance.plan.experiment_text import Setting
 from workbench.calibration.assurance.plan.recording import Recording, Samples
-from workbench.calibration.assurance.plan.rt_app import Jobs
+from workbench.calibration.assurance.plan.rt_app import Array, Jobs
 
 COOLDOWN, STRESS = 6, 5
 
@@ -38,9 +38,11 @@ def recording_of(
     slow: float = 0.0,
     levels: Mapping[Metric, tuple[float, float]] | None = None,
     steal: float = 0.0,
+    pressures: tuple[int, int] | None = None,
 ) -> Recording:
     """A phase whose jobs have a latency of ``late`` µs under stress, 50 when quiet.
 
+    ``pressures`` are the task's when quiet and under stress, in µs/s.
     ``slow`` µs of slack are lost there. ``levels`` are metrics when quiet and under stress.
     """
     noise = np.random.default_rng(len(phase.name))
@@ -64,14 +66,19 @@ def recording_of(
         ended=end,
         steal=steal,
         load=1.0,
-        times=times,
-        metrics=metrics,
+        samples=Samples(times=times, metrics=metrics),
         jobs=Jobs(at=at, latency=latency, slack=slack),
         watched=Samples(
             times=times[seldom],
             metrics={metric: column[seldom] for metric, column in metrics.items()},
+            waited=None if pressures is None else _waited(times[seldom], *pressures),
         ),
     )
+
+
+def _waited(times: Array, quiet: int, stressed: int) -> Array:
+    begun = COOLDOWN * NS_PER_S
+    return (np.minimum(times, begun) * quiet + np.maximum(0, times - begun) * stressed) / NS_PER_S
 
 
 def setting_of(*policies: Policy) -> Setting:

@@ -26,6 +26,7 @@ pytestmark = [
     ),
     pytest.mark.timeout(1200),
 ]
+PRESSURE = Path("/sys/fs/cgroup/unified/cpu.pressure")
 _OPTIONS = (
     *("--cpus", str(CORE), "--stress", "cpu+hdd", "--stressors", "2", "--repetitions", "1"),
     *("--cooldown", "3", "--stress-time", "3", "--ns-per-loop", "21"),
@@ -76,7 +77,10 @@ class Experiment:
 
     def is_gone(self) -> bool:
         """Whether nothing of it is left but its recordings."""
-        left = (self.directory / "scratch").exists() or any(CPU.glob("k40s-calibrate-*"))
+        groups = (CPU, PRESSURE.parent)
+        left = (self.directory / "scratch").exists() or any(
+            path for group in groups for path in group.glob("k40s-calibrate-*")
+        )
         return not left and not self.processes()
 
 
@@ -134,15 +138,20 @@ def check_recordings(directory: Path) -> None:
     assert [phase.policy for phase in phases] == [*Policy]
     for phase in phases:
         found = store.load(directory, phase)
-        assert len(found.times) > 20  # of 60, where the machine never stands still
-        assert np.all(np.diff(found.times) > 0)
-        queue = found.metrics[Metric.RUN_QUEUE]
-        stressed = found.times > found.stressed
+        samples = found.samples
+        assert len(samples.times) > 20  # of 60, where the machine never stands still
+        assert np.all(np.diff(samples.times) > 0)
+        queue = samples.metrics[Metric.RUN_QUEUE]
+        stressed = samples.times > found.stressed
         assert np.nanmedian(queue[stressed]) > np.nanmedian(queue[~stressed])
         assert found.watched is not None
         assert len(found.watched.times) > 3  # of 11
         assert np.diff(found.watched.times).min() > 400 * NS_PER_MS
-        assert found.watched.metrics.keys() == found.metrics.keys()
+        assert found.watched.metrics.keys() == samples.metrics.keys()
+        assert samples.waited is None
+        if PRESSURE.exists():
+            assert found.watched.waited is not None
+            assert np.all(np.diff(found.watched.waited) > 0), "the task waits at each activation"
         jobs = found.jobs
         quiet = np.median(jobs.latency[jobs.at < found.stressed])
         assert quiet > 1

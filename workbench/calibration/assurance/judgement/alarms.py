@@ -1,6 +1,8 @@
 """Alarms of given rules on recorded phases, beside the harm that was done: nothing is fitted.
 
 The detector sees what malacoda would: samples at its period, from the beginning of each phase on.
+So does the gauge of harm, which the pressure of the task's own cgroup makes; what it has learned of
+calm goes from phase to phase, as it would stay with a pod that runs on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +12,15 @@ from statistics import median
 import numpy as np
 
 from k40s.assurance.detector import AlarmState, Rule, Victim, observe
+from k40s.assurance.response.harm import CriticalPod, HarmPolicy, HarmState, gauge_harm
 from k40s.units import NS_PER_S, Nanoseconds
 from workbench.calibration.assurance.judgement.thresholds import Quality, judge
 from workbench.calibration.assurance.judgement.windows import Window
-from workbench.calibration.assurance.plan.experiment import Phase, Stress
-from workbench.calibration.assurance.plan.recording import Recording
+from workbench.calibration.assurance.plan.experiment import Phase, Policy, Stress
+from workbench.calibration.assurance.plan.recording import Recording, Samples
+
+_TASK = "task"
+"""The UID of the pod that the task stands for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +56,27 @@ def judge_alarms(
     windows: Sequence[Window],
     rules: Sequence[Rule],
     victim: Victim,
+    *,
+    gauged: bool = False,
 ) -> VictimAlarms | None:
     """The alarms for a victim in windows that are not stolen; None where a recording is older.
 
-    A window is alarmed where the alarm is active at the last sample before its end.
+    A window is alarmed where the alarm is active at the last sample before its end. ``gauged``:
+    what counts is what malacoda acts on, an alarm that the gauge of harm does not deny; None then
+    also where a recording has no pressure.
     """
     own = [rule for rule in rules if victim in rule.harms]
     raised: dict[Phase, Sequence[tuple[float, bool]]] = {}
+    calm: dict[Policy, HarmState] = {}
     for recording in recordings:
-        if recording.watched is None:
+        if recording.watched is None or (gauged and recording.watched.waited is None):
             return None
-        raised[recording.phase] = _alarms(recording, own)
+        former = calm.get(recording.phase.policy, HarmState())
+        alarms, harm = _alarms(recording.watched, own, HarmState(baselines=former.baselines))
+        calm[recording.phase.policy] = harm
+        raised[recording.phase] = [
+            (at, alarm and not (gauged and denied)) for at, alarm, denied in alarms
+        ]
     judged = [window for window in windows if not window.stolen]
     return VictimAlarms(
         together=_quality(judged, raised),
@@ -94,20 +110,35 @@ def _beside(
     )
 
 
-def _alarms(recording: Recording, rules: Sequence[Rule]) -> list[tuple[float, bool]]:
-    """After each sample, whether any alarm is active; with its time in ns."""
-    assert recording.watched is not None  # noqa: S101  # the caller has asked
+def _alarms(
+    watched: Samples, rules: Sequence[Rule], harm: HarmState
+) -> tuple[list[tuple[float, bool, bool]], HarmState]:
+    """After each sample, its time in ns, whether any alarm is active, and whether harm is denied.
+
+    The gauge is read after the alarms, as malacoda reads it; so it speaks at the next sample.
+    """
     states = {rule: AlarmState() for rule in rules}
     found = []
-    for index, at in enumerate(recording.watched.times):
+    for index, at in enumerate(watched.times):
         for rule in rules:
-            column = recording.watched.metrics.get(rule.metric)
+            column = watched.metrics.get(rule.metric)
             if column is not None and not np.isnan(column[index]):
                 states[rule] = observe(
                     states[rule], rule, at=Nanoseconds(int(at)), value=float(column[index])
                 )
-        found.append((float(at), any(state.active for state in states.values())))
-    return found
+        active = any(state.active for state in states.values())
+        found.append((float(at), active, harm.harmed is False))
+        calm = not active and not any(state.suspicious for state in states.values())
+        waited = None if watched.waited is None else watched.waited[index]
+        pressure = None if waited is None or np.isnan(waited) else int(waited)
+        harm = gauge_harm(
+            harm,
+            HarmPolicy(),
+            at=Nanoseconds(int(at)),
+            pods={_TASK: CriticalPod(pressure=pressure)},
+            calm=calm,
+        )
+    return found, harm
 
 
 def _quality(

@@ -39,13 +39,15 @@ class PolicyFindings:
 class VictimFindings:
     """For those whom a hazard harms: scores over their policies, and rules.
 
-    ``built_in`` are the alarms of the built-in profile; None of recordings of earlier versions.
+    ``built_in`` are the alarms of the built-in profile, ``gauged`` those that the gauge of harm
+    does not deny; None of recordings that do not show them. The gauge is that of real-time tasks.
     """
 
     victim: Victim
     scores: tuple[MetricScore, ...]
     rules: RuleSet
     built_in: VictimAlarms | None
+    gauged: VictimAlarms | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +119,18 @@ def _of_victims(
         ]
         cut = [window for one in own for window in windows[one.policy]]
         rules = choose_rules(cut, candidates, least=_least)
-        built_in = judge_alarms(
-            [each for one in own for each in recordings[one.policy]], cut, BUILT_IN.rules, victim
+        recorded = [each for one in own for each in recordings[one.policy]]
+        built_in = judge_alarms(recorded, cut, BUILT_IN.rules, victim)
+        gauged = (
+            judge_alarms(recorded, cut, BUILT_IN.rules, victim, gauged=True)
+            if victim is Victim.REAL_TIME
+            else None
         )
-        found.append(VictimFindings(victim=victim, scores=scores, rules=rules, built_in=built_in))
+        found.append(
+            VictimFindings(
+                victim=victim, scores=scores, rules=rules, built_in=built_in, gauged=gauged
+            )
+        )
     return found
 
 

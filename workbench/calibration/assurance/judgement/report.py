@@ -22,6 +22,8 @@ _EFFECT_HEAD = (
 _SCORE_HEAD = ("metric", "score", "latency", "slack", "")
 _RULE_HEAD = ("metric", "raise", "clear", "precision", "recall", "rule")
 _ALARM_HEAD = ("stress", "windows", "harmed", "alarmed", "both", "alarm after s", "in phases")
+_ALARMS = "alarms of the built-in profile, not fitted to this run"
+_GAUGED = "of these alarms, those that the gauge of harm does not deny"
 
 
 def format_findings(findings: Findings, profile: Profile | None) -> str:
@@ -36,7 +38,9 @@ def format_findings(findings: Findings, profile: Profile | None) -> str:
         parts.append(_scores_text(victim))
         parts.append(_rules_text(victim))
         if victim.built_in is not None:
-            parts.append(_alarms_text(victim, victim.built_in))
+            parts.append(_alarms_text(victim, victim.built_in, _ALARMS))
+        if victim.gauged is not None:
+            parts.append(_alarms_text(victim, victim.gauged, _GAUGED))
     parts += [f"Note: {remark}." for remark in findings.remarks]
     if profile is None:
         parts.append("No profile: no metric of this kernel tells harm from no harm.")
@@ -146,10 +150,10 @@ def _rules_text(found: VictimFindings) -> str:
     )
 
 
-def _alarms_text(found: VictimFindings, alarms: VictimAlarms) -> str:
+def _alarms_text(found: VictimFindings, alarms: VictimAlarms, title: str) -> str:
     together = alarms.together
     return (
-        f"alarms of the built-in profile, not fitted to this run, for {found.victim} tasks\n"
+        f"{title}, for {found.victim} tasks\n"
         f"{format_table(_ALARM_HEAD, [_alarm_row(one) for one in alarms.by_stress])}\n"
         f"precision {together.precision:.3f}, recall {together.recall:.3f}"
     )
@@ -205,6 +209,7 @@ def _victim_json(one: VictimFindings) -> dict[str, object]:
         "harmful_windows": rules.harmful,
         "windows": rules.windows,
         "built_in": None if one.built_in is None else _alarms_json(one.built_in),
+        "gauged": None if one.gauged is None else _alarms_json(one.gauged),
     }
 
 

@@ -59,19 +59,19 @@ def build_traces(recordings: Sequence[Recording]) -> Traces:
     targets are high where the task is harmed.
     """
     usual = float(np.median(quiet_jobs(recordings).slack))
-    names = sorted({metric for recording in recordings for metric in recording.metrics})
+    samples = [recording.samples for recording in recordings]
+    names = sorted({metric for one in samples for metric in one.metrics})
     columns = {
-        name: np.concatenate(
-            [r.metrics.get(name, np.full(len(r.times), np.nan)) for r in recordings]
-        )
+        name: np.concatenate([s.metrics.get(name, np.full(len(s.times), np.nan)) for s in samples])
         for name in names
     }
     missing = [name for name in names if np.mean(np.isnan(columns[name])) > _MOST_MISSING]
+    jobs = [(each.samples.times, each.jobs) for each in recordings]
     return Traces(
         metrics={n: _filled(columns[n]) for n in names if n not in missing},
-        latency=np.concatenate([worst(r.times, r.jobs.at, r.jobs.latency) for r in recordings]),
+        latency=np.concatenate([worst(times, own.at, own.latency) for times, own in jobs]),
         slack_loss=np.concatenate(
-            [worst(r.times, r.jobs.at, np.maximum(0.0, usual - r.jobs.slack)) for r in recordings]
+            [worst(times, own.at, np.maximum(0.0, usual - own.slack)) for times, own in jobs]
         ),
         missing=tuple(missing),
     )

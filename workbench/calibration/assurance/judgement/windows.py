@@ -100,9 +100,9 @@ def cut_windows(recording: Recording, limits: Limits) -> list[Window]:
 
 
 def _means(recording: Recording, start: int, end: int) -> dict[Metric, float]:
-    inside = (recording.times > start) & (recording.times <= end)
+    inside = (recording.samples.times > start) & (recording.samples.times <= end)
     found: dict[Metric, float] = {}
-    for metric, column in recording.metrics.items():
+    for metric, column in recording.samples.metrics.items():
         known = column[inside & ~np.isnan(column)]
         if len(known):
             found[metric] = float(known.mean())

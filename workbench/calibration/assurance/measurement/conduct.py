@@ -15,7 +15,7 @@ from workbench.calibration.assurance.measurement.preflight import (
     probe_policies,
 )
 from workbench.calibration.assurance.measurement.processes import Caretaker
-from workbench.calibration.assurance.measurement.real_time_group import find_hierarchy
+from workbench.calibration.assurance.measurement.task_groups import find_hierarchy, find_pressure
 from workbench.calibration.assurance.plan import store
 from workbench.calibration.assurance.plan.errors import StoppedError
 from workbench.calibration.assurance.plan.experiment import SAMPLING, Experiment
@@ -50,9 +50,13 @@ def conduct(experiment: Experiment, to: Conduct, *, loop: int | None) -> Setting
     rt_app, stress_ng = find_programs()
     to.directory.mkdir(parents=True, exist_ok=True)
     hierarchy = find_hierarchy(to.cgroups)
-    group = None if hierarchy is None else hierarchy / f"k40s-calibrate-{os.getpid()}"
+    unified = find_pressure(to.cgroups)
+    name = f"k40s-calibrate-{os.getpid()}"
+    group = None if hierarchy is None else hierarchy / name
+    pressure = None if unified is None else unified / name
     scratch = to.directory.resolve() / "scratch"
-    caretaker = Caretaker(group=group, directory=scratch)
+    groups = [path for path in (group, pressure) if path is not None]
+    caretaker = Caretaker(groups=groups, directory=scratch)
     try:
         if found is None:
             if loop is None:
@@ -67,6 +71,7 @@ def conduct(experiment: Experiment, to: Conduct, *, loop: int | None) -> Setting
             scratch=scratch,
             hierarchy=hierarchy,
             group=group,
+            pressure=pressure,
             stop=to.stop,
         )
         probe_policies(bench)

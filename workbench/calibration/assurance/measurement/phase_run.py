@@ -17,7 +17,11 @@ from k40s.assurance.counters import Counters
 from k40s.assurance.metrics import Metric, metrics_between
 from k40s.units import NS_PER_S
 from workbench.calibration.assurance.measurement.processes import Program
-from workbench.calibration.assurance.measurement.real_time_group import real_time_group
+from workbench.calibration.assurance.measurement.task_groups import (
+    pressure_group,
+    read_waited,
+    real_time_group,
+)
 from workbench.calibration.assurance.plan import rt_app, stressors
 from workbench.calibration.assurance.plan.errors import CalibrationError, StoppedError
 from workbench.calibration.assurance.plan.experiment import (
@@ -42,7 +46,8 @@ _LATE = 60.0
 class Bench:
     """What all phases of an experiment use. ``group`` is where an rt-cgroup may be made.
 
-    ``hierarchy`` is the v1 cpu hierarchy, None where there is none.
+    ``hierarchy`` is the v1 cpu hierarchy, ``pressure`` the group of v2 whose pressure is the
+    task's; None where there is none.
     """
 
     experiment: Experiment
@@ -52,6 +57,7 @@ class Bench:
     scratch: Path
     hierarchy: Path | None
     group: Path | None
+    pressure: Path | None
     stop: threading.Event
 
 
@@ -62,17 +68,20 @@ class _Series:
     every: int = 0
     times: list[int] = field(default_factory=list)
     rows: list[dict[Metric, float]] = field(default_factory=list)
+    waited: list[float | None] = field(default_factory=list)
     _last: Counters | None = None
 
-    def take(self, counters: Counters, *, begun: int) -> None:
+    def take(self, counters: Counters, *, begun: int, group: Path | None) -> None:
         if self._last is not None:
             if counters.at - self._last.at < self.every:
                 return
             self.times.append(counters.at - begun)
             self.rows.append(metrics_between(self._last, counters))
+            self.waited.append(None if group is None else read_waited(group))
         self._last = counters
 
     def finish(self) -> Samples:
+        told = any(value is not None for value in self.waited)
         names = sorted({metric for row in self.rows for metric in row})
         return Samples(
             times=np.array(self.times, dtype=np.float64),
@@ -80,6 +89,7 @@ class _Series:
                 name: np.array([row.get(name, np.nan) for row in self.rows], dtype=np.float64)
                 for name in names
             },
+            waited=np.array(self.waited, dtype=np.float64) if told else None,
         )
 
 
@@ -107,15 +117,13 @@ def run_phase(
             ended = time.monotonic_ns() - begun
         jobs = _jobs(task, directory, bench.stop)
     after = read_steal(Path("/"))
-    samples = clock.samples.finish()
     return Recording(
         phase=phase,
         stressed=stressed,
         ended=ended,
         steal=(after[0] - steal[0]) / max(1, after[1] - steal[1]),
         load=load,
-        times=samples.times,
-        metrics=samples.metrics,
+        samples=clock.samples.finish(),
         jobs=rt_app.Jobs(at=jobs.at - begun, latency=jobs.latency, slack=jobs.slack),
         watched=clock.watched.finish(),
     )
@@ -125,13 +133,15 @@ def run_phase(
 def running_task(bench: Bench, policy: Policy, seconds: int, directory: Path) -> Iterator[Program]:
     """rt-app under a policy, ended behind; its log comes into ``directory``."""
     with ExitStack() as undo:
-        group = None
+        groups: list[Path] = []
         if policy is Policy.RT_CGROUP:
             if bench.group is None:
                 raise CalibrationError("rt-cgroup: no cgroup v1 with real-time budgets here")
-            group = undo.enter_context(real_time_group(bench.group))
-        elif policy is Policy.FIFO:
-            group = bench.hierarchy  # its root has a budget, the caller's group perhaps none
+            groups.append(undo.enter_context(real_time_group(bench.group)))
+        elif policy is Policy.FIFO and bench.hierarchy is not None:
+            groups.append(bench.hierarchy)  # its root has a budget, the caller's perhaps none
+        if bench.pressure is not None:
+            groups.append(undo.enter_context(pressure_group(bench.pressure)))
         path = directory / "rt-app.json"
         path.write_text(
             rt_app.configuration(
@@ -144,7 +154,7 @@ def running_task(bench: Bench, policy: Policy, seconds: int, directory: Path) ->
             ),
             encoding="utf-8",
         )
-        program = Program([bench.rt_app, str(path)], output=directory / "rt-app.txt", group=group)
+        program = Program([bench.rt_app, str(path)], output=directory / "rt-app.txt", groups=groups)
         undo.callback(program.end, grace=5.0)
         yield program
 
@@ -199,8 +209,8 @@ class _Clock:
 
     def _sample(self) -> None:
         counters = self.sampler.sample()
-        for samples in (self.samples, self.watched):
-            samples.take(counters, begun=self.begun)
+        self.samples.take(counters, begun=self.begun, group=None)
+        self.watched.take(counters, begun=self.begun, group=self.bench.pressure)
 
 
 def _jobs(task: Program, directory: Path, stop: threading.Event) -> rt_app.Jobs:

@@ -35,7 +35,7 @@ class Program:
         *,
         output: Path,
         cpus: Collection[int] = (),
-        group: Path | None = None,
+        groups: Collection[Path] = (),
         on_death: signal.Signals = signal.SIGKILL,
     ) -> None:
         self.name = Path(argv[0]).name
@@ -49,7 +49,7 @@ class Program:
                 os._exit(1)
             if cpus:
                 os.sched_setaffinity(0, cpus)
-            if group is not None:
+            for group in groups:
                 (group / "cgroup.procs").write_text("0", encoding="ascii")
 
         try:
@@ -107,7 +107,7 @@ class Program:
 
 
 class Caretaker:
-    """Removes a cgroup and a directory when k40s is done with them, or dead.
+    """Removes cgroups and a directory when k40s is done with them, or dead.
 
     A shell waits for the end of a pipe that k40s holds: kill -9 ends that, too.
     """
@@ -115,25 +115,27 @@ class Caretaker:
     _SCRIPT = """
         cat >/dev/null
         tries=0
+        directory=$1; shift
         while [ $tries -lt 600 ]; do
-            rm -rf "$2" 2>/dev/null
-            [ -z "$1" ] || rmdir "$1" 2>/dev/null
-            [ -e "$2" ] || [ -e "$1" ] || exit 0
+            rm -rf "$directory" 2>/dev/null
+            [ -e "$directory" ]; left=$?
+            for group; do rmdir "$group" 2>/dev/null; [ ! -e "$group" ] || left=0; done
+            [ $left = 0 ] || exit 0
             tries=$((tries + 1))
             sleep 0.1
         done
         exit 1
     """
 
-    def __init__(self, *, group: Path | None, directory: Path) -> None:
+    def __init__(self, *, groups: Collection[Path], directory: Path) -> None:
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", self._SCRIPT, "k40s-calibrate", str(group or ""), str(directory)],
+            ["/bin/sh", "-c", self._SCRIPT, "k40s-calibrate", *map(str, (directory, *groups))],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._left = f"{directory}{f' and {group}' if group else ''}"
+        self._left = " and ".join(map(str, (directory, *groups)))
 
     def close(self) -> None:
         """Have both removed. Raises ``CalibrationError`` where something is left after 90 s."""

@@ -1,4 +1,8 @@
-"""A cgroup with a real-time budget for one phase (cgroup v1, CONFIG_RT_GROUP_SCHED)."""
+"""The task's cgroups for one phase.
+
+One has a real-time budget (cgroup v1, CONFIG_RT_GROUP_SCHED), one tells how long the task waits
+for a CPU (cgroup v2, beside v1 or alone).
+"""
 
 import threading
 import time
@@ -6,12 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from daemons.malacoda.sampling.proc_text import parse_pressure
 from k40s.units import NS_PER_US
 from workbench.calibration.assurance.plan.errors import CalibrationError
 from workbench.calibration.assurance.plan.experiment import PERIOD
 from workbench.calibration.assurance.plan.rt_app import BUDGET
 
 _HIERARCHIES = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
+_UNIFIED = ("unified", ".")
+_PRESSURE = "cpu.pressure"
 _POLL = 0.1
 _PAUSE = threading.Event()
 _PATIENCE = 5.0
@@ -24,6 +31,36 @@ def find_hierarchy(cgroups: Path) -> Path | None:
         if (cgroups / name / "cpu.rt_runtime_us").exists():
             return cgroups / name
     return None
+
+
+def find_pressure(cgroups: Path) -> Path | None:
+    """The hierarchy of v2 whose groups tell pressure; None where there is none."""
+    for name in _UNIFIED:
+        with suppress(OSError):
+            (cgroups / name / _PRESSURE).read_bytes()
+            return cgroups / name
+    return None
+
+
+def read_waited(group: Path) -> float | None:
+    """Microseconds for which a task of the group has waited; None where it cannot be read."""
+    try:
+        return float(parse_pressure((group / _PRESSURE).read_bytes()))
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def pressure_group(path: Path) -> Iterator[Path]:
+    """A group of v2, removed behind. Raises ``CalibrationError``."""
+    try:
+        path.mkdir()
+    except OSError as error:
+        raise CalibrationError(f"{path}: {error.strerror}") from error
+    try:
+        yield path
+    finally:
+        _remove(path)
 
 
 @contextmanager

@@ -20,24 +20,29 @@ from workbench.calibration.assurance.plan.rt_app import Array, Jobs
 _VERSION = 1
 _JOBS = ("at_ns", "latency_us", "slack_us")
 _AT = "at_ns"
+_WAITED = "task_waited_us"
 _MOST_NS = 10**15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
-    """Metrics since the sample before, NaN where one is unknown; times in ns."""
+    """Metrics since the sample before, NaN where one is unknown; times in ns.
+
+    ``waited`` is the time in µs for which the task's cgroup had waited for a CPU by then
+    (cpu.pressure, some); None where nothing tells it.
+    """
 
     times: Array
     metrics: Mapping[Metric, Array]
+    waited: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recording:
     """A finished phase. Times are ns since it began; ``stressed`` and ``ended`` bound the stress.
 
-    ``metrics`` are by sample, NaN where one is unknown; ``watched`` are the same at malacoda's
-    period. ``steal`` is the share of all CPUs' time that the hypervisor took, ``load`` the
-    machine's load average when the phase began.
+    ``watched`` are the samples at malacoda's period. ``steal`` is the share of all CPUs' time that
+    the hypervisor took, ``load`` the machine's load average when the phase began.
     """
 
     phase: Phase
@@ -45,8 +50,7 @@ class Recording:
     ended: int
     steal: float
     load: float
-    times: Array
-    metrics: Mapping[Metric, Array]
+    samples: Samples
     jobs: Jobs
     watched: Samples | None = None
 
@@ -65,10 +69,12 @@ def format_facts(recording: Recording) -> str:
     return json.dumps(facts, indent=2) + "\n"
 
 
-def format_samples(samples: Samples | Recording) -> str:
+def format_samples(samples: Samples) -> str:
     """The samples as CSV."""
-    names = sorted(samples.metrics)
-    return _format_csv((_AT, *names), (samples.times, *(samples.metrics[name] for name in names)))
+    columns = {name.value: samples.metrics[name] for name in sorted(samples.metrics)}
+    waited = {} if samples.waited is None else {_WAITED: samples.waited}
+    table = {_AT: samples.times, **columns, **waited}
+    return _format_csv(list(table), list(table.values()))
 
 
 def format_jobs(recording: Recording) -> str:
@@ -90,7 +96,6 @@ def read_recording(
     if field["phase"].value != phase.name:
         raise field["phase"].invalid(f'"{phase.name}", as its directory is called')
     stressed = field["stressed_ns"].integer(1, _MOST_NS)
-    sampled = _read_samples(samples, f"{source}/samples.csv")
     done = _read_csv(jobs, f"{source}/jobs.csv")
     if tuple(done) != _JOBS:
         raise _invalid(f"{source}/jobs.csv", ",".join(done), f"the heading {','.join(_JOBS)}")
@@ -100,8 +105,7 @@ def read_recording(
         ended=field["ended_ns"].integer(stressed, _MOST_NS),
         steal=_number(field["steal"]),
         load=_number(field["load"]),
-        times=sampled.times,
-        metrics=sampled.metrics,
+        samples=_read_samples(samples, f"{source}/samples.csv"),
         jobs=Jobs(at=done["at_ns"], latency=done["latency_us"], slack=done["slack_us"]),
         watched=None if watched is None else _read_samples(watched, f"{source}/watched.csv"),
     )
@@ -109,11 +113,12 @@ def read_recording(
 
 def _read_samples(text: str, source: str) -> Samples:
     table = _read_csv(text, source)
-    times = table.pop(_AT, None)
+    times, waited = table.pop(_AT, None), table.pop(_WAITED, None)
     if times is None or not table:
         raise _invalid(source, "no such columns", f"{_AT} and a metric")
     known = {name: Metric(name) for name in table if name in set(Metric)}
-    return Samples(times=times, metrics={metric: table[name] for name, metric in known.items()})
+    metrics = {metric: table[name] for name, metric in known.items()}
+    return Samples(times=times, metrics=metrics, waited=waited)
 
 
 def _number(place: Json) -> float:

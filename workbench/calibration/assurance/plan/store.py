@@ -87,7 +87,7 @@ def discard_unfinished(directory: Path) -> None:
 def keep(directory: Path, recording: Recording) -> None:
     """Write a finished phase; it appears at once and whole. Raises ``OSError``."""
     draft = fresh_unfinished(directory)
-    (draft / "samples.csv").write_text(format_samples(recording), encoding="ascii")
+    (draft / "samples.csv").write_text(format_samples(recording.samples), encoding="ascii")
     if recording.watched is not None:
         (draft / _WATCHED).write_text(format_samples(recording.watched), encoding="ascii")
     (draft / "jobs.csv").write_text(format_jobs(recording), encoding="ascii")

@@ -26,9 +26,13 @@ STRESSED = (STRESS - 1) * 2
 """Windows of a stress."""
 
 
-def judged(*recordings: Recording, rule: Rule = WITHIN_TWO) -> VictimAlarms:
+QUIET, HARMED = 1_200, 12_000
+"""µs/s that the task waits."""
+
+
+def judged(*recordings: Recording, rule: Rule = WITHIN_TWO, gauged: bool = False) -> VictimAlarms:
     windows = [window for one in recordings for window in cut_windows(one, LIMITS)]
-    found = judge_alarms(recordings, windows, [rule], Victim.REAL_TIME)
+    found = judge_alarms(recordings, windows, [rule], Victim.REAL_TIME, gauged=gauged)
     assert found is not None
     return found
 
@@ -118,3 +122,52 @@ def test_a_recording_of_an_earlier_version_is_not_judged() -> None:
     recording = replace(recording_of(phase_of(policy=Policy.FIFO)), watched=None)
 
     assert judge_alarms([recording], [], [WITHIN_TWO], Victim.REAL_TIME) is None
+
+
+def harmless(repetition: int) -> Recording:
+    """A phase whose stress raises an alarm, and leaves the task alone."""
+    return recording_of(
+        phase_of(Stress.NETDEV, repetition=repetition), late=40.0, pressures=(QUIET, QUIET)
+    )
+
+
+def test_the_gauge_denies_the_alarms_beside_which_the_task_does_not_wait() -> None:
+    phases = [*map(harmless, range(1, 5)), recording_of(phase_of(), late=600.0, pressures=(1, 1))]
+
+    assert judged(*phases).together.false_alarms == 4 * STRESSED
+    found = judged(*phases, gauged=True).together
+    assert found.false_alarms == STRESSED, "a calm of ten seconds comes first"
+    assert (found.hits, found.misses) == (0, STRESSED)
+
+
+def test_harm_is_told_a_sample_after_two_windows_of_it() -> None:
+    harmful = recording_of(phase_of(), late=600.0, pressures=(QUIET, HARMED))
+
+    found = judged(*map(harmless, range(1, 3)), harmful, gauged=True)
+
+    (beside,) = [one for one in found.by_stress if one.stress is Stress.OPEN]
+    assert (beside.delays, beside.quality.hits) == ((1.5,), STRESSED)
+
+
+def test_a_gauge_that_knows_no_calm_denies_nothing() -> None:
+    alone = recording_of(phase_of(), late=600.0, pressures=(QUIET, QUIET))
+
+    assert judged(alone, gauged=True).together == judged(alone).together
+
+
+def test_another_policys_calm_is_not_its_own() -> None:
+    others = [
+        replace(harmless(n), phase=phase_of(policy=Policy.DEADLINE, repetition=n)) for n in (1, 2)
+    ]
+    alone = recording_of(phase_of(), late=600.0, pressures=(QUIET, QUIET))
+
+    (beside,) = [
+        one for one in judged(*others, alone, gauged=True).by_stress if one.stress is Stress.OPEN
+    ]
+    assert beside.quality.hits == STRESSED
+
+
+def test_without_pressure_there_is_no_gauge() -> None:
+    recordings = [recording_of(phase_of())]
+
+    assert judge_alarms(recordings, [], [WITHIN_TWO], Victim.REAL_TIME, gauged=True) is None

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from workbench.calibration.assurance.measurement.processes import Caretaker, Program
-from workbench.calibration.assurance.measurement.real_time_group import find_hierarchy
+from workbench.calibration.assurance.measurement.task_groups import (
+    find_hierarchy,
+    find_pressure,
+    read_waited,
+)
 from workbench.calibration.assurance.plan.errors import CalibrationError, StoppedError
 
 GO = threading.Event()
@@ -63,7 +67,7 @@ def test_a_program_runs_on_the_cpus_that_are_given(tmp_path: Path) -> None:
 def test_the_caretaker_removes_the_directory_when_it_is_closed(tmp_path: Path) -> None:
     (tmp_path / "scratch" / "deep").mkdir(parents=True)
 
-    Caretaker(group=None, directory=tmp_path / "scratch").close()
+    Caretaker(groups=(), directory=tmp_path / "scratch").close()
 
     assert not (tmp_path / "scratch").exists()
 
@@ -73,7 +77,7 @@ import os, signal, sys
 from pathlib import Path
 from workbench.calibration.assurance.measurement.processes import Caretaker, Program
 root = Path(sys.argv[1])
-Caretaker(group=None, directory=root / "scratch")
+Caretaker(groups=(), directory=root / "scratch")
 program = Program(["sleep", "60"], output=root / "said")
 (root / "scratch").mkdir()
 print(program._process.pid, flush=True)
@@ -111,6 +115,35 @@ def is_gone(pid: int, tries: int = 2_400) -> bool:
             return True
         GO.wait(0.05)
     return False
+
+
+def test_the_hierarchy_that_tells_pressure_is_that_beside_v1_or_the_only_one(
+    tmp_path: Path,
+) -> None:
+    assert find_pressure(tmp_path) is None
+    (tmp_path / "cpu.pressure").touch()
+    assert find_pressure(tmp_path) == tmp_path / "."
+    (tmp_path / "unified").mkdir()
+    (tmp_path / "unified" / "cpu.pressure").touch()
+    assert find_pressure(tmp_path) == tmp_path / "unified"
+
+
+def test_what_a_group_has_waited_is_its_total(tmp_path: Path) -> None:
+    assert read_waited(tmp_path) is None
+    (tmp_path / "cpu.pressure").write_text("some avg10=0.00 avg60=0.00 avg300=0.00 total=4711\n")
+    assert read_waited(tmp_path) == 4711
+    (tmp_path / "cpu.pressure").write_text("")
+    assert read_waited(tmp_path) is None
+
+
+def test_the_caretaker_removes_groups_as_well(tmp_path: Path) -> None:
+    groups = [tmp_path / "budget", tmp_path / "pressure"]
+    for group in groups:
+        group.mkdir()
+
+    Caretaker(groups=(*groups, tmp_path / "none"), directory=tmp_path / "scratch").close()
+
+    assert not any(group.exists() for group in groups)
 
 
 def test_the_hierarchy_with_budgets_is_found_by_any_of_its_names(tmp_path: Path) -> None:

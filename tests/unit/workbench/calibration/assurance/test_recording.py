@@ -15,12 +15,12 @@ from workbench.calibration.assurance.plan.recording import (
 )
 
 PHASE = phase_of()
-RECORDING = recording_of(PHASE, late=600.0, slow=9000.0)
+RECORDING = recording_of(PHASE, late=600.0, slow=9000.0, pressures=(1_200, 12_000))
 TEXTS = {
     "facts": format_facts(RECORDING),
-    "samples": format_samples(RECORDING),
+    "samples": format_samples(RECORDING.samples),
     "jobs": format_jobs(RECORDING),
-    "watched": format_samples(RECORDING.watched or RECORDING),
+    "watched": format_samples(RECORDING.watched or RECORDING.samples),
 }
 
 
@@ -33,10 +33,10 @@ def test_a_recording_is_read_as_it_was_written() -> None:
     found = read()
 
     assert (found.stressed, found.ended) == (RECORDING.stressed, RECORDING.ended)
-    assert np.array_equal(found.times, RECORDING.times)
-    assert found.metrics.keys() == RECORDING.metrics.keys()
-    for metric, column in RECORDING.metrics.items():
-        assert found.metrics[metric] == pytest.approx(column, rel=1e-9)
+    assert np.array_equal(found.samples.times, RECORDING.samples.times)
+    assert found.samples.metrics.keys() == RECORDING.samples.metrics.keys()
+    for metric, column in RECORDING.samples.metrics.items():
+        assert found.samples.metrics[metric] == pytest.approx(column, rel=1e-9)
     assert found.jobs.latency == pytest.approx(RECORDING.jobs.latency, rel=1e-9)
     assert found.jobs.slack == pytest.approx(RECORDING.jobs.slack, rel=1e-9)
     assert np.array_equal(found.jobs.at, RECORDING.jobs.at)
@@ -44,14 +44,15 @@ def test_a_recording_is_read_as_it_was_written() -> None:
     assert RECORDING.watched is not None
     assert np.array_equal(found.watched.times, RECORDING.watched.times)
     assert found.watched.metrics.keys() == RECORDING.watched.metrics.keys()
+    assert found.watched.waited == pytest.approx(RECORDING.watched.waited, rel=1e-9)
 
 
 def test_an_unknown_value_stays_unknown() -> None:
-    assert np.isnan(read(samples="at_ns,load\n1,nan\n2,3\n").metrics[Metric.LOAD][0])
+    assert np.isnan(read(samples="at_ns,load\n1,nan\n2,3\n").samples.metrics[Metric.LOAD][0])
 
 
 def test_a_metric_that_this_version_does_not_know_is_left_out() -> None:
-    assert [*read(samples="at_ns,load,heat\n1,2,3\n").metrics] == [Metric.LOAD]
+    assert [*read(samples="at_ns,load,heat\n1,2,3\n").samples.metrics] == [Metric.LOAD]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_slack_becomes_a_loss_against_the_quiet_median() -> None:
 
     traces = build_traces([recording, recording])
 
-    assert len(traces.latency) == 2 * len(recording.times)
+    assert len(traces.latency) == 2 * len(recording.samples.times)
     quiet, stressed = traces.slack_loss[20:50], traces.slack_loss[70:100]
     assert quiet.max() < 20
     assert stressed.min() > 1900
@@ -119,11 +119,13 @@ def test_slack_becomes_a_loss_against_the_quiet_median() -> None:
 
 def test_a_metric_that_the_kernel_lacks_is_left_out_and_a_gap_is_closed() -> None:
     recording = recording_of(phase_of())
-    gap = recording.metrics[Metric.CPU_SYSTEM].copy()
+    gap = recording.samples.metrics[Metric.CPU_SYSTEM].copy()
     gap[[0, 5]] = np.nan
     gone = np.full(len(gap), np.nan)
 
-    traces = build_traces([replace(recording, metrics={Metric.CPU_SYSTEM: gap, Metric.LOAD: gone})])
+    samples = replace(recording.samples, metrics={Metric.CPU_SYSTEM: gap, Metric.LOAD: gone})
+
+    traces = build_traces([replace(recording, samples=samples)])
 
     assert traces.missing == (Metric.LOAD,)
     assert traces.metrics[Metric.CPU_SYSTEM][0] == gap[1]
