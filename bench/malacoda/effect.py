@@ -1,9 +1,9 @@
-"""How late a real-time thread wakes beside stress in another pod, before and after the quota.
+"""How late a real-time thread wakes beside stress in another pod, before and after each step.
 
 Usage: ``python -m bench.malacoda.effect [--cpu 1] [--seconds 12] [--rounds 2] [--stressor open]
 [--quota 1/10]``, as root on cgroup v1, with stress-ng. A SCHED_FIFO thread wakes every 10 ms on the
-CPU on which the pods of ``real_pods`` run; the actuator throttles the noisy one, as it does for
-malacoda.
+CPU on which the pods of ``real_pods`` run; the actuator throttles the noisy one, then freezes it, as
+it does for malacoda.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     (ROOT / "cpu/cgroup.procs").write_text("0")  # where real-time threads may run
     os.sched_setaffinity(0, {arguments.cpu})
-    limit = int(arguments.rounds * (3 * arguments.seconds + 10)) + 30
+    limit = int(arguments.rounds * (4 * arguments.seconds + 10)) + 30
     print("| round | phase | p50 us | p90 | p99 | max | p99 to quiet | steal |")
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
@@ -57,24 +57,28 @@ def main() -> None:
 
 
 def play(pods: RealPods, number: int, arguments: argparse.Namespace) -> None:
-    """Quiet, stress, stress under the quota."""
+    """Quiet, stress, stress under the quota, stress that is frozen."""
     seconds, stressor, quota = arguments.seconds, arguments.stressor, arguments.quota
     actuator = Actuator(
         files=LinuxCgroups(ROOT),
         book=HoldBook(Store(Path(":memory:")), boot="bench"),
-        policy=GatePolicy(allowed=frozenset({Step.QUOTA})),
+        policy=GatePolicy(allowed=frozenset({Step.QUOTA, Step.FREEZE})),
         cgroup_root=pods.cgroup_root,
         real_time=ReservationFile(None),
     )
     quiet = show(number, "quiet", seconds, reference=None)
-    stress = pods.stress(NOISY, [stressor], STRESSORS, seconds=round(2 * seconds) + 60)
+    stress = pods.stress(NOISY, [stressor], STRESSORS, seconds=round(3 * seconds) + 60)
     time.sleep(1)
     show(number, f"{STRESSORS} x {stressor}", seconds, reference=quiet)
-    throttle = Request(verb=Verb.THROTTLE, uid=uid(NOISY), pod=NOISY, quota=quota)
-    answer = actuator.answer(throttle)
-    if answer.result is not Result.DONE:
-        raise SystemExit(f"not throttled: {answer}")
-    show(number, f"with a quota of {float(quota):g}", seconds, reference=quiet)
+    steps = (
+        (Request(verb=Verb.THROTTLE, uid=uid(NOISY), pod=NOISY, quota=quota), f"{float(quota):g}"),
+        (Request(verb=Verb.FREEZE, uid=uid(NOISY), pod=NOISY), "frozen"),
+    )
+    for request, phase in steps:
+        answer = actuator.answer(request)
+        if answer.result is not Result.DONE:
+            raise SystemExit(f"no {request.verb}: {answer}")
+        show(number, phase, seconds, reference=quiet)
     if stress.poll() is not None:
         raise SystemExit("the stress ended before the round did")
     actuator.undo_all("the round ends")
