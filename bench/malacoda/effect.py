@@ -2,8 +2,8 @@
 
 Usage: ``python -m bench.malacoda.effect [--cpu 1] [--seconds 12] [--rounds 2] [--stressor open]
 [--quota 1/10]``, as root on cgroup v1, with stress-ng. A SCHED_FIFO thread wakes every 10 ms on the
-CPU on which the pods of ``real_pods`` run; the actuator throttles the noisy one, then freezes it, as
-it does for malacoda.
+CPU on which the pods of ``real_pods`` run; the actuator throttles the noisy one and then freezes
+it, as it does for malacoda.
 """
 
 import argparse
@@ -71,17 +71,22 @@ def play(pods: RealPods, number: int, arguments: argparse.Namespace) -> None:
     time.sleep(1)
     show(number, f"{STRESSORS} x {stressor}", seconds, reference=quiet)
     steps = (
-        (Request(verb=Verb.THROTTLE, uid=uid(NOISY), pod=NOISY, quota=quota), f"{float(quota):g}"),
+        (
+            Request(verb=Verb.THROTTLE, uid=uid(NOISY), pod=NOISY, quota=quota),
+            f"with a quota of {float(quota):g}",
+        ),
         (Request(verb=Verb.FREEZE, uid=uid(NOISY), pod=NOISY), "frozen"),
     )
-    for request, phase in steps:
-        answer = actuator.answer(request)
-        if answer.result is not Result.DONE:
-            raise SystemExit(f"no {request.verb}: {answer}")
-        show(number, phase, seconds, reference=quiet)
-    if stress.poll() is not None:
-        raise SystemExit("the stress ended before the round did")
-    actuator.undo_all("the round ends")
+    try:
+        for request, phase in steps:
+            answer = actuator.answer(request)
+            if answer.result is not Result.DONE:
+                raise SystemExit(f"no {request.verb}: {answer}")
+            show(number, phase, seconds, reference=quiet)
+        if stress.poll() is not None:
+            raise SystemExit("the stress ended before the round did")
+    finally:
+        actuator.undo_all("the round ends")
     pods.end(stress)
     time.sleep(3)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
-_TREES = ("cpu", "cpuacct", "pids")
+_TREES = ("cpu", "cpuacct", "pids", "freezer")
 _SHARES = {"kubepods": 2048, "burstable": 2048, "besteffort": 2048}
 _POD_SHARES = 102
 _ENTER = (

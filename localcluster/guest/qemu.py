@@ -36,7 +36,8 @@ class Emulation:
     ``counted``: its clocks count the instructions of its CPUs, which take turns, so a busy host
     changes nothing that the guest can see, and only makes it take longer. Such an instruction takes
     2 ns, or 1 ns with ``fast``, which makes what goes on in the background a smaller part of the
-    CPUs. Time in which nothing runs is skipped.
+    CPUs. Time in which nothing runs is skipped. Two CPUs so need a QEMU that shares evenly
+    (``ensure_emulator``).
 
     ``results`` is a file that gets what the guest writes to its second serial line; the first one
     is the console, QEMU's standard output. ``socket`` is where QEMU serves one more such line, for

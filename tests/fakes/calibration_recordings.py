@@ -112,6 +112,7 @@ def experiment_of(*policies: Policy) -> list[Recording]:
             phase_of(stress, policy=policy),
             late=600.0 if stress in HARMED[policy] else 40.0,
             slow=1500.0 if stress in HARMED[policy] else 0.0,
+            pressures=(1_200, 12_000 if stress in HARMED[policy] else 900),
             levels={
                 Metric.RUN_QUEUE: (0.5, 9.0),
                 Metric.SOFTIRQ_RCU: (90.0, 2500.0 if stress in HARMED[Policy.FIFO] else 200.0),

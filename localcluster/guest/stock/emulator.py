@@ -20,7 +20,8 @@ SHARES_EVENLY = (8, 1)
 """The first QEMU whose counted CPUs get equal parts of the time up to a timer."""
 _PACKAGES = ("qemu-system-x86", "qemu-system-data", "seabios")
 _FIRMWARE = ("usr/share/qemu", "usr/share/seabios")
-_OWN_FIRMWARE = Path("/usr/share/qemu")
+_OTHER_FIRMWARE = Path("/usr/share/qemu")
+"""The installed QEMU's: option ROMs are in packages that it needs as well, in one version."""
 _VERSION = re.compile(r"^QEMU emulator version (\d+)\.(\d+)", re.MULTILINE)
 
 
@@ -36,41 +37,48 @@ def ensure_emulator(cache: Path, *, progress: Progress) -> Emulator:
     Nothing is installed: the backports' program runs from the cache, with the libraries that the
     installed one needs. Raises ``LocalClusterError`` where neither is there, or it does not start.
     """
-    if _is_new_enough(INSTALLED):
+    if is_new_enough(INSTALLED):
         return INSTALLED
     directory = cache / "guests" / "emulator"
     with locked(directory.with_suffix(".lock")):
-        if not directory.exists():
+        found = _emulator(directory)
+        if not is_new_enough(found):
             with progress.step("fetching QEMU of Debian's backports"):
                 _fetch(directory)
-    found = Emulator(
-        program=str(directory / "usr/bin" / PROGRAM),
-        firmware=(*(directory / name for name in _FIRMWARE), _OWN_FIRMWARE),
-    )
-    if not _is_new_enough(found):
-        shutil.rmtree(directory)
-        raise LocalClusterError(f"{_wanted()}; that of Debian's backports is older, too")
     return found
 
 
-def _wanted() -> str:
-    return "two CPUs that count instructions need QEMU {}.{} or newer".format(*SHARES_EVENLY)
-
-
-def _is_new_enough(emulator: Emulator) -> bool:
-    version = parse_version(run([emulator.program, "--version"]))
+def is_new_enough(emulator: Emulator) -> bool:
+    """Whether it starts here, and shares evenly."""
+    try:
+        said = run([emulator.program, "--version"])
+    except (CommandError, OSError):
+        return False
+    version = parse_version(said)
     return version is not None and version >= SHARES_EVENLY
 
 
+def _emulator(directory: Path) -> Emulator:
+    return Emulator(
+        program=str(directory / "usr/bin" / PROGRAM),
+        firmware=(*(directory / name for name in _FIRMWARE), _OTHER_FIRMWARE),
+    )
+
+
 def _fetch(directory: Path) -> None:
-    """Put the packages' files into ``directory``, whole or not at all."""
+    """Put the packages' files into ``directory``, in the place of whatever was there; or raise."""
+    wanted = "two CPUs that count instructions need QEMU {}.{} or newer".format(*SHARES_EVENLY)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix="fetch-") as scratch:
-        view = AptView(find_source("-backports"), Path(scratch) / "apt")
         files = Path(scratch) / "files"
         try:
+            view = AptView(find_source("-backports"), Path(scratch) / "apt")
             view.update()
             for package in _PACKAGES:
                 view.extract(package, files)
-        except CommandError as error:
-            raise LocalClusterError(f"{_wanted()}, and it could not be fetched: {error}") from error
+        except LocalClusterError as error:
+            raise LocalClusterError(f"{wanted}, and it could not be fetched: {error}") from error
+        if not is_new_enough(_emulator(files)):
+            raise LocalClusterError(f"{wanted}; that of Debian's backports is older, or fails here")
+        if directory.exists():
+            shutil.rmtree(directory)
         files.rename(directory)

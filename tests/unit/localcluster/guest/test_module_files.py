@@ -4,7 +4,7 @@ import lzma
 from pathlib import Path
 
 from localcluster.guest.kernels import GuestKernel
-from localcluster.guest.modules import module_files, needs
+from localcluster.guest.modules import BOOT_MODULES, load_order, module_files, needs
 
 
 def module(*names: str) -> bytes:
@@ -45,3 +45,9 @@ def test_modules_come_after_those_that_they_need_each_once_and_unpacked(tmp_path
 
 def test_no_names_need_no_modules(tmp_path: Path) -> None:
     assert module_files(kernel(tmp_path, {"sch_b.ko": module()}), ()) == []
+
+
+def test_a_disk_of_virtio_is_loaded_with_the_bus_that_it_is_on() -> None:
+    order = load_order(BOOT_MODULES, {"virtio_blk.ko": (), "virtio_pci.ko": (), "ext4.ko": ()})
+
+    assert order.index("virtio_pci.ko") < order.index("virtio_blk.ko")

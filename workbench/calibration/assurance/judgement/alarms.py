@@ -51,44 +51,76 @@ class VictimAlarms:
     by_stress: tuple[StressAlarms, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """Alarms of the rules alone, and those on which malacoda acts: the gauge does not deny them.
+
+    ``gauged`` is None for ordinary threads, and where a recording has no pressure.
+    """
+
+    alarms: VictimAlarms
+    gauged: VictimAlarms | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """After one sample: whether an alarm is active, and whether the gauge denies harm."""
+
+    at: float
+    alarm: bool
+    denied: bool
+
+
 def judge_alarms(
     recordings: Sequence[Recording],
     windows: Sequence[Window],
     rules: Sequence[Rule],
     victim: Victim,
-    *,
-    gauged: bool = False,
-) -> VictimAlarms | None:
+) -> Judgement | None:
     """The alarms for a victim in windows that are not stolen; None where a recording is older.
 
-    A window is alarmed where the alarm is active at the last sample before its end. ``gauged``:
-    what counts is what malacoda acts on, an alarm that the gauge of harm does not deny; None then
-    also where a recording has no pressure.
+    A window is alarmed where the alarm is active at the last sample before its end.
     """
-    own = [rule for rule in rules if victim in rule.harms]
-    raised: dict[Phase, Sequence[tuple[float, bool]]] = {}
-    calm: dict[Policy, HarmState] = {}
+    moments: dict[Phase, list[_Moment]] = {}
+    gauges: dict[Policy, HarmState] = {}
+    has_gauge = victim is Victim.REAL_TIME
     for recording in recordings:
-        if recording.watched is None or (gauged and recording.watched.waited is None):
+        if recording.watched is None:
             return None
-        former = calm.get(recording.phase.policy, HarmState())
-        alarms, harm = _alarms(recording.watched, own, HarmState(baselines=former.baselines))
-        calm[recording.phase.policy] = harm
-        raised[recording.phase] = [
-            (at, alarm and not (gauged and denied)) for at, alarm, denied in alarms
-        ]
+        has_gauge = has_gauge and recording.watched.waited is not None
+        policy = recording.phase.policy
+        gauge = HarmState(baselines=gauges.get(policy, HarmState()).baselines)
+        moments[recording.phase], gauges[policy] = _follow(recording.watched, rules, victim, gauge)
     judged = [window for window in windows if not window.stolen]
+    alarms = {
+        phase: [(moment.at, moment.alarm) for moment in own] for phase, own in moments.items()
+    }
+    acts = {
+        phase: [(moment.at, moment.alarm and not moment.denied) for moment in own]
+        for phase, own in moments.items()
+    }
+    return Judgement(
+        alarms=_sum_up(recordings, judged, alarms),
+        gauged=_sum_up(recordings, judged, acts) if has_gauge else None,
+    )
+
+
+def _sum_up(
+    recordings: Sequence[Recording],
+    windows: Sequence[Window],
+    raised: Mapping[Phase, Sequence[tuple[float, bool]]],
+) -> VictimAlarms:
     return VictimAlarms(
-        together=_quality(judged, raised),
+        together=_quality(windows, raised),
         by_stress=tuple(
             _beside(
                 stress,
                 [one for one in recordings if stress in (None, one.phase.stress)],
-                [window for window in judged if _stress_of(window) is stress],
+                [window for window in windows if _stress_of(window) is stress],
                 raised,
             )
             for stress in (None, *Stress)
-            if any(_stress_of(window) is stress for window in judged)
+            if any(_stress_of(window) is stress for window in windows)
         ),
     )
 
@@ -110,35 +142,28 @@ def _beside(
     )
 
 
-def _alarms(
-    watched: Samples, rules: Sequence[Rule], harm: HarmState
-) -> tuple[list[tuple[float, bool, bool]], HarmState]:
-    """After each sample, its time in ns, whether any alarm is active, and whether harm is denied.
+def _follow(
+    watched: Samples, rules: Sequence[Rule], victim: Victim, gauge: HarmState
+) -> tuple[list[_Moment], HarmState]:
+    """What malacoda knows after each sample, and the gauge at the end.
 
-    The gauge is read after the alarms, as malacoda reads it; so it speaks at the next sample.
+    Alarms for this victim count; calm is the absence of all, as the daemon's gauge takes it.
     """
     states = {rule: AlarmState() for rule in rules}
     found = []
-    for index, at in enumerate(watched.times):
+    for index, time in enumerate(watched.times):
+        at = Nanoseconds(int(time))
         for rule in rules:
             column = watched.metrics.get(rule.metric)
             if column is not None and not np.isnan(column[index]):
-                states[rule] = observe(
-                    states[rule], rule, at=Nanoseconds(int(at)), value=float(column[index])
-                )
-        active = any(state.active for state in states.values())
-        found.append((float(at), active, harm.harmed is False))
-        calm = not active and not any(state.suspicious for state in states.values())
-        waited = None if watched.waited is None else watched.waited[index]
-        pressure = None if waited is None or np.isnan(waited) else int(waited)
-        harm = gauge_harm(
-            harm,
-            HarmPolicy(),
-            at=Nanoseconds(int(at)),
-            pods={_TASK: CriticalPod(pressure=pressure)},
-            calm=calm,
-        )
-    return found, harm
+                states[rule] = observe(states[rule], rule, at=at, value=float(column[index]))
+        calm = not any(state.active or state.suspicious for state in states.values())
+        waited = np.nan if watched.waited is None else watched.waited[index]
+        pod = CriticalPod(pressure=None if np.isnan(waited) else int(waited))
+        gauge = gauge_harm(gauge, HarmPolicy(), at=at, pods={_TASK: pod}, calm=calm)
+        alarm = any(state.active for rule, state in states.items() if victim in rule.harms)
+        found.append(_Moment(at=float(time), alarm=alarm, denied=gauge.harmed is False))
+    return found, gauge
 
 
 def _quality(

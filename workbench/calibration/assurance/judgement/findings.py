@@ -9,7 +9,7 @@ import numpy as np
 from k40s.assurance.detector import Victim
 from k40s.assurance.metrics import Metric, Unit, unit_of
 from k40s.assurance.profile import BUILT_IN
-from workbench.calibration.assurance.judgement.alarms import VictimAlarms, judge_alarms
+from workbench.calibration.assurance.judgement.alarms import Judgement, judge_alarms
 from workbench.calibration.assurance.judgement.effects import Effect, effects_of
 from workbench.calibration.assurance.judgement.scoring import (
     MetricScore,
@@ -39,15 +39,13 @@ class PolicyFindings:
 class VictimFindings:
     """For those whom a hazard harms: scores over their policies, and rules.
 
-    ``built_in`` are the alarms of the built-in profile, ``gauged`` those that the gauge of harm
-    does not deny; None of recordings that do not show them. The gauge is that of real-time tasks.
+    ``built_in`` are the alarms of the built-in profile; None of recordings of earlier versions.
     """
 
     victim: Victim
     scores: tuple[MetricScore, ...]
     rules: RuleSet
-    built_in: VictimAlarms | None
-    gauged: VictimAlarms | None
+    built_in: Judgement | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,16 +119,7 @@ def _of_victims(
         rules = choose_rules(cut, candidates, least=_least)
         recorded = [each for one in own for each in recordings[one.policy]]
         built_in = judge_alarms(recorded, cut, BUILT_IN.rules, victim)
-        gauged = (
-            judge_alarms(recorded, cut, BUILT_IN.rules, victim, gauged=True)
-            if victim is Victim.REAL_TIME
-            else None
-        )
-        found.append(
-            VictimFindings(
-                victim=victim, scores=scores, rules=rules, built_in=built_in, gauged=gauged
-            )
-        )
+        found.append(VictimFindings(victim=victim, scores=scores, rules=rules, built_in=built_in))
     return found
 
 
@@ -178,6 +167,16 @@ def _remarks(
         found.append(
             f"{old} phases were recorded by a version that kept no samples at malacoda's period: "
             "the built-in profile is not judged by policies that have such a phase"
+        )
+    blind = sum(
+        one.watched is not None and one.watched.waited is None
+        for one in recordings
+        if one.phase.policy.real_time
+    )
+    if blind:
+        found.append(
+            f"{blind} phases of real-time tasks were recorded without the task's pressure (no "
+            "cgroup v2, no PSI, or an earlier version): the gauge of harm is not judged"
         )
     every = [window for own in windows.values() for window in own]
     stolen = sum(window.stolen for window in every)

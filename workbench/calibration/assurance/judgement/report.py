@@ -4,7 +4,11 @@ import json
 from collections.abc import Iterable, Sequence
 
 from k40s.assurance.profile import Profile, format_profile
-from workbench.calibration.assurance.judgement.alarms import StressAlarms, VictimAlarms
+from workbench.calibration.assurance.judgement.alarms import (
+    Judgement,
+    StressAlarms,
+    VictimAlarms,
+)
 from workbench.calibration.assurance.judgement.effects import Effect
 from workbench.calibration.assurance.judgement.findings import (
     Findings,
@@ -38,9 +42,9 @@ def format_findings(findings: Findings, profile: Profile | None) -> str:
         parts.append(_scores_text(victim))
         parts.append(_rules_text(victim))
         if victim.built_in is not None:
-            parts.append(_alarms_text(victim, victim.built_in, _ALARMS))
-        if victim.gauged is not None:
-            parts.append(_alarms_text(victim, victim.gauged, _GAUGED))
+            parts.append(_alarms_text(victim, victim.built_in.alarms, _ALARMS))
+            if victim.built_in.gauged is not None:
+                parts.append(_alarms_text(victim, victim.built_in.gauged, _GAUGED))
     parts += [f"Note: {remark}." for remark in findings.remarks]
     if profile is None:
         parts.append("No profile: no metric of this kernel tells harm from no harm.")
@@ -208,9 +212,13 @@ def _victim_json(one: VictimFindings) -> dict[str, object]:
         "together": _quality_json(rules.together),
         "harmful_windows": rules.harmful,
         "windows": rules.windows,
-        "built_in": None if one.built_in is None else _alarms_json(one.built_in),
-        "gauged": None if one.gauged is None else _alarms_json(one.gauged),
+        "built_in": None if one.built_in is None else _judgement_json(one.built_in),
     }
+
+
+def _judgement_json(found: Judgement) -> dict[str, object]:
+    gauged = None if found.gauged is None else _alarms_json(found.gauged)
+    return {**_alarms_json(found.alarms), "gauged": gauged}
 
 
 def _alarms_json(alarms: VictimAlarms) -> dict[str, object]:

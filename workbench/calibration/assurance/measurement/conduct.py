@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from k40s.units import NS_PER_S
@@ -15,9 +15,9 @@ from workbench.calibration.assurance.measurement.preflight import (
     probe_policies,
 )
 from workbench.calibration.assurance.measurement.processes import Caretaker
-from workbench.calibration.assurance.measurement.task_groups import find_hierarchy, find_pressure
+from workbench.calibration.assurance.measurement.task_groups import find_hierarchy, find_unified
 from workbench.calibration.assurance.plan import store
-from workbench.calibration.assurance.plan.errors import StoppedError
+from workbench.calibration.assurance.plan.errors import CalibrationError, StoppedError
 from workbench.calibration.assurance.plan.experiment import SAMPLING, Experiment
 from workbench.calibration.assurance.plan.experiment_text import Setting
 from workbench.progress import Progress
@@ -50,12 +50,13 @@ def conduct(experiment: Experiment, to: Conduct, *, loop: int | None) -> Setting
     rt_app, stress_ng = find_programs()
     to.directory.mkdir(parents=True, exist_ok=True)
     hierarchy = find_hierarchy(to.cgroups)
-    unified = find_pressure(to.cgroups)
+    own = Path("/proc/self/cgroup").read_text(encoding="utf-8")
+    unified = find_unified(to.cgroups, own=own)
     name = f"k40s-calibrate-{os.getpid()}"
     group = None if hierarchy is None else hierarchy / name
-    pressure = None if unified is None else unified / name
+    pressure_group = None if unified is None else unified / name
     scratch = to.directory.resolve() / "scratch"
-    groups = [path for path in (group, pressure) if path is not None]
+    groups = [path for path in (group, pressure_group) if path is not None]
     caretaker = Caretaker(groups=groups, directory=scratch)
     try:
         if found is None:
@@ -71,15 +72,29 @@ def conduct(experiment: Experiment, to: Conduct, *, loop: int | None) -> Setting
             scratch=scratch,
             hierarchy=hierarchy,
             group=group,
-            pressure=pressure,
+            pressure_group=pressure_group,
             stop=to.stop,
         )
-        probe_policies(bench)
+        bench = _probed(bench, to)
         store.begin(to.directory, found)
         _run_phases(bench, to)
     finally:
         caretaker.close()
     return found
+
+
+def _probed(bench: Bench, to: Conduct) -> Bench:
+    """The bench with which all policies work: without the group that tells pressure, if need be."""
+    try:
+        probe_policies(bench)
+    except CalibrationError as error:
+        if bench.pressure_group is None:
+            raise
+        plain = replace(bench, pressure_group=None)
+        probe_policies(plain)
+        to.say(f"the task's pressure is not recorded: in a group of cgroup v2 {error}")
+        return plain
+    return bench
 
 
 def _run_phases(bench: Bench, to: Conduct) -> None:

@@ -18,7 +18,7 @@ from k40s.assurance.metrics import Metric, metrics_between
 from k40s.units import NS_PER_S
 from workbench.calibration.assurance.measurement.processes import Program
 from workbench.calibration.assurance.measurement.task_groups import (
-    pressure_group,
+    making_group,
     read_waited,
     real_time_group,
 )
@@ -46,8 +46,8 @@ _LATE = 60.0
 class Bench:
     """What all phases of an experiment use. ``group`` is where an rt-cgroup may be made.
 
-    ``hierarchy`` is the v1 cpu hierarchy, ``pressure`` the group of v2 whose pressure is the
-    task's; None where there is none.
+    ``hierarchy`` is the v1 cpu hierarchy, ``pressure_group`` a group of v2 that may be made for a
+    real-time task, whose pressure it tells; None where there is none.
     """
 
     experiment: Experiment
@@ -57,7 +57,7 @@ class Bench:
     scratch: Path
     hierarchy: Path | None
     group: Path | None
-    pressure: Path | None
+    pressure_group: Path | None
     stop: threading.Event
 
 
@@ -71,17 +71,17 @@ class _Series:
     waited: list[float | None] = field(default_factory=list)
     _last: Counters | None = None
 
-    def take(self, counters: Counters, *, begun: int, group: Path | None) -> None:
+    def take(self, counters: Counters, *, begun: int, pressure_group: Path | None = None) -> None:
         if self._last is not None:
             if counters.at - self._last.at < self.every:
                 return
             self.times.append(counters.at - begun)
             self.rows.append(metrics_between(self._last, counters))
-            self.waited.append(None if group is None else read_waited(group))
+            self.waited.append(None if pressure_group is None else read_waited(pressure_group))
         self._last = counters
 
     def finish(self) -> Samples:
-        told = any(value is not None for value in self.waited)
+        known = any(value is not None for value in self.waited)
         names = sorted({metric for row in self.rows for metric in row})
         return Samples(
             times=np.array(self.times, dtype=np.float64),
@@ -89,7 +89,7 @@ class _Series:
                 name: np.array([row.get(name, np.nan) for row in self.rows], dtype=np.float64)
                 for name in names
             },
-            waited=np.array(self.waited, dtype=np.float64) if told else None,
+            waited=np.array(self.waited, dtype=np.float64) if known else None,
         )
 
 
@@ -140,8 +140,8 @@ def running_task(bench: Bench, policy: Policy, seconds: int, directory: Path) ->
             groups.append(undo.enter_context(real_time_group(bench.group)))
         elif policy is Policy.FIFO and bench.hierarchy is not None:
             groups.append(bench.hierarchy)  # its root has a budget, the caller's perhaps none
-        if bench.pressure is not None:
-            groups.append(undo.enter_context(pressure_group(bench.pressure)))
+        if bench.pressure_group is not None and policy.real_time:
+            groups.append(undo.enter_context(making_group(bench.pressure_group)))
         path = directory / "rt-app.json"
         path.write_text(
             rt_app.configuration(
@@ -209,8 +209,8 @@ class _Clock:
 
     def _sample(self) -> None:
         counters = self.sampler.sample()
-        self.samples.take(counters, begun=self.begun, group=None)
-        self.watched.take(counters, begun=self.begun, group=self.bench.pressure)
+        self.samples.take(counters, begun=self.begun)
+        self.watched.take(counters, begun=self.begun, pressure_group=self.bench.pressure_group)
 
 
 def _jobs(task: Program, directory: Path, stop: threading.Event) -> rt_app.Jobs:

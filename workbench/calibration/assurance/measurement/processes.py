@@ -138,7 +138,7 @@ class Caretaker:
         self._left = " and ".join(map(str, (directory, *groups)))
 
     def close(self) -> None:
-        """Have both removed. Raises ``CalibrationError`` where something is left after 90 s."""
+        """Have all removed. Raises ``CalibrationError`` where something is left after 90 s."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:

@@ -4,12 +4,14 @@ One has a real-time budget (cgroup v1, CONFIG_RT_GROUP_SCHED), one tells how lon
 for a CPU (cgroup v2, beside v1 or alone).
 """
 
+import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from daemons.malacoda.sampling.pod_cgroups import find_hierarchies
 from daemons.malacoda.sampling.proc_text import parse_pressure
 from k40s.units import NS_PER_US
 from workbench.calibration.assurance.plan.errors import CalibrationError
@@ -17,8 +19,9 @@ from workbench.calibration.assurance.plan.experiment import PERIOD
 from workbench.calibration.assurance.plan.rt_app import BUDGET
 
 _HIERARCHIES = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
-_UNIFIED = ("unified", ".")
 _PRESSURE = "cpu.pressure"
+_OWN = re.compile(r"^0::(/.*)$", re.MULTILINE)
+"""The path of a process's group of v2 in /proc/PID/cgroup."""
 _POLL = 0.1
 _PAUSE = threading.Event()
 _PATIENCE = 5.0
@@ -33,13 +36,17 @@ def find_hierarchy(cgroups: Path) -> Path | None:
     return None
 
 
-def find_pressure(cgroups: Path) -> Path | None:
-    """The hierarchy of v2 whose groups tell pressure; None where there is none."""
-    for name in _UNIFIED:
-        with suppress(OSError):
-            (cgroups / name / _PRESSURE).read_bytes()
-            return cgroups / name
-    return None
+def find_unified(cgroups: Path, *, own: str) -> Path | None:
+    """This process's group of v2, beside v1 or alone; None where it tells no pressure.
+
+    ``own`` is the content of /proc/self/cgroup. A group below it has the same CPUs and, without
+    controllers of its own, shares them in the same way.
+    """
+    trees, path = find_hierarchies(cgroups), _OWN.search(own)
+    if trees is None or trees.pressure is None or path is None:
+        return None
+    group = trees.pressure / path[1].lstrip("/")
+    return None if read_waited(group) is None else group
 
 
 def read_waited(group: Path) -> float | None:
@@ -51,12 +58,12 @@ def read_waited(group: Path) -> float | None:
 
 
 @contextmanager
-def pressure_group(path: Path) -> Iterator[Path]:
+def making_group(path: Path) -> Iterator[Path]:
     """A group of v2, removed behind. Raises ``CalibrationError``."""
     try:
         path.mkdir()
     except OSError as error:
-        raise CalibrationError(f"{path}: {error.strerror}") from error
+        raise CalibrationError(f"no group for the task: {path}: {error.strerror}") from error
     try:
         yield path
     finally:

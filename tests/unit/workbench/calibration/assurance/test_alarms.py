@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,11 @@ from k40s.assurance.detector import Rule, Victim
 from k40s.assurance.metrics import Metric
 from k40s.units import NS_PER_S
 from tests.fakes.calibration_recordings import STRESS, phase_of, recording_of
-from workbench.calibration.assurance.judgement.alarms import VictimAlarms, judge_alarms
+from workbench.calibration.assurance.judgement.alarms import (
+    Judgement,
+    VictimAlarms,
+    judge_alarms,
+)
 from workbench.calibration.assurance.judgement.windows import Limits, cut_windows
 from workbench.calibration.assurance.plan.experiment import Policy, Stress
 from workbench.calibration.assurance.plan.recording import Recording
@@ -30,9 +35,19 @@ QUIET, HARMED = 1_200, 12_000
 """µs/s that the task waits."""
 
 
-def judged(*recordings: Recording, rule: Rule = WITHIN_TWO, gauged: bool = False) -> VictimAlarms:
+def judgement(*recordings: Recording, rules: Sequence[Rule] = (WITHIN_TWO,)) -> Judgement:
     windows = [window for one in recordings for window in cut_windows(one, LIMITS)]
-    found = judge_alarms(recordings, windows, [rule], Victim.REAL_TIME, gauged=gauged)
+    found = judge_alarms(recordings, windows, rules, Victim.REAL_TIME)
+    assert found is not None
+    return found
+
+
+def judged(*recordings: Recording, rule: Rule = WITHIN_TWO) -> VictimAlarms:
+    return judgement(*recordings, rules=(rule,)).alarms
+
+
+def gauged(*recordings: Recording, rules: Sequence[Rule] = (WITHIN_TWO,)) -> VictimAlarms:
+    found = judgement(*recordings, rules=rules).gauged
     assert found is not None
     return found
 
@@ -135,39 +150,51 @@ def test_the_gauge_denies_the_alarms_beside_which_the_task_does_not_wait() -> No
     phases = [*map(harmless, range(1, 5)), recording_of(phase_of(), late=600.0, pressures=(1, 1))]
 
     assert judged(*phases).together.false_alarms == 4 * STRESSED
-    found = judged(*phases, gauged=True).together
+    found = gauged(*phases).together
     assert found.false_alarms == STRESSED, "a calm of ten seconds comes first"
     assert (found.hits, found.misses) == (0, STRESSED)
 
 
-def test_harm_is_told_a_sample_after_two_windows_of_it() -> None:
+def test_what_is_harm_in_two_windows_is_acted_on_at_their_end() -> None:
     harmful = recording_of(phase_of(), late=600.0, pressures=(QUIET, HARMED))
 
-    found = judged(*map(harmless, range(1, 3)), harmful, gauged=True)
+    found = gauged(*map(harmless, range(1, 3)), harmful)
 
     (beside,) = [one for one in found.by_stress if one.stress is Stress.OPEN]
-    assert (beside.delays, beside.quality.hits) == ((1.5,), STRESSED)
+    assert (beside.delays, beside.quality.hits) == ((1.0,), STRESSED)
 
 
 def test_a_gauge_that_knows_no_calm_denies_nothing() -> None:
     alone = recording_of(phase_of(), late=600.0, pressures=(QUIET, QUIET))
 
-    assert judged(alone, gauged=True).together == judged(alone).together
+    assert gauged(alone).together == judged(alone).together
+
+
+def test_an_alarm_for_others_is_no_calm() -> None:
+    others = replace(WITHIN_TWO, metric=Metric.LOAD, harms=frozenset({Victim.ORDINARY}))
+    busy = {Metric.LOAD: (0.6, 0.6)}
+    phases = [
+        recording_of(phase_of(repetition=n), late=40.0, pressures=(QUIET, QUIET), levels=busy)
+        for n in range(1, 5)
+    ]
+
+    assert gauged(*phases).together.false_alarms < 4 * STRESSED
+    assert gauged(*phases, rules=(WITHIN_TWO, others)).together.false_alarms == 4 * STRESSED
 
 
 def test_another_policys_calm_is_not_its_own() -> None:
     others = [
-        replace(harmless(n), phase=phase_of(policy=Policy.DEADLINE, repetition=n)) for n in (1, 2)
+        replace(harmless(number), phase=phase_of(policy=Policy.DEADLINE, repetition=number))
+        for number in (1, 2)
     ]
     alone = recording_of(phase_of(), late=600.0, pressures=(QUIET, QUIET))
 
-    (beside,) = [
-        one for one in judged(*others, alone, gauged=True).by_stress if one.stress is Stress.OPEN
-    ]
+    (beside,) = [one for one in gauged(*others, alone).by_stress if one.stress is Stress.OPEN]
     assert beside.quality.hits == STRESSED
 
 
-def test_without_pressure_there_is_no_gauge() -> None:
-    recordings = [recording_of(phase_of())]
-
-    assert judge_alarms(recordings, [], [WITHIN_TWO], Victim.REAL_TIME, gauged=True) is None
+def test_without_pressure_and_for_ordinary_threads_there_is_no_gauge() -> None:
+    assert judgement(harmless(1), recording_of(phase_of())).gauged is None
+    found = judge_alarms([harmless(1)], [], [WITHIN_TWO], Victim.ORDINARY)
+    assert found is not None
+    assert found.gauged is None

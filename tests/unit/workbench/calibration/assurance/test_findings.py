@@ -131,6 +131,15 @@ def test_phases_that_cannot_show_the_alarms_of_the_built_in_profile_are_said() -
     assert any("1 phases were recorded by a version" in text for text in found.remarks)
 
 
+def test_phases_that_tell_no_pressure_are_said_and_the_gauge_is_not_judged() -> None:
+    silent = recording_of(phase_of())
+
+    found = find(setting_of(), [silent, recording_of(phase_of(Stress.CPU), pressures=(9, 9))])
+
+    assert [one.built_in and one.built_in.gauged for one in found.victims] == [None]
+    assert any("1 phases of real-time tasks" in text for text in found.remarks)
+
+
 def test_harm_without_stress_is_said() -> None:
     recording = recording_of(phase_of())
     recording.jobs.slack[:300] = -1.0
@@ -151,6 +160,7 @@ def test_the_report_has_effects_scores_and_rules(findings: Findings) -> None:
     assert "precision 1.000, recall 1.000" in text
     assert "alarms of the built-in profile, not fitted to this run, for ordinary tasks" in text
     assert "open     8        8       8        8     1.0" in text
+    assert "of these alarms, those that the gauge of harm does not deny, for real-time" in text
 
 
 def test_tables_have_one_row_for_each_effect_and_score(findings: Findings) -> None:
@@ -176,6 +186,9 @@ def test_json_has_stable_fields(findings: Findings) -> None:
     assert found["policies"]["fifo"]["effects"][0]["stress"] == "none"
     assert found["victims"]["real-time"]["rules"][0]["metric"] == "softirq-rcu"
     assert found["victims"]["ordinary"]["built_in"]["by_stress"][0]["stress"] == "none"
+    assert found["victims"]["ordinary"]["built_in"]["gauged"] is None
+    built_in = found["victims"]["real-time"]["built_in"]
+    assert built_in["gauged"].keys() == built_in.keys() - {"gauged"}
     assert found["profile"]["name"] == "x"
     assert findings_json(findings, None)["profile"] is None
 

@@ -10,7 +10,7 @@ import pytest
 from workbench.calibration.assurance.measurement.processes import Caretaker, Program
 from workbench.calibration.assurance.measurement.task_groups import (
     find_hierarchy,
-    find_pressure,
+    find_unified,
     read_waited,
 )
 from workbench.calibration.assurance.plan.errors import CalibrationError, StoppedError
@@ -77,7 +77,8 @@ import os, signal, sys
 from pathlib import Path
 from workbench.calibration.assurance.measurement.processes import Caretaker, Program
 root = Path(sys.argv[1])
-Caretaker(groups=(), directory=root / "scratch")
+(root / "group").mkdir()
+Caretaker(groups=[root / "group"], directory=root / "scratch")
 program = Program(["sleep", "60"], output=root / "said")
 (root / "scratch").mkdir()
 print(program._process.pid, flush=True)
@@ -85,7 +86,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_after_kill_nine_the_programs_end_and_the_directory_is_removed(tmp_path: Path) -> None:
+def test_after_kill_nine_programs_end_and_directory_and_group_are_removed(
+    tmp_path: Path,
+) -> None:
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path)],
         capture_output=True,
@@ -98,10 +101,10 @@ def test_after_kill_nine_the_programs_end_and_the_directory_is_removed(tmp_path:
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert is_gone(int(done.stdout))
     for _ in range(1_200):
-        if not (tmp_path / "scratch").exists():
+        if not any((tmp_path / name).exists() for name in ("scratch", "group")):
             return
         GO.wait(0.1)
-    raise AssertionError("the directory is still there")
+    raise AssertionError("they are still there")
 
 
 def is_gone(pid: int, tries: int = 2_400) -> bool:
@@ -117,20 +120,35 @@ def is_gone(pid: int, tries: int = 2_400) -> bool:
     return False
 
 
-def test_the_hierarchy_that_tells_pressure_is_that_beside_v1_or_the_only_one(
-    tmp_path: Path,
+PRESSURE = "some avg10=0.00 avg60=0.00 avg300=0.00 total=4711\n"
+
+
+@pytest.mark.parametrize(
+    ("tree", "others", "own"),
+    [
+        ("unified", ["cpuacct/tasks"], "4:cpu:/\n0::/a.slice/b\n"),
+        (".", ["cgroup.controllers"], "0::/a.slice/b\n"),
+    ],
+)
+def test_the_group_of_v2_is_the_callers_own_beside_v1_or_alone(
+    tmp_path: Path, tree: str, others: list[str], own: str
 ) -> None:
-    assert find_pressure(tmp_path) is None
-    (tmp_path / "cpu.pressure").touch()
-    assert find_pressure(tmp_path) == tmp_path / "."
-    (tmp_path / "unified").mkdir()
-    (tmp_path / "unified" / "cpu.pressure").touch()
-    assert find_pressure(tmp_path) == tmp_path / "unified"
+    assert find_unified(tmp_path, own=own) is None
+    group = tmp_path / tree / "a.slice" / "b"
+    group.mkdir(parents=True)
+    for name in (*others, f"{tree}/cgroup.controllers"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_unified(tmp_path, own=own) is None, "no PSI"
+    (group / "cpu.pressure").write_text(PRESSURE)
+
+    assert find_unified(tmp_path, own=own) == group
+    assert find_unified(tmp_path, own="4:cpu:/\n") is None
 
 
 def test_what_a_group_has_waited_is_its_total(tmp_path: Path) -> None:
     assert read_waited(tmp_path) is None
-    (tmp_path / "cpu.pressure").write_text("some avg10=0.00 avg60=0.00 avg300=0.00 total=4711\n")
+    (tmp_path / "cpu.pressure").write_text(PRESSURE)
     assert read_waited(tmp_path) == 4711
     (tmp_path / "cpu.pressure").write_text("")
     assert read_waited(tmp_path) is None
