@@ -5,7 +5,9 @@ v1, with Go. Twelve pods of mixed kinds run on one CPU, some 45 % of it; in one 
 the other and with pauses, what ordinarily comes and goes: a Go build, Python imports and byte
 compilation, archives, searches; and the twelve are restarted now and then. The built-in rules watch
 that CPU twice a second. Prints each act with the highest value of each rule's metric over its
-raising value, and the alarms it raised. Ends by itself, and with 1 where there was an alarm.
+raising value, and the alarms it raised; and at an alarm, how busy the CPU was in the 4 s before,
+and how much of that the pods were. What is left is work outside them: leave the machine alone. Ends
+by itself, and with 1 where there was an alarm.
 """
 
 import argparse
@@ -14,11 +16,12 @@ import random
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from prometheus_client import CollectorRegistry
 
 from bench.malacoda.real_pods import IMPORTS, PROGRAMS, RealPods
@@ -33,6 +36,8 @@ from localcluster.host.paths import cache_root
 from localcluster.images.go_toolchain import find_go
 
 PERIOD = 0.5
+RECENT = 4.0
+"""Seconds before an alarm that are looked at."""
 ACT, LATE, PAUSE = 25.0, 4.0, 11.0
 """Seconds that an act may last, in which an alarm after it is still its own, and of quiet."""
 _LIBRARY = "/usr/lib/python3"
@@ -63,11 +68,23 @@ class Watched:
     alarms: Counter[str] = field(default_factory=Counter)
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Seconds of one CPU, so far: by all, and by the pods."""
+
+    at: float
+    all: float
+    pods: float
+
+
 class Watch:
     """The built-in rules on one CPU, sample by sample."""
 
-    def __init__(self, cpu: int) -> None:
+    def __init__(self, cpu: int, pods: RealPods) -> None:
         self.seen: dict[str, Watched] = {}
+        self._cpu = cpu
+        self._pods = pods
+        self._uses = deque[Use](maxlen=1 + round(RECENT / PERIOD))
         threads = RunnableThreads(cpus={cpu})
         self._monitor = Monitor(
             source=Sampler(cpus={cpu}, clock=time.monotonic_ns, runnable=threads),
@@ -89,13 +106,29 @@ class Watch:
             time.sleep(self._next - now)
             before = set(self._monitor.state.hazards)
             self._monitor.tick()
+            self._uses.append(Use(time.monotonic(), busy(self._cpu), self._pods.used()))
             state = self._monitor.state
-            seen.alarms.update(metric.value for metric in state.hazards if metric not in before)
+            if raised := [metric.value for metric in state.hazards if metric not in before]:
+                print(f"{act}: {', '.join(raised)}: {self._who()}", file=sys.stderr)
+            seen.alarms.update(raised)
             for rule in BUILT_IN.rules:
                 part = state.metrics.get(rule.metric, 0.0) / rule.raise_at
                 seen.highest[rule.metric] = max(seen.highest[rule.metric], part)
         seen.seconds += time.monotonic() - begun
         return seen.alarms.total() - former
+
+    def _who(self) -> str:
+        """Who used the CPU in the last samples."""
+        first, last = self._uses[0], self._uses[-1]
+        seconds = last.at - first.at
+        everybody, pods = (last.all - first.all) / seconds, (last.pods - first.pods) / seconds
+        return f"in {seconds:.0f} s the CPU was busy for {everybody:.0%}, with pods for {pods:.0%}"
+
+
+def busy(cpu: int) -> float:
+    """Seconds in which a CPU was not idle, since boot."""
+    times = psutil.cpu_times(percpu=True)[cpu]
+    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice
 
 
 def main() -> None:
@@ -106,10 +139,10 @@ def main() -> None:
     arguments = parser.parse_args()
     seconds = 60 * arguments.minutes
     chance = random.Random(arguments.seed)  # noqa: S311  # no secret
-    watch = Watch(arguments.cpu)
-    watch.watch("nothing at all", seconds / 6)
     with tempfile.TemporaryDirectory() as scratch:
         pods = RealPods(cpu=arguments.cpu, scratch=Path(scratch), limit=int(seconds) + 120)
+        watch = Watch(arguments.cpu, pods)
+        watch.watch("nothing at all", seconds / 6)
         try:
             pods.open()
             pods.add("starting")

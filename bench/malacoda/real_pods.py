@@ -13,6 +13,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from k40s.units import NS_PER_S
+
 ROOT = Path("/sys/fs/cgroup")
 _TREES = ("cpu", "cpuacct", "pids", "freezer")
 _SHARES = {"kubepods": 2048, "burstable": 2048, "besteffort": 2048}
@@ -81,6 +83,14 @@ class RealPods:
     def cgroup_root(self) -> str:
         """Kubelet's cgroupRoot."""
         return f"/{self.name}"
+
+    def used(self) -> float:
+        """Seconds of the CPU that all have used so far; 0 before they are there."""
+        try:
+            text = (ROOT / "cpuacct" / self.name / "cpuacct.usage_percpu").read_text()
+        except FileNotFoundError:
+            return 0.0
+        return int(text.split()[self.cpu]) / NS_PER_S
 
     def open(self) -> None:
         """Make the cgroups and start the programs."""
