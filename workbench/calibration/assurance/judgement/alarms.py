@@ -55,7 +55,8 @@ class VictimAlarms:
 class Judgement:
     """Alarms of the rules alone, and those on which malacoda acts: the gauge does not deny them.
 
-    ``gauged`` is None for ordinary threads, and where a recording has no pressure.
+    ``gauged`` is None for ordinary threads, and where a recording has no pressure. It is without
+    windows in which the gauge knows no calm yet: there the alarm alone decides.
     """
 
     alarms: VictimAlarms
@@ -64,11 +65,11 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Moment:
-    """After one sample: whether an alarm is active, and whether the gauge denies harm."""
+    """After one sample: whether an alarm is active, and what the gauge of harm knows."""
 
     at: float
     alarm: bool
-    denied: bool
+    harmed: bool | None
 
 
 def judge_alarms(
@@ -92,16 +93,18 @@ def judge_alarms(
         gauge = HarmState(baselines=gauges.get(policy, HarmState()).baselines)
         moments[recording.phase], gauges[policy] = _follow(recording.watched, rules, victim, gauge)
     judged = [window for window in windows if not window.stolen]
-    alarms = {
-        phase: [(moment.at, moment.alarm) for moment in own] for phase, own in moments.items()
-    }
+    alarms = {phase: [(one.at, one.alarm) for one in own] for phase, own in moments.items()}
     acts = {
-        phase: [(moment.at, moment.alarm and not moment.denied) for moment in own]
+        phase: [(one.at, one.alarm and one.harmed is not False) for one in own]
         for phase, own in moments.items()
     }
+    gauges_of = {
+        phase: [(one.at, one.harmed is not None) for one in own] for phase, own in moments.items()
+    }
+    gauged = [window for window in judged if _at_end(window, gauges_of)]
     return Judgement(
         alarms=_sum_up(recordings, judged, alarms),
-        gauged=_sum_up(recordings, judged, acts) if has_gauge else None,
+        gauged=_sum_up(recordings, gauged, acts) if has_gauge else None,
     )
 
 
@@ -162,20 +165,22 @@ def _follow(
         pod = CriticalPod(pressure=None if np.isnan(waited) else int(waited))
         gauge = gauge_harm(gauge, HarmPolicy(), at=at, pods={_TASK: pod}, calm=calm)
         alarm = any(state.active for rule, state in states.items() if victim in rule.harms)
-        found.append(_Moment(at=float(time), alarm=alarm, denied=gauge.harmed is False))
+        found.append(_Moment(at=float(time), alarm=alarm, harmed=gauge.harmed))
     return found, gauge
 
 
 def _quality(
     windows: Sequence[Window], raised: Mapping[Phase, Sequence[tuple[float, bool]]]
 ) -> Quality:
-    alarmed = [
-        next((active for at, active in reversed(raised[w.phase]) if at <= w.end), False)
-        for w in windows
-    ]
+    alarmed = [_at_end(window, raised) for window in windows]
     return judge(
         np.array(alarmed, dtype=np.bool_), np.array([w.harms for w in windows], dtype=np.bool_)
     )
+
+
+def _at_end(window: Window, facts: Mapping[Phase, Sequence[tuple[float, bool]]]) -> bool:
+    """What holds at the last sample before a window's end."""
+    return next((fact for at, fact in reversed(facts[window.phase]) if at <= window.end), False)
 
 
 def _stress_of(window: Window) -> Stress | None:

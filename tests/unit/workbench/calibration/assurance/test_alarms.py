@@ -151,8 +151,7 @@ def test_the_gauge_denies_the_alarms_beside_which_the_task_does_not_wait() -> No
 
     assert judged(*phases).together.false_alarms == 4 * STRESSED
     found = gauged(*phases).together
-    assert found.false_alarms == STRESSED, "a calm of ten seconds comes first"
-    assert (found.hits, found.misses) == (0, STRESSED)
+    assert (found.hits, found.false_alarms, found.misses) == (0, 0, STRESSED)
 
 
 def test_what_is_harm_in_two_windows_is_acted_on_at_their_end() -> None:
@@ -164,10 +163,12 @@ def test_what_is_harm_in_two_windows_is_acted_on_at_their_end() -> None:
     assert (beside.delays, beside.quality.hits) == ((1.0,), STRESSED)
 
 
-def test_a_gauge_that_knows_no_calm_denies_nothing() -> None:
-    alone = recording_of(phase_of(), late=600.0, pressures=(QUIET, QUIET))
+def test_windows_in_which_the_gauge_knows_no_calm_yet_are_not_judged() -> None:
+    phases = [harmless(1), harmless(2)]
 
-    assert gauged(alone).together == judged(alone).together
+    every, found = judged(*phases).together.windows, gauged(*phases).together.windows
+    assert judged(phases[0]).together.windows < every - found, "ten seconds: all of the first phase"
+    assert found >= STRESSED, "and no more than the second one's beginning"
 
 
 def test_an_alarm_for_others_is_no_calm() -> None:
@@ -178,8 +179,8 @@ def test_an_alarm_for_others_is_no_calm() -> None:
         for n in range(1, 5)
     ]
 
-    assert gauged(*phases).together.false_alarms < 4 * STRESSED
-    assert gauged(*phases, rules=(WITHIN_TWO, others)).together.false_alarms == 4 * STRESSED
+    assert gauged(*phases).together.windows >= 3 * STRESSED
+    assert gauged(*phases, rules=(WITHIN_TWO, others)).together.windows == 0
 
 
 def test_another_policys_calm_is_not_its_own() -> None:
@@ -189,8 +190,7 @@ def test_another_policys_calm_is_not_its_own() -> None:
     ]
     alone = recording_of(phase_of(), late=600.0, pressures=(QUIET, QUIET))
 
-    (beside,) = [one for one in gauged(*others, alone).by_stress if one.stress is Stress.OPEN]
-    assert beside.quality.hits == STRESSED
+    assert gauged(*others, alone).together == gauged(*others).together
 
 
 def test_without_pressure_and_for_ordinary_threads_there_is_no_gauge() -> None:
