@@ -6,8 +6,8 @@ the other and with pauses, what ordinarily comes and goes: a Go build, Python im
 compilation, archives, searches; and the twelve are restarted now and then. The built-in rules watch
 that CPU twice a second. Prints each act with the highest value of each rule's metric over its
 raising value, and the alarms it raised; and at an alarm, how busy the CPU was in the 4 s before,
-and how much of that the pods were. What is left is work outside them: leave the machine alone. Ends
-by itself, and with 1 where there was an alarm.
+and how much of that the pods were. What is left are other programs, kernel threads and interrupts:
+leave the machine alone. Ends by itself, and with 1 where there was an alarm.
 """
 
 import argparse
@@ -126,9 +126,9 @@ class Watch:
 
 
 def busy(cpu: int) -> float:
-    """Seconds in which a CPU was not idle, since boot."""
+    """Seconds in which a CPU worked, since boot; not those that the hypervisor took."""
     times = psutil.cpu_times(percpu=True)[cpu]
-    return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice
+    return times.user + times.nice + times.system + times.irq + times.softirq
 
 
 def main() -> None:
@@ -170,8 +170,9 @@ def play(pods: RealPods, watch: Watch, chance: random.Random, *, end: float) -> 
                 process = pods.start("starting", command)
                 alarms += watch.watch(act, ACT, until=lambda: process.poll() is not None)  # noqa: B023
                 pods.end(process)
-            alarms += watch.watch(act, LATE) + watch.watch(IDLE, PAUSE)
-            print(f"{act}: {alarms} alarms", file=sys.stderr)
+            alarms += watch.watch(act, LATE)
+            pause = watch.watch(IDLE, PAUSE)
+            print(f"{act}: {alarms} alarms, {pause} in the pause after it", file=sys.stderr)
 
 
 def restart(pods: RealPods, watch: Watch) -> int:

@@ -1,6 +1,7 @@
 """Pods of mixed kinds as cgroups of v1 on one CPU, and stress-ng in one of them or beside them.
 
-Everything ends by itself after a time limit, and the cgroups are removed on exit.
+Everything ends by itself after a time limit, and the cgroups are removed on exit. A pod that is
+frozen is thawed when this process ends, however it does: a freezer of v1 holds back even SIGKILL.
 """
 
 import os
@@ -60,6 +61,12 @@ CANDIDATES = ("idle-a", "idle-b", "sleeper", "forker")
 HOG = "while True: pass"
 IMPORTS = "import asyncio, decimal, email, http.client, json, sqlite3, typing, unittest, xml.dom"
 
+_THAW = """
+cat >/dev/null
+for state in "$1"/kubepods/*/pod*/freezer.state; do [ ! -e "$state" ] || echo THAWED >"$state"; done
+"""
+"""Run when the pipe from the process that made the pods ends."""
+
 
 def uid(name: str) -> str:
     """A pod's UID by its name."""
@@ -94,6 +101,11 @@ class RealPods:
 
     def open(self) -> None:
         """Make the cgroups and start the programs."""
+        freezer = ROOT / "freezer" / self.name
+        thaw = subprocess.Popen(
+            ["sh", "-c", _THAW, "thaw", freezer], stdin=subprocess.PIPE, start_new_session=True
+        )
+        self._stack.callback(thaw.communicate)
         for tree in _TREES:
             self._make(ROOT / tree / self.name)
             for part in ("kubepods", "kubepods/burstable", "kubepods/besteffort"):

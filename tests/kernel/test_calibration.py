@@ -16,7 +16,7 @@ import pytest
 from k40s.assurance.metrics import Metric
 from k40s.units import NS_PER_MS
 from tests.kernel.conftest import CORE, CPU, eventually
-from workbench.calibration.assurance.measurement.task_groups import find_unified
+from workbench.calibration.assurance.measurement.task_groups import find_own_group
 from workbench.calibration.assurance.plan import store
 from workbench.calibration.assurance.plan.experiment import Policy
 
@@ -27,7 +27,7 @@ pytestmark = [
     ),
     pytest.mark.timeout(1200),
 ]
-OWN = find_unified(Path("/sys/fs/cgroup"), own=Path("/proc/self/cgroup").read_text())
+OWN = find_own_group(Path("/sys/fs/cgroup"), own=Path("/proc/self/cgroup").read_text())
 """The group of cgroup v2 below which the task has one of its own."""
 _OPTIONS = (
     *("--cpus", str(CORE), "--stress", "cpu+hdd", "--stressors", "2", "--repetitions", "1"),

@@ -22,8 +22,9 @@ class HarmPolicy:
     """When a critical pod suffers."""
 
     pressure: int = 5_000
-    """Microseconds per second in which some task of the pod waited for a CPU (PSI); measured:
-    at most 3070 under any stress that leaves latency alone, at least 11068 under ``open``."""
+    """Microseconds per second in which some task of the pod waited for a CPU (PSI). Measured once:
+    at most 3070 under any stress that leaves latency alone, at least 11068 under ``open``; in a
+    later run harm began at 3800, and 8200 was little (docs/calibration.md)."""
     rise: int = 2
     """…and at least so many times the pod's own median pressure in calm."""
     window: Nanoseconds = Nanoseconds(450 * NS_PER_MS)

@@ -84,7 +84,8 @@ def test_that_of_the_backports_is_fetched_once_and_has_its_own_firmware(
     words = command(Emulation(kernel=Path("/k"), initrd=Path("/i"), memory=1), found[0])
     assert words[0] == str(tmp_path / "guests/emulator/usr/bin" / PROGRAM)
     firmware = [words[at + 1] for at, word in enumerate(words) if word == "-L"]
-    assert firmware[0] == str(tmp_path / "guests/emulator/usr/share/qemu")
+    own = [str(tmp_path / "guests/emulator/usr/share" / name) for name in ("qemu", "seabios")]
+    assert firmware == [*own, "/usr/share/qemu"], "option ROMs are the installed one's"
     assert "-L" not in command(Emulation(kernel=Path("/k"), initrd=Path("/i"), memory=1), INSTALLED)
 
 

@@ -52,15 +52,17 @@ class VictimAlarms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """Alarms of the rules alone, and those on which malacoda acts: the gauge does not deny them.
+class BuiltInAlarms:
+    """Alarms ``alone``, and ``gauged``: those on which malacoda acts as the gauge confirms them.
 
     ``gauged`` is None for ordinary threads, and where a recording has no pressure. It is without
-    windows in which the gauge knows no calm yet: there the alarm alone decides.
+    windows in which the gauge knows no calm yet: there the alarm alone decides. ``same`` are the
+    alarms alone in the gauged windows.
     """
 
-    alarms: VictimAlarms
+    alone: VictimAlarms
     gauged: VictimAlarms | None
+    same: Quality | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ def judge_alarms(
     windows: Sequence[Window],
     rules: Sequence[Rule],
     victim: Victim,
-) -> Judgement | None:
+) -> BuiltInAlarms | None:
     """The alarms for a victim in windows that are not stolen; None where a recording is older.
 
     A window is alarmed where the alarm is active at the last sample before its end.
@@ -94,17 +96,21 @@ def judge_alarms(
         moments[recording.phase], gauges[policy] = _follow(recording.watched, rules, victim, gauge)
     judged = [window for window in windows if not window.stolen]
     alarms = {phase: [(one.at, one.alarm) for one in own] for phase, own in moments.items()}
-    acts = {
-        phase: [(one.at, one.alarm and one.harmed is not False) for one in own]
+    alone = _sum_up(recordings, judged, alarms)
+    if not has_gauge:
+        return BuiltInAlarms(alone=alone, gauged=None, same=None)
+    confirmed = {
+        phase: [(one.at, one.alarm and bool(one.harmed)) for one in own]
         for phase, own in moments.items()
     }
-    gauges_of = {
+    calm_known = {
         phase: [(one.at, one.harmed is not None) for one in own] for phase, own in moments.items()
     }
-    gauged = [window for window in judged if _at_end(window, gauges_of)]
-    return Judgement(
-        alarms=_sum_up(recordings, judged, alarms),
-        gauged=_sum_up(recordings, gauged, acts) if has_gauge else None,
+    known = [window for window in judged if _at_end(window, calm_known)]
+    return BuiltInAlarms(
+        alone=alone,
+        gauged=_sum_up(recordings, known, confirmed),
+        same=_quality(known, alarms),
     )
 
 
@@ -116,14 +122,9 @@ def _sum_up(
     return VictimAlarms(
         together=_quality(windows, raised),
         by_stress=tuple(
-            _beside(
-                stress,
-                [one for one in recordings if stress in (None, one.phase.stress)],
-                [window for window in windows if _stress_of(window) is stress],
-                raised,
-            )
+            _beside(stress, recordings, own, raised)
             for stress in (None, *Stress)
-            if any(_stress_of(window) is stress for window in windows)
+            if (own := [window for window in windows if _stress_of(window) is stress])
         ),
     )
 
@@ -134,12 +135,17 @@ def _beside(
     windows: Sequence[Window],
     raised: Mapping[Phase, Sequence[tuple[float, bool]]],
 ) -> StressAlarms:
-    first = [_first(one, raised[one.phase], stressed=stress is not None) for one in recordings]
+    phases = {window.phase for window in windows}
+    first = [
+        _first(one, raised[one.phase], stressed=stress is not None)
+        for one in recordings
+        if one.phase in phases
+    ]
     after = [at for at in first if at is not None]
     return StressAlarms(
         stress=stress,
         quality=_quality(windows, raised),
-        phases=len(recordings),
+        phases=len(phases),
         alarmed=len(after),
         delays=tuple(after) if stress is not None else (),
     )

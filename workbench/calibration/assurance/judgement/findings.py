@@ -9,7 +9,7 @@ import numpy as np
 from k40s.assurance.detector import Victim
 from k40s.assurance.metrics import Metric, Unit, unit_of
 from k40s.assurance.profile import BUILT_IN
-from workbench.calibration.assurance.judgement.alarms import Judgement, judge_alarms
+from workbench.calibration.assurance.judgement.alarms import BuiltInAlarms, judge_alarms
 from workbench.calibration.assurance.judgement.effects import Effect, effects_of
 from workbench.calibration.assurance.judgement.scoring import (
     MetricScore,
@@ -45,7 +45,7 @@ class VictimFindings:
     victim: Victim
     scores: tuple[MetricScore, ...]
     rules: RuleSet
-    built_in: Judgement | None
+    built_in: BuiltInAlarms | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

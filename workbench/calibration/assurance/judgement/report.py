@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from k40s.assurance.profile import Profile, format_profile
 from workbench.calibration.assurance.judgement.alarms import (
-    Judgement,
+    BuiltInAlarms,
     StressAlarms,
     VictimAlarms,
 )
@@ -27,7 +27,7 @@ _SCORE_HEAD = ("metric", "score", "latency", "slack", "")
 _RULE_HEAD = ("metric", "raise", "clear", "precision", "recall", "rule")
 _ALARM_HEAD = ("stress", "windows", "harmed", "alarmed", "both", "alarm after s", "in phases")
 _ALARMS = "alarms of the built-in profile, not fitted to this run"
-_GAUGED = "of these alarms, those that the gauge of harm does not deny"
+_GAUGED = "of these alarms, those that the gauge of harm confirms"
 
 
 def format_findings(findings: Findings, profile: Profile | None) -> str:
@@ -42,9 +42,13 @@ def format_findings(findings: Findings, profile: Profile | None) -> str:
         parts.append(_scores_text(victim))
         parts.append(_rules_text(victim))
         if victim.built_in is not None:
-            parts.append(_alarms_text(victim, victim.built_in.alarms, _ALARMS))
-            if victim.built_in.gauged is not None:
-                parts.append(_alarms_text(victim, victim.built_in.gauged, _GAUGED))
+            parts.append(_alarms_text(victim, victim.built_in.alone, _ALARMS))
+            if victim.built_in.gauged is not None and victim.built_in.same is not None:
+                same = victim.built_in.same
+                parts.append(
+                    f"{_alarms_text(victim, victim.built_in.gauged, _GAUGED)}; the alarms alone in "
+                    f"these windows: {same.precision:.3f}, {same.recall:.3f}"
+                )
     parts += [f"Note: {remark}." for remark in findings.remarks]
     if profile is None:
         parts.append("No profile: no metric of this kernel tells harm from no harm.")
@@ -212,13 +216,13 @@ def _victim_json(one: VictimFindings) -> dict[str, object]:
         "together": _quality_json(rules.together),
         "harmful_windows": rules.harmful,
         "windows": rules.windows,
-        "built_in": None if one.built_in is None else _judgement_json(one.built_in),
+        "built_in": None if one.built_in is None else _built_in_json(one.built_in),
     }
 
 
-def _judgement_json(found: Judgement) -> dict[str, object]:
+def _built_in_json(found: BuiltInAlarms) -> dict[str, object]:
     gauged = None if found.gauged is None else _alarms_json(found.gauged)
-    return {**_alarms_json(found.alarms), "gauged": gauged}
+    return {**_alarms_json(found.alone), "gauged": gauged}
 
 
 def _alarms_json(alarms: VictimAlarms) -> dict[str, object]:

@@ -15,7 +15,7 @@ from workbench.calibration.assurance.measurement.preflight import (
     probe_policies,
 )
 from workbench.calibration.assurance.measurement.processes import Caretaker
-from workbench.calibration.assurance.measurement.task_groups import find_hierarchy, find_unified
+from workbench.calibration.assurance.measurement.task_groups import find_hierarchy, find_own_group
 from workbench.calibration.assurance.plan import store
 from workbench.calibration.assurance.plan.errors import CalibrationError, StoppedError
 from workbench.calibration.assurance.plan.experiment import SAMPLING, Experiment
@@ -35,6 +35,7 @@ class Conduct:
     say: Callable[[str], None]
     progress: Progress
     cgroups: Path = Path("/sys/fs/cgroup")
+    own_groups: Path = Path("/proc/self/cgroup")
 
 
 def conduct(experiment: Experiment, to: Conduct, *, loop: int | None) -> Setting:
@@ -50,11 +51,11 @@ def conduct(experiment: Experiment, to: Conduct, *, loop: int | None) -> Setting
     rt_app, stress_ng = find_programs()
     to.directory.mkdir(parents=True, exist_ok=True)
     hierarchy = find_hierarchy(to.cgroups)
-    own = Path("/proc/self/cgroup").read_text(encoding="utf-8")
-    unified = find_unified(to.cgroups, own=own)
+    own = to.own_groups.read_text(encoding="utf-8")
+    above = find_own_group(to.cgroups, own=own)
     name = f"k40s-calibrate-{os.getpid()}"
     group = None if hierarchy is None else hierarchy / name
-    pressure_group = None if unified is None else unified / name
+    pressure_group = None if above is None else above / name
     scratch = to.directory.resolve() / "scratch"
     groups = [path for path in (group, pressure_group) if path is not None]
     caretaker = Caretaker(groups=groups, directory=scratch)
@@ -92,7 +93,7 @@ def _probed(bench: Bench, to: Conduct) -> Bench:
             raise
         plain = replace(bench, pressure_group=None)
         probe_policies(plain)
-        to.say(f"the task's pressure is not recorded: in a group of cgroup v2 {error}")
+        to.say(f"the task's pressure is not recorded: {error}")
         return plain
     return bench
 

@@ -18,7 +18,7 @@ from k40s.assurance.metrics import Metric, metrics_between
 from k40s.units import NS_PER_S
 from workbench.calibration.assurance.measurement.processes import Program
 from workbench.calibration.assurance.measurement.task_groups import (
-    making_group,
+    pressure_group,
     read_waited,
     real_time_group,
 )
@@ -71,13 +71,13 @@ class _Series:
     waited: list[float | None] = field(default_factory=list)
     _last: Counters | None = None
 
-    def take(self, counters: Counters, *, begun: int, pressure_group: Path | None = None) -> None:
+    def take(self, counters: Counters, *, begun: int, group: Path | None = None) -> None:
         if self._last is not None:
             if counters.at - self._last.at < self.every:
                 return
             self.times.append(counters.at - begun)
             self.rows.append(metrics_between(self._last, counters))
-            self.waited.append(None if pressure_group is None else read_waited(pressure_group))
+            self.waited.append(None if group is None else read_waited(group))
         self._last = counters
 
     def finish(self) -> Samples:
@@ -141,7 +141,7 @@ def running_task(bench: Bench, policy: Policy, seconds: int, directory: Path) ->
         elif policy is Policy.FIFO and bench.hierarchy is not None:
             groups.append(bench.hierarchy)  # its root has a budget, the caller's perhaps none
         if bench.pressure_group is not None and policy.real_time:
-            groups.append(undo.enter_context(making_group(bench.pressure_group)))
+            groups.append(undo.enter_context(pressure_group(bench.pressure_group)))
         path = directory / "rt-app.json"
         path.write_text(
             rt_app.configuration(
@@ -210,7 +210,7 @@ class _Clock:
     def _sample(self) -> None:
         counters = self.sampler.sample()
         self.samples.take(counters, begun=self.begun)
-        self.watched.take(counters, begun=self.begun, pressure_group=self.bench.pressure_group)
+        self.watched.take(counters, begun=self.begun, group=self.bench.pressure_group)
 
 
 def _jobs(task: Program, directory: Path, stop: threading.Event) -> rt_app.Jobs:

@@ -36,7 +36,7 @@ def find_hierarchy(cgroups: Path) -> Path | None:
     return None
 
 
-def find_unified(cgroups: Path, *, own: str) -> Path | None:
+def find_own_group(cgroups: Path, *, own: str) -> Path | None:
     """This process's group of v2, beside v1 or alone; None where it tells no pressure.
 
     ``own`` is the content of /proc/self/cgroup. A group below it has the same CPUs and, without
@@ -58,7 +58,7 @@ def read_waited(group: Path) -> float | None:
 
 
 @contextmanager
-def making_group(path: Path) -> Iterator[Path]:
+def pressure_group(path: Path) -> Iterator[Path]:
     """A group of v2, removed behind. Raises ``CalibrationError``."""
     try:
         path.mkdir()

@@ -10,7 +10,7 @@ from k40s.assurance.metrics import Metric
 from k40s.units import NS_PER_S
 from tests.fakes.calibration_recordings import STRESS, phase_of, recording_of
 from workbench.calibration.assurance.judgement.alarms import (
-    Judgement,
+    BuiltInAlarms,
     VictimAlarms,
     judge_alarms,
 )
@@ -35,7 +35,7 @@ QUIET, HARMED = 1_200, 12_000
 """µs/s that the task waits."""
 
 
-def judgement(*recordings: Recording, rules: Sequence[Rule] = (WITHIN_TWO,)) -> Judgement:
+def judgement(*recordings: Recording, rules: Sequence[Rule] = (WITHIN_TWO,)) -> BuiltInAlarms:
     windows = [window for one in recordings for window in cut_windows(one, LIMITS)]
     found = judge_alarms(recordings, windows, rules, Victim.REAL_TIME)
     assert found is not None
@@ -43,7 +43,7 @@ def judgement(*recordings: Recording, rules: Sequence[Rule] = (WITHIN_TWO,)) -> 
 
 
 def judged(*recordings: Recording, rule: Rule = WITHIN_TWO) -> VictimAlarms:
-    return judgement(*recordings, rules=(rule,)).alarms
+    return judgement(*recordings, rules=(rule,)).alone
 
 
 def gauged(*recordings: Recording, rules: Sequence[Rule] = (WITHIN_TWO,)) -> VictimAlarms:
@@ -167,6 +167,10 @@ def test_windows_in_which_the_gauge_knows_no_calm_yet_are_not_judged() -> None:
     phases = [harmless(1), harmless(2)]
 
     every, found = judged(*phases).together.windows, gauged(*phases).together.windows
+    assert [one.phases for one in gauged(*phases).by_stress] == [1, 1]
+    same = judgement(*phases).same
+    assert same is not None
+    assert (same.windows, same.false_alarms) == (found, STRESSED)
     assert judged(phases[0]).together.windows < every - found, "ten seconds: all of the first phase"
     assert found >= STRESSED, "and no more than the second one's beginning"
 

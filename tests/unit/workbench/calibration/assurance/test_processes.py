@@ -10,7 +10,7 @@ import pytest
 from workbench.calibration.assurance.measurement.processes import Caretaker, Program
 from workbench.calibration.assurance.measurement.task_groups import (
     find_hierarchy,
-    find_unified,
+    find_own_group,
     read_waited,
 )
 from workbench.calibration.assurance.plan.errors import CalibrationError, StoppedError
@@ -133,17 +133,17 @@ PRESSURE = "some avg10=0.00 avg60=0.00 avg300=0.00 total=4711\n"
 def test_the_group_of_v2_is_the_callers_own_beside_v1_or_alone(
     tmp_path: Path, tree: str, others: list[str], own: str
 ) -> None:
-    assert find_unified(tmp_path, own=own) is None
+    assert find_own_group(tmp_path, own=own) is None
     group = tmp_path / tree / "a.slice" / "b"
     group.mkdir(parents=True)
     for name in (*others, f"{tree}/cgroup.controllers"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert find_unified(tmp_path, own=own) is None, "no PSI"
+    assert find_own_group(tmp_path, own=own) is None, "no PSI"
     (group / "cpu.pressure").write_text(PRESSURE)
 
-    assert find_unified(tmp_path, own=own) == group
-    assert find_unified(tmp_path, own="4:cpu:/\n") is None
+    assert find_own_group(tmp_path, own=own) == group
+    assert find_own_group(tmp_path, own="4:cpu:/\n") is None
 
 
 def test_what_a_group_has_waited_is_its_total(tmp_path: Path) -> None:
