@@ -18,9 +18,9 @@ from k40s.assurance.metrics import Metric, metrics_between
 from k40s.units import NS_PER_S
 from workbench.calibration.assurance.measurement.processes import Program
 from workbench.calibration.assurance.measurement.task_groups import (
-    pressure_group,
     read_waited,
     real_time_group,
+    task_group,
 )
 from workbench.calibration.assurance.plan import rt_app, stressors
 from workbench.calibration.assurance.plan.errors import CalibrationError, StoppedError
@@ -141,7 +141,7 @@ def running_task(bench: Bench, policy: Policy, seconds: int, directory: Path) ->
         elif policy is Policy.FIFO and bench.hierarchy is not None:
             groups.append(bench.hierarchy)  # its root has a budget, the caller's perhaps none
         if bench.pressure_group is not None and policy.real_time:
-            groups.append(undo.enter_context(pressure_group(bench.pressure_group)))
+            groups.append(undo.enter_context(task_group(bench.pressure_group)))
         path = directory / "rt-app.json"
         path.write_text(
             rt_app.configuration(

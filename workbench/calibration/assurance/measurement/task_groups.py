@@ -58,12 +58,12 @@ def read_waited(group: Path) -> float | None:
 
 
 @contextmanager
-def pressure_group(path: Path) -> Iterator[Path]:
-    """A group of v2, removed behind. Raises ``CalibrationError``."""
+def task_group(path: Path, *, what: str = "no group for the task") -> Iterator[Path]:
+    """A group, removed behind. Raises ``CalibrationError``, which begins with ``what``."""
     try:
         path.mkdir()
     except OSError as error:
-        raise CalibrationError(f"no group for the task: {path}: {error.strerror}") from error
+        raise CalibrationError(f"{what}: {path}: {error.strerror}") from error
     try:
         yield path
     finally:
@@ -73,15 +73,9 @@ def pressure_group(path: Path) -> Iterator[Path]:
 @contextmanager
 def real_time_group(path: Path) -> Iterator[Path]:
     """A group with a budget of 5 ms in 10 ms, removed behind. Raises ``CalibrationError``."""
-    try:
-        path.mkdir()
-    except OSError as error:
-        raise CalibrationError(f"rt-cgroup: {path}: {error.strerror}") from error
-    try:
+    with task_group(path, what="rt-cgroup"):
         _give_budget(path)
         yield path
-    finally:
-        _remove(path)
 
 
 def _give_budget(path: Path) -> None:
