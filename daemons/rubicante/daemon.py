@@ -120,7 +120,7 @@ class Daemon:
             stop=self.stop,
             clock=clock,
         )
-        self._enforces = self._can_enforce()
+        self._enforces = not self._why_not_enforceable()
         self.book.describe(self.mechanisms.node())
         self._watch = DirectoryWatch()
         self.pods = NodePods(book=self.book, changed=self._watch.ring)
@@ -149,7 +149,7 @@ class Daemon:
             changed=self.loop.wake,
             metrics=book_metrics,
             exchange_metrics=exchange_metrics,
-            enforceable=self._can_enforce,
+            why_not_enforceable=self._why_not_enforceable,
         )
         self.upkeep = Upkeep(
             node=settings.node_name,
@@ -300,8 +300,8 @@ class Daemon:
             return None
         return find_exchange_in_groups
 
-    def _can_enforce(self) -> bool:
-        return not self.capability.problems
+    def _why_not_enforceable(self) -> str:
+        return "; ".join(self.capability.problems)
 
     def _look_at_tasks(self) -> None:
         self.feedback.look()

@@ -24,8 +24,9 @@ from daemons.rubicante.mechanisms.deadline.assembly import (
     ask_for_deadline,
     deadline_back_end,
 )
-from daemons.rubicante.mechanisms.deadline.core_cpusets import CorePartitions, rebuild_domains
+from daemons.rubicante.mechanisms.deadline.core_cpusets import CorePartitions
 from daemons.rubicante.mechanisms.deadline.discovery import DeadlineSupport
+from daemons.rubicante.mechanisms.deadline.recount import rebuild_domains
 from daemons.rubicante.mechanisms.origins import Origins
 from daemons.rubicante.mechanisms.paths import KernelPaths
 from k40s.cpu.model import ANY_CORE, Mechanism, Reservation, Server, Task

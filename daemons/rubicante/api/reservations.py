@@ -28,8 +28,8 @@ from k40s.units import format_duration
 log = logging.getLogger(__name__)
 
 
-IsEnforceable = Callable[[], bool]
-"""Whether the kernel can enforce anything at present."""
+WhyNotEnforceable = Callable[[], str]
+"""Why the kernel cannot enforce anything at present; empty where it can."""
 
 
 class KernelClaims(Protocol):
@@ -60,7 +60,7 @@ class Reservations:
         changed: Wake,
         metrics: BookMetrics,
         exchange_metrics: ExchangeMetrics,
-        enforceable: IsEnforceable,
+        why_not_enforceable: WhyNotEnforceable,
     ) -> None:
         self._node = node
         self._book = book
@@ -69,7 +69,7 @@ class Reservations:
         self._changed = changed
         self._metrics = metrics
         self._exchange_metrics = exchange_metrics
-        self._enforceable = enforceable
+        self._why_not_enforceable = why_not_enforceable
         self._open = threading.Event()
         self.kernel_refused = threading.Event()
 
@@ -148,8 +148,8 @@ class Reservations:
     def preview(self, request: ReservationRequest) -> AdmissionAnswer:
         """What ``reserve`` would answer, without looking up the pod and without any change."""
         self._require_open()
-        if not self._enforceable():
-            return self._answer(Rejection(reason=Reason.CPU_NO_REAL_TIME))
+        if cause := self._why_not_enforceable():
+            return self._answer(Rejection(reason=Reason.CPU_NO_REAL_TIME, detail=cause))
         return self._answer(self._book.preview(request))
 
     def release(self, pod_uid: str, attempt: str = "") -> bool:
@@ -186,8 +186,8 @@ class Reservations:
             raise CutOffError(f"the pod cannot be looked up: {error}") from error
 
     def _reserve(self, request: ReservationRequest, attempt: str) -> Reserved | Rejection:
-        if not self._enforceable():
-            return Rejection(reason=Reason.CPU_NO_REAL_TIME)
+        if cause := self._why_not_enforceable():
+            return Rejection(reason=Reason.CPU_NO_REAL_TIME, detail=cause)
         pod = self._look_up(request.pod)
         if pod is None or pod.uid != request.pod.uid or pod.ended or pod.deleting:
             return Rejection(reason=Reason.POD_UNKNOWN)

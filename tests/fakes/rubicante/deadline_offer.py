@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+from daemons.rubicante.kernel.system import Wait
 from daemons.rubicante.mechanisms.deadline.assembly import ask_for_deadline
 from daemons.rubicante.mechanisms.deadline.discovery import DeadlineSupport, Partitions
 from daemons.rubicante.mechanisms.paths import KernelPaths
@@ -23,6 +24,8 @@ def ask(
     version: int = 1,
     allowed: bool = False,
     held: dict[int, Fraction] | None = None,
+    wait: Wait = lambda _: None,
+    patience: float = 0.5,
 ) -> tuple[DeadlineSupport, Partitions | None]:
     return ask_for_deadline(
         system=kernel,
@@ -41,4 +44,6 @@ def ask(
         held=held or {},
         load_balance_off=allowed,
         start_probe=kernel,
+        wait=wait,
+        patience=patience,
     )

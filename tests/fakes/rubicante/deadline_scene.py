@@ -14,8 +14,9 @@ from daemons.rubicante.mechanisms.deadline.affinity import (
     SharedDomain,
 )
 from daemons.rubicante.mechanisms.deadline.back_end import DeadlineBackEnd
-from daemons.rubicante.mechanisms.deadline.core_cpusets import CorePartitions, rebuild_domains
+from daemons.rubicante.mechanisms.deadline.core_cpusets import CorePartitions
 from daemons.rubicante.mechanisms.deadline.pod_partitions import PodPartitions
+from daemons.rubicante.mechanisms.deadline.recount import rebuild_domains
 from daemons.rubicante.mechanisms.origins import Origins
 from k40s.cpu.model import ANY_CORE, Mechanism, Reservation, Server, Task
 from k40s.criticality import Criticality

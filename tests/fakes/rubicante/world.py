@@ -183,7 +183,7 @@ class World:
             changed=self._wake,
             metrics=self.metrics,
             exchange_metrics=self.exchange_metrics,
-            enforceable=lambda: self.enforceable,
+            why_not_enforceable=lambda: "" if self.enforceable else "no cgroup v1",
         )
         described, synchronized = threading.Event(), threading.Event()
         self.upkeep = Upkeep(

@@ -21,15 +21,20 @@ from daemons.rubicante.mechanisms.deadline.affinity import (
     SharedDomain,
 )
 from daemons.rubicante.mechanisms.deadline.back_end import DeadlineBackEnd
-from daemons.rubicante.mechanisms.deadline.bandwidth import Invalidate
+from daemons.rubicante.mechanisms.deadline.bandwidth import GONE_THREAD_SECONDS, Invalidate
 from daemons.rubicante.mechanisms.deadline.bandwidth_leaks import BandwidthLeaks
-from daemons.rubicante.mechanisms.deadline.core_cpusets import CorePartitions, rebuild_domains
+from daemons.rubicante.mechanisms.deadline.core_cpusets import CorePartitions
 from daemons.rubicante.mechanisms.deadline.discovery import (
     DeadlineSupport,
     Partitions,
     find_deadline,
 )
 from daemons.rubicante.mechanisms.deadline.pod_partitions import PodPartitions
+from daemons.rubicante.mechanisms.deadline.recount import (
+    PatientProbes,
+    Rebuild,
+    rebuild_domains,
+)
 from daemons.rubicante.mechanisms.origins import Origins
 from daemons.rubicante.mechanisms.paths import KernelPaths
 from k40s.cpu.model import DeadlineOffer, Domain
@@ -48,13 +53,22 @@ def ask_for_deadline(
     held: Mapping[int, Fraction],
     load_balance_off: bool,
     start_probe: StartProbe | None = None,
+    wait: Wait = time.sleep,
+    patience: float = GONE_THREAD_SECONDS,
 ) -> tuple[DeadlineSupport, Partitions | None]:
     """The node's offer, and the partitions that it needs (None where it needs none).
 
     ``load_balance_off`` is the operator's permission to switch off load balancing in cpusets of
-    cgroup v1. Without it, what an earlier process switched off is restored. See ``find_deadline``.
+    cgroup v1. Without it, what an earlier process switched off is restored. For so many seconds of
+    ``patience`` EBUSY may mean threads that have just gone, or a wrong sum. See ``find_deadline``.
     """
-    start_probe, warning = start_probe or LinuxProbes(attributes), ""
+    start_probe = PatientProbes(
+        start_probe or LinuxProbes(attributes),
+        rebuild=_rebuild(system, paths, prefix),
+        wait=wait,
+        patience=patience,
+    )
+    warning = ""
     try:
         partitions = existing_partitions(system, paths, prefix, start_probe)
         if isinstance(partitions, CorePartitions) and not load_balance_off:
@@ -116,9 +130,7 @@ def deadline_back_end(
         affinity = SharedDomain(threads=threads, start_probe=start_probe, cores=cores)
     else:
         affinity = _on_single_cores(partitions, threads=threads, start_probe=start_probe, tree=tree)
-    rebuild = (
-        None if paths.cpusets is None else partial(rebuild_domains, system, paths.cpusets, prefix)
-    )
+    rebuild = _rebuild(system, paths, prefix)
     return DeadlineBackEnd(
         attributes=attributes,
         threads=threads,
@@ -151,6 +163,13 @@ def _on_single_cores(
     if isinstance(partitions, PodPartitions):
         return PodCores(threads=threads, start_probe=start_probe, partitions=partitions, tree=tree)
     return PinnedCores(threads=threads, start_probe=start_probe)
+
+
+def _rebuild(system: System, paths: KernelPaths, prefix: str) -> Rebuild | None:
+    """None on cgroup v2, where nothing has the kernel count again."""
+    if paths.cpusets is None:
+        return None
+    return partial(rebuild_domains, system, paths.cpusets, prefix)
 
 
 def _put_back(partitions: CorePartitions) -> str:

@@ -34,8 +34,8 @@ from daemons.rubicante.mechanisms.deadline.affinity import Affinity
 from daemons.rubicante.mechanisms.deadline.alignment import Alignment
 from daemons.rubicante.mechanisms.deadline.bandwidth import DeadlineBandwidth, Invalidate
 from daemons.rubicante.mechanisms.deadline.bandwidth_leaks import BandwidthLeaks
-from daemons.rubicante.mechanisms.deadline.core_cpusets import Rebuild
 from daemons.rubicante.mechanisms.deadline.members import DeadlineMembers
+from daemons.rubicante.mechanisms.deadline.recount import Rebuild
 from daemons.rubicante.mechanisms.deadline.starvation import Starvation
 from daemons.rubicante.mechanisms.origins import Origins
 from k40s.cpu.model import Server, total_bandwidth
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 class DeadlineBackEnd:
     """The back end. ``wait`` sleeps for some seconds or until the process stops.
 
-    ``rebuild`` (``core_cpusets.rebuild_domains``) has the kernel count its bandwidth again; None
+    ``rebuild`` (``recount.rebuild_domains``) has the kernel count its bandwidth again; None
     where nothing can. ``leaks`` finds out whether that is needed. ``invalidate`` is called when
     the kernel refuses what it had seemed to offer. ``clock`` is monotonic, in seconds.
     """

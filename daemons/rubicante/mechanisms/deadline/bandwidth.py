@@ -10,7 +10,7 @@ from daemons.rubicante.kernel.sched_attr import SchedAttr, deadline_attr, explai
 from daemons.rubicante.kernel.system import Wait
 from daemons.rubicante.mechanisms.back_end import MechanismRefusedError
 from daemons.rubicante.mechanisms.deadline.affinity import Affinity
-from daemons.rubicante.mechanisms.deadline.core_cpusets import Rebuild
+from daemons.rubicante.mechanisms.deadline.recount import Rebuild
 from k40s.cpu.model import Server
 from k40s.errors import KernelError
 from k40s.units import NS_PER_S, MonotonicClock, Nanoseconds

@@ -13,8 +13,8 @@ from pathlib import Path
 from daemons.rubicante.kernel.sched_attr import Attributes
 from daemons.rubicante.kernel.system import System, is_readable
 from daemons.rubicante.kernel.threads import Threads, is_deadline
-from daemons.rubicante.mechanisms.deadline.core_cpusets import Rebuild
 from daemons.rubicante.mechanisms.deadline.discovery import FAIR_SERVER, read_bandwidths
+from daemons.rubicante.mechanisms.deadline.recount import Rebuild
 from k40s.cpu.model import Domain
 from k40s.errors import KernelError
 from k40s.units import MonotonicClock

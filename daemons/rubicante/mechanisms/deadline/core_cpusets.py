@@ -15,7 +15,7 @@ they are, but no other becomes one (EPERM) meanwhile.
 import errno
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
@@ -30,13 +30,8 @@ from k40s.units import parse_cpu_list
 
 _BALANCE = "cpuset.sched_load_balance"
 _REST = "rest"
-_REBUILD = "rebuild"
 _REMOVAL_TRIES = 20
 _RETRY_SECONDS = 0.005
-
-
-Rebuild = Callable[[], None]
-"""Has the kernel count its DEADLINE bandwidth again."""
 
 
 class CorePartitions:
@@ -212,28 +207,3 @@ class CorePartitions:
         except OSError as error:
             if error.errno not in GONE:
                 raise KernelError(f"{path}: {error}") from error
-
-
-def rebuild_domains(system: System, root: Path, prefix: str) -> None:
-    """Let the kernel rebuild its root domains, which makes it count DEADLINE bandwidth again.
-
-    That repairs two of its faults (seen in 6.12 to 6.18). It forgets to give back what a sleeping
-    thread had that is taken out of DEADLINE. And if domains are cut while a thread's bandwidth is
-    still charged after its end (up to one of its periods), it is given back twice: the sum is then
-    less than nothing, which counts as very much, and every thread is refused (EBUSY). On cgroup v1
-    domains are cut whenever a container's cpuset comes or goes.
-
-    Raises ``KernelError`` where the cpusets cannot be changed.
-    """
-    path = root / f"{prefix}-{_REBUILD}"
-    try:
-        cpu = min(parse_cpu_list(system.read(root / "cpuset.cpus").strip()))
-        with suppress(FileExistsError):
-            system.make_directory(path)
-        system.write(path / _BALANCE, "1")
-        system.write(path / "cpuset.cpus", str(cpu))
-        # Without balancing, the removal does not cut the domains once more, at a later time.
-        system.write(path / _BALANCE, "0")
-        system.remove_directory(path)
-    except OSError as error:
-        raise KernelError(f"rebuilding root domains: {error}") from error

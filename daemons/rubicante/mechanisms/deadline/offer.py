@@ -19,6 +19,7 @@ from daemons.rubicante.mechanisms.deadline.assembly import (
     withdraw,
 )
 from daemons.rubicante.mechanisms.deadline.back_end import DeadlineBackEnd
+from daemons.rubicante.mechanisms.deadline.bandwidth import GONE_THREAD_SECONDS
 from daemons.rubicante.mechanisms.deadline.discovery import (
     DeadlineSupport,
     Partitions,
@@ -38,6 +39,8 @@ LOOK_SECONDS = 10.0
 """At least between two looks, however often the kernel refuses."""
 RETURN_SECONDS = 60.0
 """Between two looks whether what was offered at first is there again."""
+START_PATIENCE_SECONDS = 5.0
+"""How long EBUSY is doubted at the start: longer than any period of a thread that has gone."""
 PARTS = 1024
 """An offer minus foreign bandwidth is a multiple of 1/PARTS, which keeps its text short."""
 _MOVED = "the root domains have changed, and reservations are held in the former ones"
@@ -116,7 +119,7 @@ class DeadlineMechanism:
 
     def find(self, held: Sequence[Reservation]) -> tuple[DeadlineSupport, Partitions | None]:
         """The kernel's offer at the start of the process; ``held`` are the book's reservations."""
-        self._support, partitions = self._probe(held)
+        self._support, partitions = self._probe(held, patience=START_PATIENCE_SECONDS)
         if self._support.offer is not None:
             self._timer.begin(in_use=_has_deadline(held))
             self.measure(lambda: held)
@@ -213,7 +216,7 @@ class DeadlineMechanism:
         now = self._clock()
         self._due, self._return_due = now + LOOK_SECONDS, now + RETURN_SECONDS
         self.close(back_ends)  # its probe threads are in the domains
-        support, partitions = self._probe(held)
+        support, partitions = self._probe(held, patience=GONE_THREAD_SECONDS)
         holds = _has_deadline(held)
         if holds and support.offer is not None and support.offer.domain is not self._domain:
             support = replace(support, offer=None, problems=(*support.problems, _MOVED))
@@ -232,7 +235,9 @@ class DeadlineMechanism:
             return False
         return self._invalidated.is_set() or (now >= self._return_due and self._lacks(self._first))
 
-    def _probe(self, held: Sequence[Reservation]) -> tuple[DeadlineSupport, Partitions | None]:
+    def _probe(
+        self, held: Sequence[Reservation], *, patience: float
+    ) -> tuple[DeadlineSupport, Partitions | None]:
         return ask_for_deadline(
             system=self._system,
             attributes=self._access.attributes,
@@ -243,6 +248,8 @@ class DeadlineMechanism:
             held=_by_core(held),
             load_balance_off=self._settings.load_balance_off,
             start_probe=self._access.start_probe,
+            wait=self._stop.wait,
+            patience=patience,
         )
 
     def _timed(self) -> DeadlineSupport:

@@ -331,8 +331,9 @@ def test_a_node_that_cannot_enforce_refuses_everything() -> None:
     put, post = client.put(PATH, data=body()), client.post("/v1/admission", data=body())
 
     assert (put.status_code, post.status_code) == (409, 200)
-    reasons = {parse_admission_answer(answer.data).reason for answer in (put, post)}
-    assert reasons == {Reason.CPU_NO_REAL_TIME}
+    answers = [parse_admission_answer(answer.data) for answer in (put, post)]
+    assert {one.reason for one in answers} == {Reason.CPU_NO_REAL_TIME}
+    assert {one.detail for one in answers} == {"no cgroup v1"}
 
 
 def test_state_shows_everything(world: World, client: FlaskClient) -> None:

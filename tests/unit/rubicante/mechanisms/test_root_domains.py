@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from daemons.rubicante.kernel.sched_attr import SCHED_DEADLINE, SchedAttr
 from daemons.rubicante.mechanisms.deadline.discovery import has_deadline_threads, read_bandwidths
 from daemons.rubicante.mechanisms.deadline.pod_partitions import EXCLUSIVE, PARTITION
 from k40s.cpu.model import Domain
+from k40s.units import NS_PER_MS, Nanoseconds
 from tests.fakes.rubicante.deadline_offer import BALANCE, DEBUG, PODS, ask
 from tests.fakes.rubicante.domains import PROC, V1, V2, DomainKernel
 
@@ -16,6 +18,11 @@ from tests.fakes.rubicante.domains import PROC, V1, V2, DomainKernel
 @pytest.fixture
 def kernel() -> DomainKernel:
     return DomainKernel()
+
+
+def _half() -> SchedAttr:
+    runtime, period = Nanoseconds(5 * NS_PER_MS), Nanoseconds(10 * NS_PER_MS)
+    return SchedAttr(policy=SCHED_DEADLINE, runtime=runtime, deadline=period, period=period)
 
 
 def tell_bandwidth(kernel: DomainKernel, total: int, *, features: str = "NO_HRTICK_DL") -> None:
@@ -91,6 +98,59 @@ def test_names_what_the_kernel_answers(kernel: DomainKernel, memory: Path) -> No
     support, _ = ask(kernel, memory, cores={0, 1})
 
     assert "Function not implemented" in support.problems[0]
+
+
+def test_a_wrong_sum_is_counted_again_before_it_counts_as_a_refusal(
+    kernel: DomainKernel, memory: Path
+) -> None:
+    kernel.lost = Fraction(2)
+
+    support, _ = ask(kernel, memory, cores={0, 1})
+
+    assert support.offer is not None
+    assert support.problems == ()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_threads_that_have_just_gone_are_waited_for(
+    kernel: DomainKernel, memory: Path, version: int
+) -> None:
+    kernel.add_cpuset(V1 / "kubepods", "0-1")
+    kernel.refuse["set"] = [OSError(errno.EBUSY, "busy")] * 5
+
+    support, _ = ask(
+        kernel, memory, cores={0, 1}, version=version, allowed=version == 1, patience=5
+    )
+
+    assert support.offer is not None
+
+
+def test_a_domain_that_stays_full_is_refused_after_the_patience(
+    kernel: DomainKernel, memory: Path
+) -> None:
+    kernel.set(kernel.spawn(60), _half())
+    kernel.set(kernel.spawn(61), _half())
+    kernel.threads[60].charged = kernel.threads[61].charged = Fraction(95, 100)
+    waits: list[float] = []
+
+    support, _ = ask(kernel, memory, cores={0, 1}, wait=waits.append, patience=2)
+
+    assert support.offer is None
+    assert "no room" in support.problems[0]
+    assert sum(waits) == 2
+
+
+def test_where_nothing_can_be_counted_again_the_kernels_answer_stands(
+    kernel: DomainKernel, memory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kernel.lost = Fraction(2)
+    kernel.refuse["make_directory"] = [OSError(errno.EROFS, "read-only")]
+
+    support, _ = ask(kernel, memory, cores={0, 1}, patience=2)
+
+    assert support.offer is None
+    assert "no room" in support.problems[0]
+    assert "not counted again" in caplog.text
 
 
 def test_cpus_that_are_offline_are_a_problem(kernel: DomainKernel, memory: Path) -> None:

@@ -1,0 +1,111 @@
+"""The kernel's sum of DEADLINE bandwidth: how it goes wrong, and how it is counted again.
+
+Two of the kernel's faults (seen in 6.12 to 6.18). It forgets to give back what a sleeping thread
+had that is taken out of DEADLINE. And if domains are cut while a thread's bandwidth is still
+charged after its end (up to one of its periods), it is given back twice: the sum is then less than
+nothing, which counts as very much, and every thread is refused (EBUSY). On cgroup v1 domains are
+cut whenever a container's cpuset comes or goes.
+"""
+
+import errno
+import logging
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from pathlib import Path
+
+from daemons.rubicante.kernel.probes.thread import Enter, Probe, StartProbe
+from daemons.rubicante.kernel.sched_attr import SchedAttr
+from daemons.rubicante.kernel.system import System, Wait
+from k40s.errors import KernelError
+from k40s.units import parse_cpu_list
+
+log = logging.getLogger(__name__)
+
+RECOUNT_SECONDS = 0.25
+"""Between two recounts for probes: what ends meanwhile is not charged any more at the next."""
+_REBUILD = "rebuild"
+_BALANCE = "cpuset.sched_load_balance"
+
+
+Rebuild = Callable[[], None]
+"""Has the kernel count its DEADLINE bandwidth again; raises ``KernelError``."""
+
+
+def rebuild_domains(system: System, root: Path, prefix: str) -> None:
+    """Let the kernel rebuild its root domains, which makes it count DEADLINE bandwidth again.
+
+    ``root`` is cgroup v1's hierarchy of cpusets. Raises ``KernelError`` where they cannot be
+    changed.
+    """
+    path = root / f"{prefix}-{_REBUILD}"
+    try:
+        cpu = min(parse_cpu_list(system.read(root / "cpuset.cpus").strip()))
+        with suppress(FileExistsError):
+            system.make_directory(path)
+        system.write(path / _BALANCE, "1")
+        system.write(path / "cpuset.cpus", str(cpu))
+        # Without balancing, the removal does not cut the domains once more, at a later time.
+        system.write(path / _BALANCE, "0")
+        system.remove_directory(path)
+    except OSError as error:
+        raise KernelError(f"rebuilding root domains: {error}") from error
+
+
+class PatientProbes:
+    """Implements ``StartProbe``: takes EBUSY for an answer only where it lasts.
+
+    The probes share ``patience`` seconds, which pass by ``wait``; ``rebuild`` has the kernel count
+    again after each wait, None where nothing can.
+    """
+
+    def __init__(
+        self, start_probe: StartProbe, *, rebuild: Rebuild | None, wait: Wait, patience: float
+    ) -> None:
+        self._start_probe = start_probe
+        self._rebuild = rebuild
+        self._wait = wait
+        self._patience = patience
+
+    def __call__(self, cores: AbstractSet[int], *, enter: Enter | None = None) -> "PatientProbe":
+        """As ``StartProbe``."""
+        return PatientProbe(self._start_probe(cores, enter=enter), self._recount)
+
+    def _recount(self) -> bool:
+        """Whether it is worth trying again."""
+        if self._patience <= 0:
+            return False
+        self._wait(RECOUNT_SECONDS)
+        self._patience -= RECOUNT_SECONDS
+        try:
+            if self._rebuild is not None:
+                self._rebuild()
+        except KernelError as error:
+            log.warning("DEADLINE bandwidth not counted again", extra={"cause": str(error)})
+            self._patience = 0
+            return False
+        return True
+
+
+class PatientProbe:
+    """Implements ``Probe``; ``recount`` says whether to try again after EBUSY."""
+
+    def __init__(self, probe: Probe, recount: Callable[[], bool]) -> None:
+        self._probe = probe
+        self._recount = recount
+
+    @property
+    def tid(self) -> int:
+        """Its TID."""
+        return self._probe.tid
+
+    def attempt(self, attr: SchedAttr) -> OSError | None:
+        """As ``Probe``; EBUSY only where it lasts."""
+        while (refusal := self._probe.attempt(attr)) is not None:
+            if refusal.errno != errno.EBUSY or not self._recount():
+                return refusal
+        return None
+
+    def close(self) -> None:
+        """End the thread."""
+        self._probe.close()
