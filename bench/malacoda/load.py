@@ -138,7 +138,8 @@ class SamplingLoop:
         )
 
     def tick(self) -> None:
-        self.monitor.tick(self._gauge.known)
+        if not self.monitor.tick(self._gauge.known):
+            return
         watched = self.monitor.state
         self._gauge.tick(calm=not watched.alarmed and not watched.high)
         self._search.tick()

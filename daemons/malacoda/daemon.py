@@ -105,7 +105,11 @@ class Malacoda:
         self._period = settings.sampling_period
         runnable = RunnableThreads(cpus=frozenset(cpus), root=settings.proc_path)
         self._sampler = Sampler(
-            cpus=frozenset(cpus), clock=clock, root=settings.proc_path, runnable=runnable
+            cpus=frozenset(cpus),
+            clock=clock,
+            root=settings.proc_path,
+            runnable=runnable,
+            details_every=DETAILS_EVERY,
         )
         monitor_metrics = MonitorMetrics(registry)
         self.monitor = Monitor(
@@ -124,6 +128,7 @@ class Malacoda:
             writer=gateway,
             metrics=ProfileMetrics(registry),
         )
+        self._profile: object = None
         metrics = ReportMetrics(registry)
         evictions = EvictionRequests(now=now)
         self._report = AssuranceReport(
@@ -252,13 +257,17 @@ class Malacoda:
     def sample(self) -> None:
         """Take one sample; while LOW or HI pods run here, one of the pods too.
 
-        Metrics that no rule needs are for people, who need them once a second at most. γ is
-        judged with the last sample's gauge of harm, as the gauge needs to know of alarms.
+        Where the node is quiet, a glance at it is all that some turns take. Metrics that no rule
+        needs are for people, who need them once a second at most. γ is judged with the last
+        sample's gauge of harm, as the gauge needs to know of alarms.
         """
         profile = self._profiles.current
-        needed = profile is not None and needs_details(rule.metric for rule in profile.rules)
-        self._sampler.details_every = Nanoseconds(0) if needed else DETAILS_EVERY
-        self.monitor.tick(NO_GAUGE if self.gauge is None else self.gauge.known)
+        if profile is not self._profile and profile is not None:
+            self._profile = profile
+            needed = needs_details(rule.metric for rule in profile.rules)
+            self._sampler.details_every = Nanoseconds(0) if needed else DETAILS_EVERY
+        if not self.monitor.tick(NO_GAUGE if self.gauge is None else self.gauge.known):
+            return
         if self.gauge is not None:
             watched = self.monitor.state
             self.gauge.tick(calm=not watched.alarmed and not watched.high)

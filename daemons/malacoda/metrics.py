@@ -3,10 +3,15 @@
 The rooms of harm, culprits and responses have metrics of their own, beside their code.
 """
 
+from collections.abc import Iterable, Iterator, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from daemons.malacoda.sampling.sampler import SOURCES
 from k40s.annotations import NodeAssurance
+from k40s.assurance.detector import Rule
 from k40s.assurance.gamma import Severity
 from k40s.assurance.watch import WatchState
 from k40s.errors import UnavailableError, UnreadableError
@@ -15,39 +20,30 @@ COSTS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25)
 """Buckets of what a sample costs, in seconds."""
 
 
-class MonitorMetrics:
-    """Samples, alarms and γ."""
+class SourceFaults:
+    """Counts the samples without a source in Prometheus, by what a reader has counted so far."""
+
+    def __init__(self, counter: Counter, sources: Iterable[str]) -> None:
+        self._counter = counter
+        self._counted = dict.fromkeys(sources, 0)
+        for source in self._counted:
+            counter.labels(source=source)
+
+    def count(self, faults: Mapping[str, int]) -> None:
+        """Add what has come since the last call, by source; mostly nothing has."""
+        if faults == self._counted:
+            return
+        for source, number in faults.items():
+            self._counter.labels(source=source).inc(number - self._counted.get(source, 0))
+            self._counted[source] = number
+
+
+class MonitorMetrics(Collector):
+    """Samples, alarms and γ. What the last sample says is made into text when it is scraped."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.metric = Gauge(
-            "k40s_malacoda_metric",
-            "Value of a metric in the last sample (docs/metrics.md gives units)",
-            ["metric"],
-            registry=registry,
-        )
-        self.alarm = Gauge(
-            "k40s_malacoda_alarm",
-            "1 while the alarm on a metric is active",
-            ["metric"],
-            registry=registry,
-        )
         self.alarms = Counter(
             "k40s_malacoda_alarms", "Alarms that were raised", ["metric"], registry=registry
-        )
-        self.state = Gauge(
-            "k40s_malacoda_state_assurance", "The state part, 0 to 10", registry=registry
-        )
-        severity = Gauge(
-            "k40s_malacoda_severity",
-            "1 for the present severity of the node's state; none while it is unknown",
-            ["severity"],
-            registry=registry,
-        )
-        self._severities = {each: severity.labels(severity=each.name.lower()) for each in Severity}
-        self.downgrades = Gauge(
-            "k40s_malacoda_downgrades",
-            "Downgrades that are not forgotten yet",
-            registry=registry,
         )
         self.cost = Histogram(
             "k40s_malacoda_sample_seconds",
@@ -61,30 +57,58 @@ class MonitorMetrics:
             ["source"],
             registry=registry,
         )
-        self._shown: dict[str, Gauge] = {}
-        self._watched: set[str] = set()
-        for source in SOURCES:
-            self.faults.labels(source=source)
+        self.sources = SourceFaults(self.faults, SOURCES)
+        self._state = WatchState()
+        self._values = dict(self._state.metrics)
+        registry.register(self)
+
+    def watch(self, rules: Iterable[Rule]) -> None:
+        """Count the alarms of these rules from now on, beginning with none."""
+        for rule in rules:
+            self.alarms.labels(metric=rule.metric.value)
 
     def show(self, state: WatchState) -> None:
-        """Set the values of the last sample, and the alarms of the rules in force alone."""
-        for metric, value in state.metrics.items():
-            if metric not in self._shown:
-                self._shown[metric] = self.metric.labels(metric=metric.value)
-            self._shown[metric].set(value)
-        watched = {rule.metric.value for rule in state.alarms}
-        for name in self._watched - watched:
-            self.alarm.remove(name)
-        for name in watched - self._watched:
-            self.alarms.labels(metric=name)
-        self._watched = watched
-        hazards = {metric.value for metric in state.hazards}
-        for name in watched:
-            self.alarm.labels(metric=name).set(name in hazards)
-        self.state.set(state.gamma.value)
-        self.downgrades.set(state.gamma.falls)
-        for severity, shown in self._severities.items():
-            shown.set(severity is state.severity)
+        """The values of the last sample, which may lack some, and the alarms of its rules alone."""
+        self._values.update(state.metrics)
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        """As a scrape asks."""
+        state, hazards = self._state, frozenset(self._state.hazards)
+        yield by_label(
+            "k40s_malacoda_metric",
+            "Value of a metric in the last sample (docs/metrics.md gives units)",
+            "metric",
+            {metric.value: value for metric, value in dict(self._values).items()},
+        )
+        yield by_label(
+            "k40s_malacoda_alarm",
+            "1 while the alarm on a metric is active",
+            "metric",
+            {rule.metric.value: float(rule.metric in hazards) for rule in state.alarms},
+        )
+        yield GaugeMetricFamily(
+            "k40s_malacoda_state_assurance", "The state part, 0 to 10", value=state.gamma.value
+        )
+        yield by_label(
+            "k40s_malacoda_severity",
+            "1 for the present severity of the node's state; none while it is unknown",
+            "severity",
+            {each.name.lower(): float(each is state.severity) for each in Severity},
+        )
+        yield GaugeMetricFamily(
+            "k40s_malacoda_downgrades",
+            "Downgrades that are not forgotten yet",
+            value=state.gamma.falls,
+        )
+
+
+def by_label(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    """A family of gauges as a scrape reads it, by the values of one label."""
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value in sorted(values):
+        family.add_metric([value], values[value])
+    return family
 
 
 class ProfileMetrics:

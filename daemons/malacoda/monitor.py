@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -12,16 +12,14 @@ from k40s.assurance.counters import Counters
 from k40s.assurance.detector import TREND_SAMPLES, AlarmState, Rule, Victim
 from k40s.assurance.gamma import GammaPolicy, Severity, resume
 from k40s.assurance.metrics import Metric
+from k40s.assurance.quiet import may_wait
 from k40s.assurance.response.harm import HarmState
 from k40s.assurance.trend import find_level, find_slope
 from k40s.assurance.watch import WatchState, advance
-from k40s.units import NS_PER_MS, NS_PER_S, Clock, Nanoseconds
+from k40s.units import NS_PER_S, Clock
 
 log = logging.getLogger(__name__)
 
-_SHOW_EVERY = Nanoseconds(450 * NS_PER_MS)
-"""Prometheus is shown a sample no more often, unless the state has changed: nobody scrapes it
-sooner. Less than the period of two samples per second."""
 _MISSING = 4
 """Samples in a row without a metric that are reported; a single one may be chance."""
 NO_GAUGE = HarmState()
@@ -35,8 +33,11 @@ class CounterSource(Protocol):
     def faults(self) -> dict[str, int]:
         """By source, the number of samples without it."""
 
-    def sample(self) -> Counters:
-        """Take a sample."""
+    def look(self, *, closely: bool) -> Sequence[Counters]:
+        """The samples to be judged now, in order; none where a glance saw a quiet node.
+
+        With ``closely`` there is one at least, whatever a glance would see.
+        """
 
 
 class Monitor:
@@ -63,9 +64,9 @@ class Monitor:
         self._lock = threading.Lock()
         self._samples = 0
         self._needed: int | None = None
-        self._counted: dict[str, int] = {}
         self._missing: Counter[Metric] = Counter()
-        self._shown: int | None = None
+        self._may_wait = False
+        self._closely = True
         if rules:
             self.follow(rules)
 
@@ -102,35 +103,34 @@ class Monitor:
             if self._needed is None:
                 self._needed = self._samples + max(rule.window for rule in rules)
             self._rules = rules
+            self._may_wait = may_wait(rules)
+            self._closely = True
+        self._metrics.watch(rules)
 
-    def tick(self, harm: HarmState = NO_GAUGE) -> None:
-        """Take one sample and update metrics, alarms and γ; ``harm`` is gauged at the same time."""
+    def tick(self, harm: HarmState = NO_GAUGE) -> bool:
+        """Look at the node, and update metrics, alarms and γ; ``harm`` is gauged at the same time.
+
+        Returns False where the node is quiet, and nothing was judged (``k40s.assurance.quiet``).
+        """
         begun = self._clock()
-        sample = self._source.sample()
-        with self._lock:
-            before = self.state
-            self.state = advance(before, sample, rules=self._rules, policy=self.policy, harm=harm)
-            self._samples += sample.stat is not None
-        self._report(before, self.state)
-        self._look_for_missing(self.state.blind)
-        self._show(before, self.state)
+        samples = self._source.look(closely=self._closely)
+        if not samples:
+            return False
+        for sample in samples:
+            with self._lock:
+                before = self.state
+                self.state = advance(
+                    before, sample, rules=self._rules, policy=self.policy, harm=harm
+                )
+                self._samples += sample.stat is not None
+                calm = self._may_wait and self.has_verdict and self.state.settled
+                self._closely = not calm
+            self._report(before, self.state)
+            self._look_for_missing(self.state.blind)
+            self._metrics.show(self.state)
+        self._metrics.sources.count(self._source.faults)
         self._metrics.cost.observe((self._clock() - begun) / NS_PER_S)
-
-    def _show(self, before: WatchState, after: WatchState) -> None:
-        """Export the sample, now and then, and at once where it changes what is done."""
-        changed = (
-            after.gamma.value != before.gamma.value
-            or after.severity is not before.severity
-            or ((before.alarmed or after.alarmed) and after.hazards != before.hazards)
-        )
-        now = self._clock()
-        if not changed and self._shown is not None and now - self._shown < _SHOW_EVERY:
-            return
-        self._shown = now
-        self._metrics.show(after)
-        for name, count in self._source.faults.items():
-            self._metrics.faults.labels(source=name).inc(count - self._counted.get(name, 0))
-            self._counted[name] = count
+        return True
 
     def _look_for_missing(self, blind: Collection[Metric]) -> None:
         if not blind and not self._missing:

@@ -8,8 +8,9 @@ from k40s.units import NS_PER_S, NS_PER_US
 
 _WRAP = 1 << 32
 """The kernel keeps softirq and interrupt counts in 32 bits per CPU."""
-_SATURATED = 0.95
-_MUCH = 0.2
+SATURATED = 0.95
+"""Share of time from which on CPUs count as having no time left."""
+MUCH = 0.2
 """Share of time in the kernel from which on its stretches count: an idle CPU rarely switches."""
 
 
@@ -152,7 +153,7 @@ def _counted_queue(earlier: StatCounters, later: StatCounters, running: float) -
     """
     queue = running / later.own_cpus
     busy = _busy(_spent(earlier.own, later.own))
-    return queue if busy >= _SATURATED else min(queue, busy)
+    return queue if busy >= SATURATED else min(queue, busy)
 
 
 def _run_queue(later: StatCounters, own_busy: float, others_busy: float) -> float:
@@ -163,9 +164,9 @@ def _run_queue(later: StatCounters, own_busy: float, others_busy: float) -> floa
     whose own CPUs are not saturated has no queue beyond what it is busy with.
     """
     tasks = max(0, later.running - 1)
-    if own_busy < _SATURATED:
+    if own_busy < SATURATED:
         return min(own_busy, tasks / later.own_cpus)
-    if others_busy >= _SATURATED:
+    if others_busy >= SATURATED:
         return tasks / (later.own_cpus + later.other_cpus)
     return max(0.0, tasks - others_busy * later.other_cpus) / later.own_cpus
 
@@ -176,7 +177,7 @@ def _stretch(
     """Time in the kernel per context switch, of the whole machine: where switches are counted."""
     if later.contexts < earlier.contexts:
         return None
-    if own_system < _MUCH:
+    if own_system < MUCH:
         return 0.0
     spent = _spent(earlier.own + earlier.others, later.own + later.others)
     system = spent.system + spent.irq

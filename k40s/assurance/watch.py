@@ -55,6 +55,13 @@ class WatchState:
         """Whether any alarm is active."""
         return any(alarm.active for alarm in self.alarms.values())
 
+    @property
+    def settled(self) -> bool:
+        """Whether no rule is blind, no alarm active, and no sample in any rule's window high."""
+        return not self.blind and not any(
+            alarm.active or alarm.excess > 0 or any(alarm.high) for alarm in self.alarms.values()
+        )
+
     def seen_by(self, victims: Collection[Victim]) -> "WatchState":
         """The state with the rules alone whose alarms are a hazard for one of these victims."""
         alarms = {

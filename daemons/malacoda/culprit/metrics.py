@@ -1,10 +1,10 @@
 """What the search for culprits exports to Prometheus."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from daemons.malacoda.metrics import COSTS
+from daemons.malacoda.metrics import COSTS, SourceFaults
 from daemons.malacoda.sampling.usage import USAGE_SOURCES
 from k40s.assurance.suspects.verdict import Verdict
 
@@ -16,8 +16,7 @@ class CulpritMetrics:
         self, registry: CollectorRegistry, reasons: Iterable[str], *, faults: Counter
     ) -> None:
         """``reasons`` are those of events; ``faults`` counts samples without a source."""
-        self._faults = faults
-        self._counted: dict[str, int] = {}
+        self.sources = SourceFaults(faults, USAGE_SOURCES)
         self.suspects = Counter(
             "k40s_malacoda_suspects",
             "Verdicts on the culprit of a hazard that were reported",
@@ -46,15 +45,7 @@ class CulpritMetrics:
             "Events that were not written: too many waited, or for too long, or their pod is gone",
             registry=registry,
         )
-        for source in USAGE_SOURCES:
-            faults.labels(source=source)
         for verdict in Verdict:
             self.suspects.labels(verdict=verdict.value)
         for reason in reasons:
             self.events.labels(reason=reason)
-
-    def count_faults(self, faults: Mapping[str, int]) -> None:
-        """Add what has come since the last call."""
-        for source, number in faults.items():
-            self._faults.labels(source=source).inc(number - self._counted.get(source, 0))
-            self._counted[source] = number

@@ -160,7 +160,7 @@ class CulpritSearch:
         finding = self.state.finding
         self._handover.put(Judgement(at=sample.at, watched=watched, finding=finding))
         self._report(finding, watched, view)
-        self._metrics.count_faults(self._source.faults)
+        self._metrics.sources.count(self._source.faults)
         self._metrics.cost.observe((self._clock() - begun) / NS_PER_S)
 
     def close(self) -> None:

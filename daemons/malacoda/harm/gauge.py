@@ -152,7 +152,7 @@ class HarmGauge:
         if before.harmed is not self.state.harmed:
             _report(before, self.state, view)
         self._metrics.show(self.state, gauged=count_gauged(self.state, self._policy))
-        self._metrics.count_faults(
+        self._metrics.sources.count(
             {POD_THREADS: self._threads.missed, OVERRUNS: self._misses.missed}
         )
         self._metrics.cost.observe((self._clock() - begun) / NS_PER_S)

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from k40s.assurance.counters import CpuTimes, StatCounters
+from k40s.assurance.quiet import Spent
 
 _NO_TIMES = CpuTimes(user=0, system=0, idle=0, iowait=0, irq=0, steal=0)
 _MIN_COLUMNS = 8
@@ -30,6 +31,27 @@ def parse_stat(text: bytes, cpus: Collection[int]) -> StatCounters:
         forks=counts[b"processes"],
         running=counts[b"procs_running"],
     )
+
+
+def parse_spent(text: bytes, labels: Collection[bytes]) -> Spent:
+    """A glance at /proc/stat: the lines of the node's CPUs alone, by ``label_of`` each.
+
+    Reads as little as it can: it is called ten times a second, with cold caches.
+    """
+    user = system = idle = 0
+    for label in labels:
+        begin = text.index(label) + len(label)
+        row = text[begin : text.index(b"\n", begin)].split()
+        own, nice, kernel, unused, iowait, irq, softirq = map(int, row[:7])
+        user += own + nice
+        system += kernel + irq + softirq
+        idle += unused + iowait
+    return Spent(user, system, idle)
+
+
+def label_of(cpu: int) -> bytes:
+    """What is before a CPU's columns in /proc/stat, whose first line is the sum of all."""
+    return b"\ncpu%d " % cpu
 
 
 def parse_softirqs(text: bytes, cpus: Collection[int]) -> dict[str, int]:

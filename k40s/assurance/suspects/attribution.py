@@ -65,7 +65,8 @@ def attribute(
     sample = confined(sample)
     state = _freeze(state, policy, sample, high=high or alarm, alarm=alarm)
     if not alarm or state.onset is None:
-        return replace(state, finding=None, agreed=0)
+        ended = state.finding is None and not state.agreed
+        return state if ended else replace(state, finding=None, agreed=0)
     if (
         state.baseline is None
         and observed(state.quiet, policy.longest_gap) >= policy.least_baseline
@@ -99,35 +100,47 @@ def _freeze(
     at = sample.at
     begin = at - policy.window
     later = [index for index, kept in enumerate(state.recent) if kept.at <= begin]
-    state = replace(
-        state,
-        recent=(*state.recent[later[-1] if later else 0 :], sample),
-        last_high=at if high else state.last_high,
-        last_alarm=at if alarm else state.last_alarm,
-    )
-    calm = state.last_high is None or at - state.last_high >= policy.calm
+    recent = (*state.recent[later[-1] if later else 0 :], sample)
+    last_high = at if high else state.last_high
+    last_alarm = at if alarm else state.last_alarm
+    calm = last_high is None or at - last_high >= policy.calm
     onset = state.onset
     ordinary = state.ordinary and not calm and not alarm
-    recent = state.recent
     if onset is None:
         if alarm or (high and not ordinary):
             onset = at
             recent = recent[-2:]  # what was done before is no part of the hazard
-    elif calm or at - max(onset, state.last_alarm or onset) >= policy.lapse:
+    elif calm or at - max(onset, last_alarm or onset) >= policy.lapse:
         onset = None
         ordinary = not calm
-    state = replace(state, onset=onset, ordinary=ordinary, recent=recent)
-    if onset is not None:
-        return state
-    quiet = state.quiet
-    if not quiet or at - quiet[-1].at >= policy.spacing:
-        quiet = (*quiet, sample)
-        while len(quiet) > 1 and (
-            quiet[0].at < at - policy.stale
-            or observed(quiet[1:], policy.longest_gap) >= policy.baseline
-        ):
-            quiet = quiet[1:]
-    return replace(state, quiet=quiet, baseline=None, eve=None)
+    frozen = onset is not None
+    return AttributionState(
+        quiet=state.quiet if frozen else _quiet(state.quiet, policy, sample),
+        recent=recent,
+        onset=onset,
+        last_high=last_high,
+        last_alarm=last_alarm,
+        ordinary=ordinary,
+        baseline=state.baseline if frozen else None,
+        eve=state.eve if frozen else None,
+        finding=state.finding,
+        agreed=state.agreed,
+    )
+
+
+def _quiet(
+    quiet: tuple[NodeUsage, ...], policy: AttributionPolicy, sample: NodeUsage
+) -> tuple[NodeUsage, ...]:
+    """The quiet samples with one more, as many as a baseline needs, and none that is stale."""
+    if quiet and sample.at - quiet[-1].at < policy.spacing:
+        return quiet
+    quiet = (*quiet, sample)
+    while len(quiet) > 1 and (
+        quiet[0].at < sample.at - policy.stale
+        or observed(quiet[1:], policy.longest_gap) >= policy.baseline
+    ):
+        quiet = quiet[1:]
+    return quiet
 
 
 def _eve(quiet: tuple[NodeUsage, ...], policy: AttributionPolicy) -> tuple[NodeUsage, ...]:

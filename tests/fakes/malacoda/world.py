@@ -92,8 +92,14 @@ class FakeCounters:
         self.system = 5
         self.seconds = 0.5
         self.lost = False
+        self.quiet = False
+        self.closely: list[bool] = []
         self._clock = clock
         self._spent = [0, 0]
+
+    def look(self, *, closely: bool) -> tuple[Counters, ...]:
+        self.closely.append(closely)
+        return () if self.quiet and not closely else (self.sample(),)
 
     def sample(self) -> Counters:
         self._clock.pass_seconds(self.seconds)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from k40s.assurance.counters import Counters, CpuTimes, StatCounters
@@ -227,3 +229,23 @@ def test_a_hazard_toggled_every_20_s_for_half_an_hour_downgrades_at_most_twice()
 
     assert downgrades == 1
     assert node.state.gamma.value == 5
+
+
+@pytest.mark.parametrize(
+    ("alarm", "settled"),
+    [
+        (AlarmState(), True),
+        (AlarmState(high=(False, False), values=(0.1, 0.1)), True),
+        (AlarmState(high=(True, False), values=(0.9, 0.1)), False),
+        (AlarmState(excess=0.1), False),
+        (AlarmState(active=True), False),
+    ],
+)
+def test_it_is_settled_when_nothing_in_any_window_speaks_for_a_hazard(
+    alarm: AlarmState, settled: bool
+) -> None:
+    rules = DEFAULT_RULES[:2]
+    state = WatchState(alarms=dict(zip(rules, (AlarmState(), alarm), strict=True)))
+
+    assert state.settled is settled
+    assert not replace(state, blind=(Metric.CPU_SYSTEM,)).settled

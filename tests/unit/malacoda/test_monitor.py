@@ -188,19 +188,6 @@ def test_what_harms_nobody_lowers_nothing() -> None:
     assert world.metric("severity", severity="none") == 1
 
 
-def test_it_shows_samples_twice_a_second_however_often_it_samples() -> None:
-    world = World()
-    world.source.seconds = 0.1
-    world.tick(2)
-    world.source.system = 40
-    world.tick(1)
-    assert world.metric("metric", metric="cpu-system") != 0.4
-
-    world.tick(5)
-
-    assert world.metric("metric", metric="cpu-system") == 0.4
-
-
 def test_an_alarm_is_shown_with_the_sample_that_raises_it() -> None:
     world = World()
     world.source.seconds = 0.1
@@ -214,3 +201,38 @@ def test_an_alarm_is_shown_with_the_sample_that_raises_it() -> None:
         )
 
     assert world.metric("alarm", metric="cpu-system") == 1
+
+
+def test_samples_may_wait_once_it_has_a_verdict_and_while_nothing_speaks_for_a_hazard() -> None:
+    world = World()
+    world.tick(9)
+    assert world.source.closely == [True] * 9
+    world.tick(1)
+    assert world.source.closely[-1] is False
+
+    world.source.system = 90
+    world.tick(2)
+
+    assert world.source.closely[-1] is True
+
+
+def test_nothing_waits_by_rules_that_a_glance_cannot_speak_for() -> None:
+    world = World()
+    world.tick(12)
+
+    world.monitor.follow((Rule(metric=Metric.FORKS, raise_at=500, clear_at=100),))
+    world.tick(12)
+
+    assert world.source.closely[-12:] == [True] * 12
+
+
+def test_a_tick_at_which_a_glance_sufficed_judges_nothing() -> None:
+    world = World()
+    world.tick(9)
+    before = world.monitor.state
+    world.source.quiet = True
+
+    assert not world.monitor.tick()
+
+    assert world.monitor.state is before
+    assert world.metric("sample_seconds_count") == 9

@@ -1,0 +1,149 @@
+"""Samples of a quiet node may wait: no metric was high meanwhile, and no alarm is another."""
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from daemons.malacoda.metrics import MonitorMetrics
+from daemons.malacoda.monitor import Monitor
+from daemons.malacoda.sampling.sampler import Sampler
+from k40s.assurance.counters import Counters, CpuTimes, StatCounters
+from k40s.assurance.detector import DEFAULT_RULES, Rule
+from k40s.assurance.gamma import GammaPolicy
+from k40s.assurance.metrics import Metric, metrics_between
+from k40s.assurance.quiet import Spent, is_quiet, may_wait
+from k40s.units import NS_PER_S, Nanoseconds
+from tests.fakes.malacoda.machine import FakeMachine
+from tests.fakes.malacoda.world import FakeClock
+
+TICKS = 10
+"""Of a CPU in a tenth of a second."""
+counts = st.sampled_from([0, 0, 1, 5, 20, 60])
+times = st.builds(
+    CpuTimes, user=counts, system=counts, idle=counts, iowait=counts, irq=counts, steal=counts
+)
+loads = st.sampled_from([(5, 1), (0, 0), (2, 2), (0, 6), (9, 1), (1, 9)])
+spans = st.lists(st.tuples(loads, st.integers(1, 12)), min_size=1, max_size=12)
+"""Ticks in user mode and in the kernel, and for how many samples."""
+
+
+@given(times, times, times, times, st.integers(0, 200), st.none() | st.floats(0, 200))
+def test_where_it_is_quiet_no_built_in_rule_is_high_or_speaks_against_clearing(
+    own: CpuTimes,
+    more: CpuTimes,
+    others: CpuTimes,
+    rest: CpuTimes,
+    running: int,
+    counted: float | None,
+) -> None:
+    def stat(own: CpuTimes, others: CpuTimes, contexts: int) -> StatCounters:
+        return StatCounters(
+            own=own,
+            own_cpus=2,
+            others=others,
+            other_cpus=3,
+            contexts=contexts,
+            forks=0,
+            running=running,
+        )
+
+    earlier = Counters(at=Nanoseconds(0), stat=stat(own, others, 0))
+    later = Counters(
+        at=Nanoseconds(NS_PER_S), stat=stat(own + more, others + rest, 50), own_running=counted
+    )
+
+    if is_quiet(Spent.of(own), Spent.of(own + more)):
+        metrics = metrics_between(earlier, later)
+        assert all(metrics[rule.metric] < rule.clear_at for rule in DEFAULT_RULES)
+
+
+@given(times, times, counts)
+def test_waiting_for_io_that_steps_back_makes_no_busy_node_quiet(
+    earlier: CpuTimes, more: CpuTimes, iowait: int
+) -> None:
+    later = replace(earlier + more, iowait=iowait)
+
+    def stat(own: CpuTimes) -> StatCounters:
+        return StatCounters(
+            own=own, own_cpus=1, others=own, other_cpus=0, contexts=0, forks=0, running=1
+        )
+
+    if is_quiet(Spent.of(earlier), Spent.of(later)):
+        metrics = metrics_between(
+            Counters(at=Nanoseconds(0), stat=stat(earlier)),
+            Counters(at=Nanoseconds(NS_PER_S), stat=stat(later)),
+        )
+        assert metrics[Metric.CPU_SYSTEM] < 0.2
+
+
+def test_the_built_in_rules_let_samples_wait_and_those_of_other_metrics_do_not() -> None:
+    low = Rule(metric=Metric.CPU_SYSTEM, raise_at=0.5, clear_at=0.1)
+    other = Rule(metric=Metric.FORKS, raise_at=500, clear_at=100)
+
+    assert may_wait(DEFAULT_RULES)
+    assert not may_wait((low,))
+    assert not may_wait((*DEFAULT_RULES, other))
+
+
+@given(spans, st.sampled_from([1, 3, 9]))
+@example([((0, 6), 5), ((5, 1), 3), ((0, 6), 1)], 1)  # one short of the votes
+@example([((0, 6), 8), ((5, 1), 100)], 1)  # cleared as soon as the hold is over
+@example([((9, 1), 12)], 9)  # a queue without the kernel
+def test_alarms_come_and_go_as_if_every_sample_were_judged(
+    load: list[tuple[tuple[int, int], int]], running: int
+) -> None:
+    spent = [ticks for ticks, samples in load for _ in range(samples)]
+    quiet = [(5, 1)] * 12
+
+    waiting, judged = _changes(quiet + spent, running, closely=False)
+    closely, every = _changes(quiet + spent, running, closely=True)
+
+    assert waiting == closely
+    assert judged <= every == len(quiet + spent)
+
+
+def _changes(
+    spent: list[tuple[int, int]], running: int, *, closely: bool
+) -> tuple[list[tuple[int, Metric, bool]], int]:
+    """The number of the sample at which an alarm was raised or cleared; how many were judged."""
+    clock, found, judged = FakeClock(), list[tuple[int, Metric, bool]](), 0
+    with TemporaryDirectory() as root:
+        machine = FakeMachine(Path(root), cpus=1)
+        machine.running = running
+        sampler = Sampler(cpus={0}, clock=clock, root=Path(root))
+        monitor = Monitor(
+            source=_Closely(sampler) if closely else sampler,
+            rules=DEFAULT_RULES,
+            policy=GammaPolicy(),
+            metrics=MonitorMetrics(CollectorRegistry()),
+            clock=clock,
+        )
+        monitor.tick()
+        for number, ticks in enumerate(spent):
+            clock.pass_seconds(0.1)
+            machine.spend(0, *ticks, of=TICKS)
+            before = set(monitor.state.hazards)
+            judged += monitor.tick()
+            after = set(monitor.state.hazards)
+            found += [(number, metric, metric in after) for metric in sorted(before ^ after)]
+        sampler.close()
+    return found, judged
+
+
+class _Closely:
+    """Never lets a sample wait."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+
+    @property
+    def faults(self) -> dict[str, int]:
+        return self._sampler.faults
+
+    def look(self, *, closely: bool) -> tuple[Counters, ...]:
+        del closely
+        return self._sampler.look(closely=True)
