@@ -52,17 +52,22 @@ class VictimAlarms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltInAlarms:
-    """Alarms ``alone``, and ``gauged``: those on which malacoda acts as the gauge confirms them.
+class GaugedAlarms:
+    """Windows in which the gauge knows calm; in others the alarm alone decides.
 
-    ``gauged`` is None for ordinary threads, and where a recording has no pressure. It is without
-    windows in which the gauge knows no calm yet: there the alarm alone decides. ``same`` are the
-    alarms alone in the gauged windows.
+    ``confirmed`` are the alarms on which malacoda acts, ``alone`` all in the same windows.
     """
 
+    confirmed: VictimAlarms
+    alone: Quality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltInAlarms:
+    """``gauged`` is None for ordinary threads, and where a recording has no pressure."""
+
     alone: VictimAlarms
-    gauged: VictimAlarms | None
-    same: Quality | None
+    gauged: GaugedAlarms | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +103,7 @@ def judge_alarms(
     alarms = {phase: [(one.at, one.alarm) for one in own] for phase, own in moments.items()}
     alone = _sum_up(recordings, judged, alarms)
     if not has_gauge:
-        return BuiltInAlarms(alone=alone, gauged=None, same=None)
+        return BuiltInAlarms(alone=alone, gauged=None)
     confirmed = {
         phase: [(one.at, one.alarm and bool(one.harmed)) for one in own]
         for phase, own in moments.items()
@@ -107,11 +112,10 @@ def judge_alarms(
         phase: [(one.at, one.harmed is not None) for one in own] for phase, own in moments.items()
     }
     known = [window for window in judged if _at_end(window, calm_known)]
-    return BuiltInAlarms(
-        alone=alone,
-        gauged=_sum_up(recordings, known, confirmed),
-        same=_quality(known, alarms),
+    gauged = GaugedAlarms(
+        confirmed=_sum_up(recordings, known, confirmed), alone=_quality(known, alarms)
     )
+    return BuiltInAlarms(alone=alone, gauged=gauged)
 
 
 def _sum_up(

@@ -43,11 +43,10 @@ def format_findings(findings: Findings, profile: Profile | None) -> str:
         parts.append(_rules_text(victim))
         if victim.built_in is not None:
             parts.append(_alarms_text(victim, victim.built_in.alone, _ALARMS))
-            if victim.built_in.gauged is not None and victim.built_in.same is not None:
-                same = victim.built_in.same
+            if (gauged := victim.built_in.gauged) is not None:
                 parts.append(
-                    f"{_alarms_text(victim, victim.built_in.gauged, _GAUGED)}; the alarms alone in "
-                    f"these windows: {same.precision:.3f}, {same.recall:.3f}"
+                    f"{_alarms_text(victim, gauged.confirmed, _GAUGED)}; the alarms alone in these "
+                    f"windows: {gauged.alone.precision:.3f}, {gauged.alone.recall:.3f}"
                 )
     parts += [f"Note: {remark}." for remark in findings.remarks]
     if profile is None:
@@ -221,7 +220,10 @@ def _victim_json(one: VictimFindings) -> dict[str, object]:
 
 
 def _built_in_json(found: BuiltInAlarms) -> dict[str, object]:
-    gauged = None if found.gauged is None else _alarms_json(found.gauged)
+    gauged = found.gauged and {
+        **_alarms_json(found.gauged.confirmed),
+        "alone": _quality_json(found.gauged.alone),
+    }
     return {**_alarms_json(found.alone), "gauged": gauged}
 
 

@@ -49,7 +49,7 @@ def judged(*recordings: Recording, rule: Rule = WITHIN_TWO) -> VictimAlarms:
 def gauged(*recordings: Recording, rules: Sequence[Rule] = (WITHIN_TWO,)) -> VictimAlarms:
     found = judgement(*recordings, rules=rules).gauged
     assert found is not None
-    return found
+    return found.confirmed
 
 
 def test_an_alarm_beside_harm_is_a_hit_and_calm_windows_are_none() -> None:
@@ -168,9 +168,9 @@ def test_windows_in_which_the_gauge_knows_no_calm_yet_are_not_judged() -> None:
 
     every, found = judged(*phases).together.windows, gauged(*phases).together.windows
     assert [one.phases for one in gauged(*phases).by_stress] == [1, 1]
-    same = judgement(*phases).same
+    same = judgement(*phases).gauged
     assert same is not None
-    assert (same.windows, same.false_alarms) == (found, STRESSED)
+    assert (same.alone.windows, same.alone.false_alarms) == (found, STRESSED)
     assert judged(phases[0]).together.windows < every - found, "ten seconds: all of the first phase"
     assert found >= STRESSED, "and no more than the second one's beginning"
 

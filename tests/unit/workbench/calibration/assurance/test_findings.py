@@ -190,7 +190,8 @@ def test_json_has_stable_fields(findings: Findings) -> None:
     assert found["victims"]["ordinary"]["built_in"]["by_stress"][0]["stress"] == "none"
     assert found["victims"]["ordinary"]["built_in"]["gauged"] is None
     built_in = found["victims"]["real-time"]["built_in"]
-    assert built_in["gauged"].keys() == built_in.keys() - {"gauged"}
+    assert built_in["gauged"].keys() == {*built_in, "alone"} - {"gauged"}
+    assert built_in["gauged"]["alone"].keys() == built_in.keys() - {"gauged", "by_stress"}
     assert found["profile"]["name"] == "x"
     assert findings_json(findings, None)["profile"] is None
 
