@@ -19,6 +19,7 @@ from daemons.malacoda.sampling.runnable import RunnableThreads
 from daemons.malacoda.sampling.sampler import Sampler
 from k40s.assurance.detector import DEFAULT_RULES
 from k40s.assurance.gamma import GammaPolicy
+from tests.fakes.malacoda.close_look import CloseLook
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sampler = Sampler(cpus={arguments.cpu}, clock=time.monotonic_ns, crowd=float("inf"))
     monitor = Monitor(
-        source=sampler,
+        source=CloseLook(sampler),
         rules=DEFAULT_RULES,
         policy=GammaPolicy(),
         metrics=MonitorMetrics(CollectorRegistry()),
@@ -59,7 +60,7 @@ def main() -> None:
 
     cases = (
         Case("malacoda: one sample, six sources", sampler.sample),
-        Case("malacoda: sample, metrics, alarms, γ, Prometheus", monitor.tick),
+        Case("malacoda: sample, metrics, alarms, γ", monitor.tick),
         Case("malacoda: looking at every thread", lambda: threads.count(10**6), every=50),
         Case("psutil: cpu_times(percpu)", lambda: psutil.cpu_times(percpu=True)),
         Case("psutil: cpu_percent(percpu)", lambda: psutil.cpu_percent(percpu=True)),

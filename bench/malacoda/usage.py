@@ -40,6 +40,7 @@ from k40s.assurance.suspects.verdict import AttributionPolicy
 from k40s.criticality import Criticality
 from k40s.node_agent.backoff import Backoff
 from k40s.units import Nanoseconds
+from tests.fakes.malacoda.close_look import CloseLook
 from tests.fakes.malacoda.culprit import FakeEvents
 
 _HERTZ, _SECONDS = 10, 10
@@ -119,7 +120,7 @@ def both_stages(
     faults = Counter("faults", "", ["source"], registry=registry)
     metrics = CulpritMetrics(registry, EventReason, faults=faults)
     monitor = Monitor(
-        source=Sampler(cpus={cpu}, clock=time.monotonic_ns, crowd=float("inf")),
+        source=CloseLook(Sampler(cpus={cpu}, clock=time.monotonic_ns, crowd=float("inf"))),
         rules=DEFAULT_RULES,
         policy=GammaPolicy(),
         metrics=MonitorMetrics(CollectorRegistry()),

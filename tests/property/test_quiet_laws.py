@@ -17,6 +17,7 @@ from k40s.assurance.gamma import GammaPolicy
 from k40s.assurance.metrics import Metric, metrics_between
 from k40s.assurance.quiet import Spent, is_quiet, may_wait
 from k40s.units import NS_PER_S, Nanoseconds
+from tests.fakes.malacoda.close_look import CloseLook
 from tests.fakes.malacoda.machine import FakeMachine
 from tests.fakes.malacoda.world import FakeClock
 
@@ -116,7 +117,7 @@ def _changes(
         machine.running = running
         sampler = Sampler(cpus={0}, clock=clock, root=Path(root))
         monitor = Monitor(
-            source=_Closely(sampler) if closely else sampler,
+            source=CloseLook(sampler) if closely else sampler,
             rules=DEFAULT_RULES,
             policy=GammaPolicy(),
             metrics=MonitorMetrics(CollectorRegistry()),
@@ -132,18 +133,3 @@ def _changes(
             found += [(number, metric, metric in after) for metric in sorted(before ^ after)]
         sampler.close()
     return found, judged
-
-
-class _Closely:
-    """Never lets a sample wait."""
-
-    def __init__(self, sampler: Sampler) -> None:
-        self._sampler = sampler
-
-    @property
-    def faults(self) -> dict[str, int]:
-        return self._sampler.faults
-
-    def look(self, *, closely: bool) -> tuple[Counters, ...]:
-        del closely
-        return self._sampler.look(closely=True)
