@@ -119,8 +119,8 @@ class Node:
         now = time.monotonic()
         self._next = max(now, self._next + PERIOD)
         time.sleep(self._next - now)
-        self._monitor.tick()
-        self._search.tick()
+        if self._monitor.tick():
+            self._search.tick()
         if self.record is not None:
             self._write(self.record)
 

@@ -7,9 +7,9 @@ each for so long: pods that are idle, and pods that all have run since the last 
 not scanned in quiet, as on a node that owns its machine; an alarm, which other work on the machine
 may raise, has them scanned.
 
-After the time, ``--counted`` samples at the same rate in which bytecode instructions are counted:
-that figure does not depend on what else the machine does. With ``--calm`` the rules' thresholds are
-out of reach, so that other work raises no alarm.
+After the time, ``--counted`` turns at the same rate in which bytecode instructions are counted, of
+glances and samples alike: that figure does not depend on what else the machine does. With
+``--calm`` the rules' thresholds are out of reach, so that other work raises no alarm.
 """
 
 import argparse
@@ -83,7 +83,7 @@ class NoReports:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """In percent of a CPU; bytecode instructions of a sample; whether an alarm was raised."""
+    """In percent of a CPU; bytecode instructions of a turn; whether an alarm was raised."""
 
     share: float
     instructions: float
@@ -232,7 +232,7 @@ def main() -> None:
             note = " (an alarm was raised)" if cost.alarm else ""
             print(
                 f"pods: {words}: {cost.share:.2f} % of a CPU, {cost.instructions:.0f} bytecode "
-                f"instructions a sample{note}"
+                f"instructions a turn{note}"
             )
 
 

@@ -109,7 +109,6 @@ class Malacoda:
             clock=clock,
             root=settings.proc_path,
             runnable=runnable,
-            details_every=DETAILS_EVERY,
         )
         monitor_metrics = MonitorMetrics(registry)
         self.monitor = Monitor(
@@ -128,7 +127,7 @@ class Malacoda:
             writer=gateway,
             metrics=ProfileMetrics(registry),
         )
-        self._profile: object = None
+        self._follow_profile()
         metrics = ReportMetrics(registry)
         evictions = EvictionRequests(now=now)
         self._report = AssuranceReport(
@@ -261,11 +260,8 @@ class Malacoda:
         needs are for people, who need them once a second at most. γ is judged with the last
         sample's gauge of harm, as the gauge needs to know of alarms.
         """
-        profile = self._profiles.current
-        if profile is not self._profile and profile is not None:
-            self._profile = profile
-            needed = needs_details(rule.metric for rule in profile.rules)
-            self._sampler.details_every = Nanoseconds(0) if needed else DETAILS_EVERY
+        if self._profiles.current is not self._profile:
+            self._follow_profile()
         if not self.monitor.tick(NO_GAUGE if self.gauge is None else self.gauge.known):
             return
         if self.gauge is not None:
@@ -273,6 +269,12 @@ class Malacoda:
             self.gauge.tick(calm=not watched.alarmed and not watched.high)
         if self.culprit is not None:
             self.culprit.search.tick()
+
+    def _follow_profile(self) -> None:
+        self._profile = self._profiles.current
+        rules = () if self._profile is None else self._profile.rules
+        needed = needs_details(rule.metric for rule in rules)
+        self._sampler.details_every = Nanoseconds(0) if needed else DETAILS_EVERY
 
     def stop(self) -> None:
         """End the loops, close descriptors, free the port."""

@@ -58,8 +58,8 @@ class MonitorMetrics(Collector):
             registry=registry,
         )
         self.sources = SourceFaults(self.faults, SOURCES)
-        self._state = WatchState()
-        self._values = dict(self._state.metrics)
+        self._state: WatchState | None = None
+        self._values = dict(WatchState().metrics)
         registry.register(self)
 
     def watch(self, rules: Iterable[Rule]) -> None:
@@ -73,8 +73,10 @@ class MonitorMetrics(Collector):
         self._state = state
 
     def collect(self) -> Iterator[Metric]:
-        """As a scrape asks."""
-        state, hazards = self._state, frozenset(self._state.hazards)
+        """As a scrape asks; without values before there is a state."""
+        state = self._state
+        known = WatchState() if state is None else state
+        hazards = frozenset(known.hazards)
         yield by_label(
             "k40s_malacoda_metric",
             "Value of a metric in the last sample (docs/metrics.md gives units)",
@@ -85,21 +87,23 @@ class MonitorMetrics(Collector):
             "k40s_malacoda_alarm",
             "1 while the alarm on a metric is active",
             "metric",
-            {rule.metric.value: float(rule.metric in hazards) for rule in state.alarms},
+            {rule.metric.value: float(rule.metric in hazards) for rule in known.alarms},
         )
         yield GaugeMetricFamily(
-            "k40s_malacoda_state_assurance", "The state part, 0 to 10", value=state.gamma.value
+            "k40s_malacoda_state_assurance",
+            "The state part, 0 to 10",
+            value=None if state is None else state.gamma.value,
         )
         yield by_label(
             "k40s_malacoda_severity",
             "1 for the present severity of the node's state; none while it is unknown",
             "severity",
-            {each.name.lower(): float(each is state.severity) for each in Severity},
+            {each.name.lower(): float(each is known.severity) for each in Severity},
         )
         yield GaugeMetricFamily(
             "k40s_malacoda_downgrades",
             "Downgrades that are not forgotten yet",
-            value=state.gamma.falls,
+            value=None if state is None else state.gamma.falls,
         )
 
 

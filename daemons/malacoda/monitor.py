@@ -3,19 +3,19 @@
 import logging
 import threading
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Protocol
 
 from daemons.malacoda.metrics import MonitorMetrics
-from k40s.assurance.counters import Counters
+from daemons.malacoda.sampling.sampler import Look
 from k40s.assurance.detector import TREND_SAMPLES, AlarmState, Rule, Victim
 from k40s.assurance.gamma import GammaPolicy, Severity, resume
 from k40s.assurance.metrics import Metric
 from k40s.assurance.quiet import may_wait
 from k40s.assurance.response.harm import HarmState
 from k40s.assurance.trend import find_level, find_slope
-from k40s.assurance.watch import WatchState, advance
+from k40s.assurance.watch import WatchState, advance, refine
 from k40s.units import NS_PER_S, Clock
 
 log = logging.getLogger(__name__)
@@ -33,11 +33,8 @@ class CounterSource(Protocol):
     def faults(self) -> dict[str, int]:
         """By source, the number of samples without it."""
 
-    def look(self, *, closely: bool) -> Sequence[Counters]:
-        """The samples to be judged now, in order; none where a glance saw a quiet node.
-
-        With ``closely`` there is one at least, whatever a glance would see.
-        """
+    def look(self, *, closely: bool) -> Look:
+        """Take a sample; not ``closely``, a glance at a quiet node may take its place."""
 
 
 class Monitor:
@@ -96,6 +93,7 @@ class Monitor:
         with self._lock:
             resumed = resume(self.state.gamma, value=gamma, cause=cause, falls=falls)
             self.state = replace(self.state, gamma=resumed)
+        self._metrics.show(self.state)
 
     def follow(self, rules: tuple[Rule, ...]) -> None:
         """Judge by these rules from the next sample on; an alarm of a rule that stays remains."""
@@ -113,21 +111,17 @@ class Monitor:
         Returns False where the node is quiet, and nothing was judged (``k40s.assurance.quiet``).
         """
         begun = self._clock()
-        samples = self._source.look(closely=self._closely)
-        if not samples:
+        sample, turns = self._source.look(closely=self._closely)
+        if sample is None:
             return False
-        for sample in samples:
-            with self._lock:
-                before = self.state
-                self.state = advance(
-                    before, sample, rules=self._rules, policy=self.policy, harm=harm
-                )
-                self._samples += sample.stat is not None
-                calm = self._may_wait and self.has_verdict and self.state.settled
-                self._closely = not calm
-            self._report(before, self.state)
-            self._look_for_missing(self.state.blind)
-            self._metrics.show(self.state)
+        with self._lock:
+            before = refine(self.state, turns, rules=self._rules) if turns else self.state
+            self.state = advance(before, sample, rules=self._rules, policy=self.policy, harm=harm)
+            self._samples += sample.stat is not None
+            self._closely = not (self._may_wait and self.has_verdict and self.state.settled)
+        self._report(before, self.state)
+        self._look_for_missing(self.state.blind)
+        self._metrics.show(self.state)
         self._metrics.sources.count(self._source.faults)
         self._metrics.cost.observe((self._clock() - begun) / NS_PER_S)
         return True

@@ -10,7 +10,7 @@ _WRAP = 1 << 32
 """The kernel keeps softirq and interrupt counts in 32 bits per CPU."""
 SATURATED = 0.95
 """Share of time from which on CPUs count as having no time left."""
-MUCH = 0.2
+MUCH_SYSTEM = 0.2
 """Share of time in the kernel from which on its stretches count: an idle CPU rarely switches."""
 
 
@@ -177,7 +177,7 @@ def _stretch(
     """Time in the kernel per context switch, of the whole machine: where switches are counted."""
     if later.contexts < earlier.contexts:
         return None
-    if own_system < MUCH:
+    if own_system < MUCH_SYSTEM:
         return 0.0
     spent = _spent(earlier.own + earlier.others, later.own + later.others)
     system = spent.system + spent.irq

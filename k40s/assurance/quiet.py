@@ -1,9 +1,9 @@
 """Whether a node's CPUs were so quiet that no rule could have been high: then a sample may wait.
 
 A glance at three sums of /proc/stat bounds every metric that is made of its CPU times. What waits
-is seen in the next sample, which then is of a longer time. No alarm comes later or does not come:
-while any sample of a rule's window is high, or CUSUM sums up an excess, nothing waits (``settled``
-of ``WatchState``), and the sample before the first one that is not quiet is looked at as well.
+is seen in the next sample, which then is of a longer time. No alarm comes at another sample: while
+any of a rule's window is high, or CUSUM sums up an excess, nothing waits (``settled`` of
+``WatchState``), and when it is quiet no more, the last turns are judged one by one (``refine``).
 """
 
 from collections.abc import Collection
@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from k40s.assurance.counters import CpuTimes
 from k40s.assurance.detector import Rule
-from k40s.assurance.metrics import MUCH, SATURATED, Metric
+from k40s.assurance.metrics import MUCH_SYSTEM, SATURATED, Metric
 
 _BELOW = {
-    Metric.CPU_SYSTEM: MUCH,
+    Metric.CPU_SYSTEM: MUCH_SYSTEM,
     Metric.RUN_QUEUE: SATURATED,
-    Metric.KERNEL_QUEUE: MUCH * SATURATED,
+    Metric.KERNEL_QUEUE: MUCH_SYSTEM * SATURATED,
     Metric.KERNEL_STRETCH: 0.0,
 }
 """What these metrics stay below, or at, where the CPUs are quiet."""
@@ -39,7 +39,7 @@ class Spent(NamedTuple):
 
 
 def is_quiet(earlier: Spent, later: Spent) -> bool:
-    """Whether the kernel took less than ``MUCH`` between two glances, and idling was left.
+    """Whether the kernel took less than ``MUCH_SYSTEM`` between two glances, and idling was left.
 
     Waiting for I/O, which steps back, counts within the time that idles: that errs towards not
     quiet.
@@ -47,7 +47,7 @@ def is_quiet(earlier: Spent, later: Spent) -> bool:
     user = max(0, later.user - earlier.user)
     system = max(0, later.system - earlier.system)
     available = user + system + max(0, later.idle - earlier.idle)
-    return system < MUCH * available and user + system < SATURATED * available
+    return system < MUCH_SYSTEM * available and user + system < SATURATED * available
 
 
 def may_wait(rules: Collection[Rule]) -> bool:

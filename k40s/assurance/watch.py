@@ -1,7 +1,8 @@
 """The node's state as a fold over samples: counters to metrics, alarms and γ."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from k40s.assurance.counters import Counters
 from k40s.assurance.detector import EVERY_VICTIM, AlarmState, Rule, Victim, observe
@@ -105,6 +106,36 @@ def advance(
         else recover(state.gamma, policy, at=sample.at, severity=known),
         harm=harm,
         severity=known,
+    )
+
+
+def refine(state: WatchState, turns: Sequence[Counters], *, rules: tuple[Rule, ...]) -> WatchState:
+    """The state with its last turns one by one, which were judged together, or not yet.
+
+    All of them were quiet by rules that ``may_wait``: alarms stay as they are, and so does γ. But a
+    trend is of single turns.
+    """
+    alarms = {rule: _rewound(state.alarms.get(rule, AlarmState()), turns[0].at) for rule in rules}
+    for earlier, later in pairwise(turns):
+        metrics = metrics_between(earlier, later)
+        alarms = {
+            rule: observe(alarm, rule, at=later.at, value=metrics[rule.metric])
+            if rule.metric in metrics
+            else alarm
+            for rule, alarm in alarms.items()
+        }
+    return replace(state, counters=turns[-1], alarms=alarms)
+
+
+def _rewound(alarm: AlarmState, at: Nanoseconds) -> AlarmState:
+    """Without what it has observed later."""
+    kept = sum(time <= at for time in alarm.times)
+    dropped = len(alarm.times) - kept
+    return replace(
+        alarm,
+        times=alarm.times[:kept],
+        values=alarm.values[:kept],
+        high=alarm.high[: max(0, len(alarm.high) - dropped)],
     )
 
 

@@ -73,7 +73,7 @@ class ReservationRequest:
 class AdmissionAnswer:
     """Whether the pod is schedulable, why not, what it got, and the utilization of every core.
 
-    ``reason`` is set exactly when the pod is not schedulable; ``detail`` carries figures.
+    ``reason`` is set exactly when the pod is not schedulable; ``detail`` carries figures or causes.
     ``exchange``: servers of other pods are exchanged first, and ``utilization`` is that of before.
     """
 

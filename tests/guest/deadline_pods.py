@@ -137,6 +137,8 @@ def start(cores: set[int]) -> tuple[DeadlineSupport, Viewed]:
         tick=Nanoseconds(4 * NS_PER_MS),
         held={},
         load_balance_off=False,
+        wait=time.sleep,
+        patience=0,
     )
     if support.offer is None:
         raise SystemExit(f"no offer: {support.problems}")

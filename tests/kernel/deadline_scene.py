@@ -26,6 +26,7 @@ from daemons.rubicante.mechanisms.deadline.assembly import (
 )
 from daemons.rubicante.mechanisms.deadline.core_cpusets import CorePartitions
 from daemons.rubicante.mechanisms.deadline.discovery import DeadlineSupport
+from daemons.rubicante.mechanisms.deadline.offer import START_PATIENCE_SECONDS
 from daemons.rubicante.mechanisms.deadline.recount import rebuild_domains
 from daemons.rubicante.mechanisms.origins import Origins
 from daemons.rubicante.mechanisms.paths import KernelPaths
@@ -155,6 +156,8 @@ def start_machine(
         tick=TICK,
         held={},
         load_balance_off=partitioned,
+        wait=time.sleep,
+        patience=START_PATIENCE_SECONDS,
     )
     assert support.offer is not None, support.problems
     threads = Threads(system=_SYSTEM, proc=PROC)

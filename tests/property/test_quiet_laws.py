@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -21,15 +21,19 @@ from tests.fakes.malacoda.close_look import CloseLook
 from tests.fakes.malacoda.machine import FakeMachine
 from tests.fakes.malacoda.world import FakeClock
 
-TICKS = 10
-"""Of a CPU in a tenth of a second."""
+TICKS = 20
+"""Of a CPU in a turn."""
 counts = st.sampled_from([0, 0, 1, 5, 20, 60])
 times = st.builds(
     CpuTimes, user=counts, system=counts, idle=counts, iowait=counts, irq=counts, steal=counts
 )
-loads = st.sampled_from([(5, 1), (0, 0), (2, 2), (0, 6), (9, 1), (1, 9)])
-spans = st.lists(st.tuples(loads, st.integers(1, 12)), min_size=1, max_size=12)
-"""Ticks in user mode and in the kernel, and for how many samples."""
+shares = st.sampled_from([0, 1, 2, 3, 3, 4, 5, 7, 9, 12, 20])
+"""Of twenty ticks; the built-in rules clear, trend and raise at 0.3, between, and at 0.5."""
+turns = st.tuples(shares, shares, st.sampled_from([1, 2, 5, 6, 9]), st.sampled_from([0, 1, 30]))
+"""In user mode and in the kernel, tasks that run, and milliseconds that the turn is late."""
+loads = st.lists(st.tuples(turns, st.integers(1, 7)), min_size=1, max_size=14)
+"""Turns, each so many times."""
+CALM = (5, 1, 2, 0)
 
 
 @given(times, times, times, times, st.integers(0, 200), st.none() | st.floats(0, 200))
@@ -90,32 +94,42 @@ def test_the_built_in_rules_let_samples_wait_and_those_of_other_metrics_do_not()
     assert not may_wait((*DEFAULT_RULES, other))
 
 
-@given(spans, st.sampled_from([1, 3, 9]))
-@example([((0, 6), 5), ((5, 1), 3), ((0, 6), 1)], 1)  # one short of the votes
-@example([((0, 6), 8), ((5, 1), 100)], 1)  # cleared as soon as the hold is over
-@example([((9, 1), 12)], 9)  # a queue without the kernel
-def test_alarms_come_and_go_as_if_every_sample_were_judged(
-    load: list[tuple[tuple[int, int], int]], running: int
-) -> None:
-    spent = [ticks for ticks, samples in load for _ in range(samples)]
-    quiet = [(5, 1)] * 12
+def _alike(*spans: tuple[int, int, int]) -> list[tuple[tuple[int, int, int, int], int]]:
+    """Ticks of ten in user mode and in the kernel, and for how many turns."""
+    return [((2 * user, 2 * system, 2, 0), times) for user, system, times in spans]
 
-    waiting, judged = _changes(quiet + spent, running, closely=False)
-    closely, every = _changes(quiet + spent, running, closely=True)
+
+@given(loads)
+@example(_alike((0, 6, 5), (5, 1, 3), (0, 6, 1)))  # one short of the votes
+@example(_alike((0, 6, 8), (5, 1, 100)))  # cleared as soon as the hold is over
+@example([((18, 2, 9, 0), 12)])  # a queue without the kernel
+@example([((0, n, 2, 0), 1) for n in (1, 2, 3, 5, 7, 8, 11, 11, 11, 11, 1, 1)])  # a rise
+@example([*(((0, 3, 2, 0), 1),) * 4, ((0, 7, 2, 0), 8), ((0, 1, 2, 0), 3)])  # a step, no rise
+@settings(max_examples=200)
+def test_alarms_come_and_go_as_if_every_sample_were_judged(
+    load: list[tuple[tuple[int, int, int, int], int]],
+) -> None:
+    spent = [CALM] * 12 + [turn for turn, times in load for _ in range(times)]
+
+    waiting, judged = _changes(spent, closely=False)
+    closely, every = _changes(spent, closely=True)
 
     assert waiting == closely
-    assert judged <= every == len(quiet + spent)
+    assert judged <= every == len(spent)
+
+
+def test_most_samples_of_a_quiet_node_wait() -> None:
+    assert _changes([CALM] * 100, closely=False) == ([], 26)
 
 
 def _changes(
-    spent: list[tuple[int, int]], running: int, *, closely: bool
+    spent: list[tuple[int, int, int, int]], *, closely: bool
 ) -> tuple[list[tuple[int, Metric, bool]], int]:
-    """The number of the sample at which an alarm was raised or cleared; how many were judged."""
+    """The turns at which an alarm was raised or cleared; how many were judged."""
     clock, found, judged = FakeClock(), list[tuple[int, Metric, bool]](), 0
     with TemporaryDirectory() as root:
-        machine = FakeMachine(Path(root), cpus=1)
-        machine.running = running
-        sampler = Sampler(cpus={0}, clock=clock, root=Path(root))
+        machine = FakeMachine(Path(root), cpus=2)
+        sampler = Sampler(cpus={0}, clock=clock, root=Path(root), crowd=float("inf"))
         monitor = Monitor(
             source=CloseLook(sampler) if closely else sampler,
             rules=DEFAULT_RULES,
@@ -124,9 +138,11 @@ def _changes(
             clock=clock,
         )
         monitor.tick()
-        for number, ticks in enumerate(spent):
-            clock.pass_seconds(0.1)
-            machine.spend(0, *ticks, of=TICKS)
+        for number, (user, system, running, late) in enumerate(spent):
+            clock.pass_seconds(0.1 + late / 1000)
+            machine.running, machine.contexts = running, machine.contexts + 200
+            machine.spend(0, user, min(system, TICKS - user), of=TICKS)
+            machine.spend(1, 0, 1, of=TICKS)
             before = set(monitor.state.hazards)
             judged += monitor.tick()
             after = set(monitor.state.hazards)

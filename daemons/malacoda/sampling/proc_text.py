@@ -36,16 +36,21 @@ def parse_stat(text: bytes, cpus: Collection[int]) -> StatCounters:
 def parse_spent(text: bytes, labels: Collection[bytes]) -> Spent:
     """A glance at /proc/stat: the lines of the node's CPUs alone, by ``label_of`` each.
 
-    Reads as little as it can: it is called ten times a second, with cold caches.
+    Those that are offline have none. Reads as little as it can: it is called ten times a second,
+    with cold caches.
     """
     user = system = idle = 0
     for label in labels:
-        begin = text.index(label) + len(label)
+        if (found := text.find(label)) < 0:
+            continue
+        begin = found + len(label)
         row = text[begin : text.index(b"\n", begin)].split()
         own, nice, kernel, unused, iowait, irq, softirq = map(int, row[:7])
         user += own + nice
         system += kernel + irq + softirq
         idle += unused + iowait
+    if not idle + user + system:
+        raise ValueError("stat lacks the node's CPUs")
     return Spent(user, system, idle)
 
 

@@ -1,6 +1,7 @@
 """Samples the node's counters from /proc, by pread on descriptors that stay open."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from daemons.malacoda.sampling.proc_text import (
 )
 from daemons.malacoda.sampling.runnable import RunnableThreads
 from k40s.assurance.counters import Counters, StatCounters
+from k40s.assurance.detector import TREND_SAMPLES
 from k40s.assurance.quiet import Spent, is_quiet
 from k40s.units import NS_PER_MS, Clock, Nanoseconds
 
@@ -27,13 +29,22 @@ _CHUNK = 1 << 18
 SOURCES = ("stat", "softirqs", "interrupts", "loadavg", "uptime", "pressure/cpu")
 """The files under /proc that a sample reads."""
 
-LOOK_EVERY = Nanoseconds(460 * NS_PER_MS)
-"""A sample waits no longer, however quiet the node. Less than the period of two per second, and
-more than the spacing of what is sampled in the same turn, so that it is due then, too."""
+LONGEST_WAIT = Nanoseconds(550 * NS_PER_MS)
+"""Between two samples of a quiet node: half a second, and room for turns that come late."""
 
 
-class _Glance(NamedTuple):
-    """A glance at /proc/stat: its whole text, and what was read of it."""
+class Look(NamedTuple):
+    """What one turn has seen; no ``sample`` where a glance sufficed.
+
+    ``turns`` are the last ones before the sample, one by one, where some of them have waited.
+    """
+
+    sample: Counters | None = None
+    turns: tuple[Counters, ...] = ()
+
+
+class _Turn(NamedTuple):
+    """/proc/stat in one turn: its text, and what a glance reads of it."""
 
     at: Nanoseconds
     text: bytes
@@ -59,40 +70,38 @@ class Sampler:
     _descriptors: dict[str, int] = field(default_factory=dict)
     _details: Counters | None = None
     _labels: tuple[bytes, ...] = ()
-    _seen: Spent | None = None
-    _waiting: _Glance | None = None
-    _due: int = 0
+    _turns: deque[_Turn] = field(default_factory=lambda: deque(maxlen=TREND_SAMPLES))
+    _waited: bool = False
+    _due_at: int = 0
 
     def __post_init__(self) -> None:
         self._labels = tuple(map(label_of, sorted(self.cpus)))
         if self.runnable is None:
             self.runnable = RunnableThreads(cpus=self.cpus, root=self.root)
 
-    def look(self, *, closely: bool) -> tuple[Counters, ...]:
-        """The samples to be judged now, in order: one, unless a glance suffices.
+    def look(self, *, closely: bool) -> Look:
+        """Take a sample, unless a glance at /proc/stat suffices for this turn.
 
-        Without ``closely``, and when the last sample is of less than ``LOOK_EVERY`` ago, a glance
-        at /proc/stat is taken: where the node's CPUs have been quiet since the last one, nothing
-        is to be judged. Where they have not, the former glance is the first of two samples, so
-        that what has begun is not taken together with the quiet time before it.
+        It does, without ``closely``, where the node's CPUs were quiet since the last turn, and the
+        next turn will not be later than ``LONGEST_WAIT`` after the last sample that was due.
         """
-        if not closely and self._seen is not None and self.clock() < self._due:
-            glance = self._take_glance()
-            if glance is not None and is_quiet(self._seen, glance.spent):
-                self._seen, self._waiting = glance.spent, glance
-                return ()
-        waiting, self._waiting, details = self._waiting, None, self._details
+        now, turns, details = self.clock(), tuple(self._turns), self._details
+        due = closely or not turns or 2 * now - turns[-1].at > self._due_at + LONGEST_WAIT
+        if not due and self._glance(now):
+            self._waited = True
+            return Look()
         sample = self.sample()
-        self._due = sample.at + LOOK_EVERY
-        self._seen = None if sample.stat is None else Spent.of(sample.stat.own)
-        if waiting is None or self._seen is None or is_quiet(waiting.spent, self._seen):
-            return (sample,)
-        return (*self._of_glance(waiting, details), sample)
+        if due:
+            self._due_at = sample.at
+        if not closely and turns and self._is_quiet_since(turns[-1]):
+            return Look(sample)
+        waited, self._waited = self._waited, False
+        return Look(sample, self._as_samples(turns, details) if waited and details else ())
 
     def sample(self) -> Counters:
         """Take a sample. An absent source is left out and counted."""
         at = Nanoseconds(self.clock())
-        stat = self._read("stat", lambda text: parse_stat(text, self.cpus))
+        stat = self._read_stat(at)
         details = self._details
         if details is None or at - details.at >= self.details_every:
             details = self._details = self._read_details(at)
@@ -109,23 +118,44 @@ class Sampler:
             own_running=None if stat is None else self._count(stat),
         )
 
-    def _take_glance(self) -> _Glance | None:
-        """None where a sample has to tell what is wrong."""
-        at = Nanoseconds(self.clock())
+    def _glance(self, now: int) -> bool:
+        """Whether the node was quiet since the last turn; what cannot be read was not."""
         try:
             text = self._text("stat")
-            return _Glance(at, text, parse_spent(text, self._labels))
+            turn = _Turn(Nanoseconds(now), text, parse_spent(text, self._labels))
         except (OSError, ValueError):
-            return None
+            return False
+        if not is_quiet(self._turns[-1].spent, turn.spent):
+            return False
+        self._turns.append(turn)
+        return True
 
-    def _of_glance(self, glance: _Glance, details: Counters | None) -> tuple[Counters, ...]:
-        """The sample that the glance saw, with the details of that time; none if it is unusable."""
+    def _is_quiet_since(self, turn: _Turn) -> bool:
+        return bool(self._turns) and is_quiet(turn.spent, self._turns[-1].spent)
+
+    def _as_samples(self, turns: tuple[_Turn, ...], details: Counters) -> tuple[Counters, ...]:
+        """With the details of before: none was read in these turns."""
+        return tuple(
+            replace(
+                details,
+                at=turn.at,
+                details_at=details.at,
+                stat=parse_stat(turn.text, self.cpus),
+            )
+            for turn in turns
+        )
+
+    def _read_stat(self, at: Nanoseconds) -> StatCounters | None:
+        """CPU times and counts; the turn is kept, or all are forgotten where it cannot be read."""
         try:
-            stat = parse_stat(glance.text, self.cpus)
-        except ValueError:
-            return ()
-        details = details or Counters(at=glance.at)
-        return (replace(details, at=glance.at, details_at=details.at, stat=stat),)
+            text = self._text("stat")
+            stat = parse_stat(text, self.cpus)
+        except (OSError, ValueError):
+            self._lose("stat")
+            self._turns.clear()
+            return None
+        self._turns.append(_Turn(at, text, Spent.of(stat.own)))
+        return stat
 
     def _read_details(self, at: Nanoseconds) -> Counters:
         return Counters(
@@ -153,10 +183,13 @@ class Sampler:
         try:
             return parse(self._text(source))
         except (OSError, ValueError):
-            self.faults[source] += 1
-            if source in self._descriptors:
-                os.close(self._descriptors.pop(source))
+            self._lose(source)
             return None
+
+    def _lose(self, source: str) -> None:
+        self.faults[source] += 1
+        if source in self._descriptors:
+            os.close(self._descriptors.pop(source))
 
     def _text(self, source: str) -> bytes:
         descriptor = self._descriptors.get(source)

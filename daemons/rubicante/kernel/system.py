@@ -14,7 +14,7 @@ from k40s.units import parse_cpu_list
 log = logging.getLogger(__name__)
 
 Wait = Callable[[float], object]
-"""Sleeps for some seconds, or until the process stops."""
+"""Sleeps for some seconds, or until the process stops; then it returns True."""
 
 _CHUNK = 65536
 _ONLINE = Path("/sys/devices/system/cpu/online")

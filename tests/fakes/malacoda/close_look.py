@@ -1,7 +1,6 @@
 """A sampler none of whose samples waits, however quiet the node."""
 
-from daemons.malacoda.sampling.sampler import Sampler
-from k40s.assurance.counters import Counters
+from daemons.malacoda.sampling.sampler import Look, Sampler
 
 
 class CloseLook:
@@ -15,7 +14,7 @@ class CloseLook:
         """The sampler's."""
         return self._sampler.faults
 
-    def look(self, *, closely: bool) -> tuple[Counters, ...]:
+    def look(self, *, closely: bool) -> Look:
         """One sample."""
         del closely
         return self._sampler.look(closely=True)

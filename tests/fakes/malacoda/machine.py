@@ -9,7 +9,7 @@ class FakeMachine:
     def __init__(self, root: Path, *, cpus: int) -> None:
         self._stat = root / "stat"
         self._spent = {cpu: [0, 0, 0] for cpu in range(cpus)}
-        self.running = 1
+        self.running, self.contexts = 1, 1000
         (root / "pressure").mkdir()
         (root / "pressure" / "cpu").write_text("some avg10=0.00 total=1\n")
         (root / "loadavg").write_text("0.10 0.10 0.10 1/99 999\n")
@@ -29,5 +29,5 @@ class FakeMachine:
         rows = {"cpu": [sum(column) for column in zip(*self._spent.values(), strict=True)]}
         rows |= {f"cpu{cpu}": spent for cpu, spent in self._spent.items()}
         lines = [f"{name} {u} 0 {s} {idle} 0 0 0 0 0 0" for name, (u, s, idle) in rows.items()]
-        lines += ["ctxt 1000", "processes 10", f"procs_running {self.running}"]
+        lines += [f"ctxt {self.contexts}", "processes 10", f"procs_running {self.running}"]
         self._stat.write_text("\n".join(lines) + "\n")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from daemons.malacoda.sampling.sampler import Look
 from k40s.assurance.counters import Counters, CpuTimes, StatCounters
 from k40s.errors import UnavailableError, UnreadableError
 from k40s.kube.records import NodeCondition, NodeRecord, PodRecord
@@ -97,9 +98,9 @@ class FakeCounters:
         self._clock = clock
         self._spent = [0, 0]
 
-    def look(self, *, closely: bool) -> tuple[Counters, ...]:
+    def look(self, *, closely: bool) -> Look:
         self.closely.append(closely)
-        return () if self.quiet and not closely else (self.sample(),)
+        return Look() if self.quiet and not closely else Look(self.sample())
 
     def sample(self) -> Counters:
         self._clock.pass_seconds(self.seconds)

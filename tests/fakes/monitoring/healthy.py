@@ -39,7 +39,9 @@ from daemons.scarmiglione.slots.entry import Phase
 from extender.metrics import ExtenderMetrics
 from insight.metrics import InsightMetrics
 from k40s.annotations import NodeAssurance
+from k40s.assurance.detector import AlarmState, Rule
 from k40s.assurance.metrics import Metric
+from k40s.assurance.watch import WatchState
 from k40s.pki.metrics import CertificateMetrics
 from k40s.units import NS_PER_S, Nanoseconds
 from webhook.metrics import WebhookMetrics
@@ -122,8 +124,12 @@ def _insight(registry: CollectorRegistry) -> None:
 
 def _malacoda(registry: CollectorRegistry) -> None:
     monitor = MonitorMetrics(registry)
-    _zero(monitor.metric, "metric", Metric)
-    _zero(monitor.alarm, "metric", Metric)
+    monitor.show(
+        WatchState(
+            metrics=dict.fromkeys(Metric, 0.0),
+            alarms={Rule(metric=metric, raise_at=1, clear_at=1): AlarmState() for metric in Metric},
+        )
+    )
     CulpritMetrics(registry, CulpritEventReason, faults=monitor.faults)
     PodReportMetrics(registry)
     ProfileMetrics(registry)

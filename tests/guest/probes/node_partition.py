@@ -6,6 +6,7 @@ Prints one JSON object a line: the fact's name, and its value.
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 from daemons.rubicante.mechanisms.deadline.assembly import ask_for_deadline
@@ -54,6 +55,8 @@ def ask() -> str:
         tick=Nanoseconds(4 * NS_PER_MS),
         held={},
         load_balance_off=False,
+        wait=time.sleep,
+        patience=0,
     )
     return support.offer.domain.value if support.offer else "; ".join(support.problems)
 

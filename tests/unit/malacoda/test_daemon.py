@@ -248,6 +248,29 @@ def test_without_a_response_no_actuator_is_asked(settings: Settings, mode: Culpr
     assert registry.get_sample_value("k40s_malacoda_actuator_up") is None
 
 
+def test_pods_and_gauges_have_a_turn_with_each_sample_and_none_with_a_glance(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = FakeUsage(Scene(seed=1))
+    naming = replace(settings, culprit=CulpritMode.NAME)
+    daemon = Malacoda(naming, gateway=FakeNode(), registry=CollectorRegistry(), usage=usage)
+    daemon.probes.start()
+    assert daemon.culprit is not None
+    assert daemon.gauge is not None
+    turns: list[str] = []
+    monkeypatch.setattr(daemon.gauge, "tick", lambda *, calm: turns.append(f"gauge {calm}"))
+    monkeypatch.setattr(daemon.culprit.search, "tick", lambda: turns.append("search"))
+
+    monkeypatch.setattr(daemon.monitor, "tick", lambda _: False)
+    daemon.sample()
+    assert turns == []
+    monkeypatch.setattr(daemon.monitor, "tick", lambda _: True)
+    daemon.sample()
+    daemon.stop()
+
+    assert turns == ["gauge True", "search"]
+
+
 def test_it_is_not_healthy_when_samples_end(daemon: Malacoda, clock: FakeClock) -> None:
     daemon.monitor.tick()
 

@@ -21,7 +21,7 @@ from daemons.rubicante.mechanisms.deadline.affinity import (
     SharedDomain,
 )
 from daemons.rubicante.mechanisms.deadline.back_end import DeadlineBackEnd
-from daemons.rubicante.mechanisms.deadline.bandwidth import GONE_THREAD_SECONDS, Invalidate
+from daemons.rubicante.mechanisms.deadline.bandwidth import Invalidate
 from daemons.rubicante.mechanisms.deadline.bandwidth_leaks import BandwidthLeaks
 from daemons.rubicante.mechanisms.deadline.core_cpusets import CorePartitions
 from daemons.rubicante.mechanisms.deadline.discovery import (
@@ -52,9 +52,9 @@ def ask_for_deadline(
     tick: Nanoseconds,
     held: Mapping[int, Fraction],
     load_balance_off: bool,
+    wait: Wait,
+    patience: float,
     start_probe: StartProbe | None = None,
-    wait: Wait = time.sleep,
-    patience: float = GONE_THREAD_SECONDS,
 ) -> tuple[DeadlineSupport, Partitions | None]:
     """The node's offer, and the partitions that it needs (None where it needs none).
 

@@ -10,13 +10,11 @@ from daemons.rubicante.kernel.sched_attr import SchedAttr, deadline_attr, explai
 from daemons.rubicante.kernel.system import Wait
 from daemons.rubicante.mechanisms.back_end import MechanismRefusedError
 from daemons.rubicante.mechanisms.deadline.affinity import Affinity
-from daemons.rubicante.mechanisms.deadline.recount import Rebuild
+from daemons.rubicante.mechanisms.deadline.recount import GONE_THREAD_SECONDS, Rebuild
 from k40s.cpu.model import Server
 from k40s.errors import KernelError
 from k40s.units import NS_PER_S, MonotonicClock, Nanoseconds
 
-GONE_THREAD_SECONDS = 0.5
-"""How long EBUSY may mean a thread that has just gone: the kernel counts it until its deadline."""
 REBUILD_SECONDS = 1.0
 """Between two attempts to get bandwidth back that the kernel has lost count of."""
 LASTING = frozenset({errno.EPERM, errno.EBUSY, errno.EINVAL})

@@ -156,6 +156,8 @@ class CorePartitions:
         thread = self._start_probe({core}, enter=lambda tid: self.move_in(core, tid))
         try:
             refusal = thread.attempt(LEAST)
+            if isinstance(refusal, PermissionError) and self.keep():  # a container came meanwhile
+                refusal = thread.attempt(LEAST)
         finally:
             thread.close()
         if refusal is not None:

@@ -22,8 +22,9 @@ from k40s.units import parse_cpu_list
 
 log = logging.getLogger(__name__)
 
-RECOUNT_SECONDS = 0.25
-"""Between two recounts for probes: what ends meanwhile is not charged any more at the next."""
+GONE_THREAD_SECONDS = 0.5
+"""How long EBUSY may mean a thread that has just gone: the kernel counts it until its deadline."""
+_RETRY_SECONDS = 0.05
 _REBUILD = "rebuild"
 _BALANCE = "cpuset.sched_load_balance"
 
@@ -55,8 +56,9 @@ def rebuild_domains(system: System, root: Path, prefix: str) -> None:
 class PatientProbes:
     """Implements ``StartProbe``: takes EBUSY for an answer only where it lasts.
 
-    The probes share ``patience`` seconds, which pass by ``wait``; ``rebuild`` has the kernel count
-    again after each wait, None where nothing can.
+    The probes share ``patience`` seconds, which pass by ``wait``; one that says so ends them.
+    ``rebuild`` has the kernel count again, None where nothing can, each time that EBUSY has lasted
+    for ``GONE_THREAD_SECONDS``: sooner, it would give back twice what is charged to such a thread.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class PatientProbes:
         self._rebuild = rebuild
         self._wait = wait
         self._patience = patience
+        self._waited = 0.0
 
     def __call__(self, cores: AbstractSet[int], *, enter: Enter | None = None) -> "PatientProbe":
         """As ``StartProbe``."""
@@ -75,15 +78,17 @@ class PatientProbes:
         """Whether it is worth trying again."""
         if self._patience <= 0:
             return False
-        self._wait(RECOUNT_SECONDS)
-        self._patience -= RECOUNT_SECONDS
-        try:
-            if self._rebuild is not None:
-                self._rebuild()
-        except KernelError as error:
-            log.warning("DEADLINE bandwidth not counted again", extra={"cause": str(error)})
+        self._patience -= _RETRY_SECONDS
+        self._waited += _RETRY_SECONDS
+        if self._wait(_RETRY_SECONDS):
             self._patience = 0
             return False
+        if self._waited >= GONE_THREAD_SECONDS and self._rebuild is not None:
+            self._waited = 0.0
+            try:
+                self._rebuild()
+            except KernelError as error:
+                log.warning("DEADLINE bandwidth not counted again", extra={"cause": str(error)})
         return True
 
 

@@ -103,6 +103,23 @@ def test_what_fails_is_put_back(kernel: DomainKernel, memory: Path) -> None:
     assert kernel.folders == {V1, V2}
 
 
+def test_a_container_that_comes_while_partitions_are_made_does_not_end_them(
+    kernel: DomainKernel, memory: Path
+) -> None:
+    """The kernel's sum is wrong for a moment, and while that is waited for, the cpuset appears."""
+    kernel.refuse["set"] = [OSError(errno.EBUSY, "busy")] * 3
+
+    def wait(_seconds: float) -> None:
+        if V1 / "newcomer" not in kernel.folders:
+            kernel.add_cpuset(V1 / "newcomer", "0-1")
+
+    support, _ = ask(kernel, memory, cores={1}, allowed=True, wait=wait, patience=5)
+
+    assert support.offer is not None
+    assert support.offer.domain is Domain.PARTITIONED
+    assert kernel.files[V1 / "newcomer" / BALANCE] == "0"
+
+
 def test_what_a_former_boot_changed_is_forgotten(kernel: DomainKernel, memory: Path) -> None:
     v1(kernel, memory).set_up({1})
     kernel.files[PROC / "sys/kernel/random/boot_id"] = "boot-2"

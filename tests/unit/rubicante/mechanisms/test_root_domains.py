@@ -20,9 +20,19 @@ def kernel() -> DomainKernel:
     return DomainKernel()
 
 
-def _half() -> SchedAttr:
-    runtime, period = Nanoseconds(5 * NS_PER_MS), Nanoseconds(10 * NS_PER_MS)
-    return SchedAttr(policy=SCHED_DEADLINE, runtime=runtime, deadline=period, period=period)
+def fill(kernel: DomainKernel) -> None:
+    """Others' threads have the whole domain."""
+    runtime, period = Nanoseconds(9 * NS_PER_MS), Nanoseconds(10 * NS_PER_MS)
+    attr = SchedAttr(policy=SCHED_DEADLINE, runtime=runtime, deadline=period, period=period)
+    for tid in (60, 61):
+        kernel.set(kernel.spawn(tid), attr)
+    for tid in (60, 61):
+        kernel.threads[tid].charged = Fraction(95, 100)
+
+
+def rebuilds(kernel: DomainKernel) -> int:
+    cut = V1 / "k40s-rt-rebuild" / "cpuset.cpus"
+    return sum(path == cut for path, _ in kernel.writes)
 
 
 def tell_bandwidth(kernel: DomainKernel, total: int, *, features: str = "NO_HRTICK_DL") -> None:
@@ -104,47 +114,73 @@ def test_a_wrong_sum_is_counted_again_before_it_counts_as_a_refusal(
     kernel: DomainKernel, memory: Path
 ) -> None:
     kernel.lost = Fraction(2)
+    waits: list[float] = []
 
-    support, _ = ask(kernel, memory, cores={0, 1})
+    support, _ = ask(kernel, memory, cores={0, 1}, wait=waits.append, patience=5)
 
     assert support.offer is not None
     assert support.problems == ()
+    assert 0.5 <= sum(waits) <= 0.6
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_threads_that_have_just_gone_are_waited_for(
+def test_threads_that_have_just_gone_are_waited_for_and_nothing_is_counted_again(
     kernel: DomainKernel, memory: Path, version: int
 ) -> None:
-    kernel.add_cpuset(V1 / "kubepods", "0-1")
     kernel.refuse["set"] = [OSError(errno.EBUSY, "busy")] * 5
+    waits: list[float] = []
 
-    support, _ = ask(
-        kernel, memory, cores={0, 1}, version=version, allowed=version == 1, patience=5
-    )
+    support, _ = ask(kernel, memory, cores={0, 1}, version=version, wait=waits.append, patience=5)
 
     assert support.offer is not None
+    assert sum(waits) == pytest.approx(0.25)
+    assert rebuilds(kernel) == 0
 
 
 def test_a_domain_that_stays_full_is_refused_after_the_patience(
     kernel: DomainKernel, memory: Path
 ) -> None:
-    kernel.set(kernel.spawn(60), _half())
-    kernel.set(kernel.spawn(61), _half())
-    kernel.threads[60].charged = kernel.threads[61].charged = Fraction(95, 100)
+    fill(kernel)
     waits: list[float] = []
 
     support, _ = ask(kernel, memory, cores={0, 1}, wait=waits.append, patience=2)
 
     assert support.offer is None
     assert "no room" in support.problems[0]
-    assert sum(waits) == 2
+    assert sum(waits) == pytest.approx(2, abs=0.1)
+    assert 3 <= rebuilds(kernel) <= 4
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_without_patience_the_kernels_first_answer_stands(
+    kernel: DomainKernel, memory: Path, version: int
+) -> None:
+    fill(kernel)
+    waits: list[float] = []
+
+    support, _ = ask(kernel, memory, cores={0, 1}, version=version, wait=waits.append, patience=0)
+
+    assert (support.offer, waits, rebuilds(kernel)) == (None, [], 0)
+
+
+def test_a_process_that_stops_waits_for_nothing(kernel: DomainKernel, memory: Path) -> None:
+    fill(kernel)
+    waits: list[float] = []
+
+    def stopped(seconds: float) -> bool:
+        waits.append(seconds)
+        return True
+
+    support, _ = ask(kernel, memory, cores={0, 1}, wait=stopped, patience=5)
+
+    assert (support.offer, len(waits), rebuilds(kernel)) == (None, 1, 0)
 
 
 def test_where_nothing_can_be_counted_again_the_kernels_answer_stands(
     kernel: DomainKernel, memory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kernel.lost = Fraction(2)
-    kernel.refuse["make_directory"] = [OSError(errno.EROFS, "read-only")]
+    kernel.refuse["make_directory"] = [OSError(errno.EROFS, "read-only")] * 9
 
     support, _ = ask(kernel, memory, cores={0, 1}, patience=2)
 

@@ -35,9 +35,12 @@ BALANCE = V1 / "cpuset.sched_load_balance"
 class Node:
     """A daemon that has SCHED_DEADLINE alone; ``balance`` "0" makes each CPU a root domain."""
 
-    def __init__(self, place: Path, *, balance: str, cpus: tuple[int, ...] = (0, 1)) -> None:
+    def __init__(
+        self, place: Path, *, balance: str, cpus: tuple[int, ...] = (0, 1), busy: int = 0
+    ) -> None:
         self.seconds = 0.0
         self.kernel = DomainKernel()
+        self.kernel.refuse["set"] = [OSError(errno.EBUSY, "busy")] * busy
         self.kernel.files[BALANCE] = balance
         self.kernel.files[PROC / "self" / "status"] = "CapEff:\tffffffff\n"
         self.server = FakeApiServer()
@@ -92,6 +95,22 @@ def make_node(tmp_path: Path) -> Iterator[MakeNode]:
     yield make
     for node in made:
         node.daemon.halt()
+
+
+def test_at_its_start_it_doubts_that_a_domain_is_full_and_later_it_does_not(
+    make_node: MakeNode,
+) -> None:
+    """Later, the book's lock is held, and the claim that was refused has waited already."""
+    node = make_node(balance="1", busy=2)
+    assert node.daemon.capability.deadline is not None
+    node.daemon.stop.clear()
+    node.daemon.mechanisms._deadline._invalidated.set()  # type: ignore[union-attr]  # noqa: SLF001
+    node.kernel.refuse["set"] = [OSError(errno.EBUSY, "busy")] * 2
+
+    node.look(after=LOOK_SECONDS)
+
+    node.daemon.stop.set()
+    assert node.daemon.capability.deadline is None
 
 
 def test_domains_that_others_join_refuse_the_pod_and_end_the_offer(make_node: MakeNode) -> None:
