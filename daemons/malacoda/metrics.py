@@ -59,7 +59,7 @@ class MonitorMetrics(Collector):
         )
         self.sources = SourceFaults(self.faults, SOURCES)
         self._state: WatchState | None = None
-        self._values = dict(WatchState().metrics)
+        self._values: dict[str, float] = {}
         registry.register(self)
 
     def watch(self, rules: Iterable[Rule]) -> None:
@@ -69,7 +69,7 @@ class MonitorMetrics(Collector):
 
     def show(self, state: WatchState) -> None:
         """The values of the last sample, which may lack some, and the alarms of its rules alone."""
-        self._values.update(state.metrics)
+        self._values.update((metric.value, value) for metric, value in state.metrics.items())
         self._state = state
 
     def collect(self) -> Iterator[Metric]:
@@ -81,7 +81,7 @@ class MonitorMetrics(Collector):
             "k40s_malacoda_metric",
             "Value of a metric in the last sample (docs/metrics.md gives units)",
             "metric",
-            {metric.value: value for metric, value in dict(self._values).items()},
+            dict(self._values),
         )
         yield by_label(
             "k40s_malacoda_alarm",

@@ -115,10 +115,13 @@ class Monitor:
         if sample is None:
             return False
         with self._lock:
-            before = refine(self.state, turns, rules=self._rules) if turns else self.state
-            self.state = advance(before, sample, rules=self._rules, policy=self.policy, harm=harm)
+            before = self.state
+            last = refine(before, turns) if turns else before
+            self.state = advance(last, sample, rules=self._rules, policy=self.policy, harm=harm)
             self._samples += sample.stat is not None
-            self._closely = not (self._may_wait and self.has_verdict and self.state.settled)
+            self._closely = not (
+                self._may_wait and self.has_verdict and self.state.settled(self._rules)
+            )
         self._report(before, self.state)
         self._look_for_missing(self.state.blind)
         self._metrics.show(self.state)

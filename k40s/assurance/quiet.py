@@ -1,8 +1,8 @@
 """Whether a node's CPUs were so quiet that no rule could have been high: then a sample may wait.
 
-A glance at three sums of /proc/stat bounds every metric that is made of its CPU times. What waits
+A glance at three sums of /proc/stat bounds four metrics that are made of its CPU times. What waits
 is seen in the next sample, which then is of a longer time. No alarm comes at another sample: while
-any of a rule's window is high, or CUSUM sums up an excess, nothing waits (``settled`` of
+any of a rule's window is not calm, or CUSUM sums up an excess, nothing waits (``settled`` of
 ``WatchState``), and when it is quiet no more, the last turns are judged one by one (``refine``).
 """
 

@@ -56,11 +56,10 @@ class WatchState:
         """Whether any alarm is active."""
         return any(alarm.active for alarm in self.alarms.values())
 
-    @property
-    def settled(self) -> bool:
-        """Whether no rule is blind, no alarm active, and no sample in any rule's window high."""
-        return not self.blind and not any(
-            alarm.active or alarm.excess > 0 or any(alarm.high) for alarm in self.alarms.values()
+    def settled(self, rules: Collection[Rule]) -> bool:
+        """Whether no rule is blind, and each has a whole window that is calm, and no alarm."""
+        return not self.blind and all(
+            _is_settled(self.alarms.get(rule, AlarmState()), rule) for rule in rules
         )
 
     def seen_by(self, victims: Collection[Victim]) -> "WatchState":
@@ -109,13 +108,13 @@ def advance(
     )
 
 
-def refine(state: WatchState, turns: Sequence[Counters], *, rules: tuple[Rule, ...]) -> WatchState:
+def refine(state: WatchState, turns: Sequence[Counters]) -> WatchState:
     """The state with its last turns one by one, which were judged together, or not yet.
 
-    All of them were quiet by rules that ``may_wait``: alarms stay as they are, and so does γ. But a
-    trend is of single turns.
+    All but the first were quiet, by rules that ``may_wait``: alarms stay as they are, and so does
+    γ. But a trend is of single turns. Rules that have judged nothing yet are left alone.
     """
-    alarms = {rule: _rewound(state.alarms.get(rule, AlarmState()), turns[0].at) for rule in rules}
+    alarms = {rule: _rewound(alarm, turns[0].at) for rule, alarm in state.alarms.items()}
     for earlier, later in pairwise(turns):
         metrics = metrics_between(earlier, later)
         alarms = {
@@ -125,6 +124,12 @@ def refine(state: WatchState, turns: Sequence[Counters], *, rules: tuple[Rule, .
             for rule, alarm in alarms.items()
         }
     return replace(state, counters=turns[-1], alarms=alarms)
+
+
+def _is_settled(alarm: AlarmState, rule: Rule) -> bool:
+    window = alarm.values[-rule.window :]
+    calm = len(window) == rule.window and max(window) < rule.clear_at
+    return calm and not alarm.active and not alarm.excess
 
 
 def _rewound(alarm: AlarmState, at: Nanoseconds) -> AlarmState:

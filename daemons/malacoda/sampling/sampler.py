@@ -36,7 +36,7 @@ LONGEST_WAIT = Nanoseconds(550 * NS_PER_MS)
 class Look(NamedTuple):
     """What one turn has seen; no ``sample`` where a glance sufficed.
 
-    ``turns`` are the last ones before the sample, one by one, where some of them have waited.
+    ``turns`` are the last ones before the sample, one by one, where turns have waited.
     """
 
     sample: Counters | None = None
@@ -96,6 +96,8 @@ class Sampler:
         if not closely and turns and self._is_quiet_since(turns[-1]):
             return Look(sample)
         waited, self._waited = self._waited, False
+        while len(self._turns) > 1:  # those before are judged one by one, here or before
+            self._turns.popleft()
         return Look(sample, self._as_samples(turns, details) if waited and details else ())
 
     def sample(self) -> Counters:
@@ -134,16 +136,19 @@ class Sampler:
         return bool(self._turns) and is_quiet(turn.spent, self._turns[-1].spent)
 
     def _as_samples(self, turns: tuple[_Turn, ...], details: Counters) -> tuple[Counters, ...]:
-        """With the details of before: none was read in these turns."""
-        return tuple(
-            replace(
-                details,
-                at=turn.at,
-                details_at=details.at,
-                stat=parse_stat(turn.text, self.cpus),
+        """With the details of before: none was read in these turns. None where one is garbled."""
+        try:
+            return tuple(
+                replace(
+                    details,
+                    at=turn.at,
+                    details_at=details.at,
+                    stat=parse_stat(turn.text, self.cpus),
+                )
+                for turn in turns
             )
-            for turn in turns
-        )
+        except ValueError:
+            return ()
 
     def _read_stat(self, at: Nanoseconds) -> StatCounters | None:
         """CPU times and counts; the turn is kept, or all are forgotten where it cannot be read."""

@@ -7,7 +7,7 @@ from k40s.assurance.detector import DEFAULT_RULES, EVERY_VICTIM, AlarmState, Vic
 from k40s.assurance.gamma import GammaPolicy, Severity
 from k40s.assurance.metrics import Metric
 from k40s.assurance.response.harm import Gauge, Harm, HarmState
-from k40s.assurance.watch import WatchState, advance
+from k40s.assurance.watch import WatchState, advance, refine
 from k40s.units import NS_PER_MS, NS_PER_S, Nanoseconds
 
 POLICY = GammaPolicy(timeout=Nanoseconds(NS_PER_S))
@@ -231,21 +231,59 @@ def test_a_hazard_toggled_every_20_s_for_half_an_hour_downgrades_at_most_twice()
     assert node.state.gamma.value == 5
 
 
+CALM = AlarmState(values=(0.1,) * 8)
+
+
 @pytest.mark.parametrize(
     ("alarm", "settled"),
     [
-        (AlarmState(), True),
-        (AlarmState(high=(False, False), values=(0.1, 0.1)), True),
-        (AlarmState(high=(True, False), values=(0.9, 0.1)), False),
-        (AlarmState(excess=0.1), False),
-        (AlarmState(active=True), False),
+        (CALM, True),
+        (replace(CALM, values=(0.9, *CALM.values)), True),
+        (replace(CALM, values=(0.3, *CALM.values[1:])), False),
+        (replace(CALM, values=CALM.values[1:]), False),
+        (replace(CALM, excess=0.1), False),
+        (replace(CALM, active=True), False),
+        (AlarmState(), False),
     ],
 )
-def test_it_is_settled_when_nothing_in_any_window_speaks_for_a_hazard(
-    alarm: AlarmState, settled: bool
-) -> None:
+def test_it_is_settled_when_every_window_is_full_and_calm(alarm: AlarmState, settled: bool) -> None:
     rules = DEFAULT_RULES[:2]
-    state = WatchState(alarms=dict(zip(rules, (AlarmState(), alarm), strict=True)))
+    state = WatchState(alarms=dict(zip(rules, (alarm, CALM), strict=True)))
 
-    assert state.settled is settled
-    assert not replace(state, blind=(Metric.CPU_SYSTEM,)).settled
+    assert state.settled(rules) is settled
+    assert not replace(state, blind=(Metric.CPU_SYSTEM,)).settled(rules)
+    assert not state.settled(DEFAULT_RULES)
+
+
+def turn(number: int) -> Counters:
+    """A tenth of a second each, of ten ticks; one in the kernel."""
+    none = CpuTimes(user=0, system=0, idle=0, iowait=0, irq=0, steal=0)
+    own = replace(none, user=4 * number, system=number, idle=5 * number)
+    stat = StatCounters(
+        own=own, own_cpus=1, others=none, other_cpus=0, contexts=number, forks=0, running=1
+    )
+    return Counters(at=Nanoseconds(number * 100 * NS_PER_MS), stat=stat)
+
+
+def test_the_last_turns_take_the_place_of_what_was_judged_of_them_together() -> None:
+    (rule, *_) = DEFAULT_RULES
+    turns = [turn(number) for number in range(1, 6)]
+    state = WatchState()
+    for one in (turn(0), turns[0], turns[4]):
+        state = advance(state, one, rules=(rule,), policy=GammaPolicy(), harm=HarmState())
+    assert len(state.alarms[rule].values) == 2
+
+    state = refine(state, turns)
+
+    alarm = state.alarms[rule]
+    assert alarm.times == tuple(turn.at for turn in turns)
+    assert len(alarm.values) == len(alarm.high) == 5
+    assert state.counters == turns[4]
+
+
+def test_turns_of_before_a_rule_came_are_none_of_its() -> None:
+    (rule, *_) = DEFAULT_RULES
+    turns = [turn(number) for number in range(3)]
+
+    assert refine(WatchState(), turns).alarms == {}
+    assert refine(WatchState(alarms={rule: AlarmState()}), turns).alarms.keys() == {rule}

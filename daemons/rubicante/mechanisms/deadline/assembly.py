@@ -60,7 +60,8 @@ def ask_for_deadline(
 
     ``load_balance_off`` is the operator's permission to switch off load balancing in cpusets of
     cgroup v1. Without it, what an earlier process switched off is restored. For so many seconds of
-    ``patience`` EBUSY may mean threads that have just gone, or a wrong sum. See ``find_deadline``.
+    ``patience`` EBUSY may mean threads that have just gone, or a wrong sum (``PatientProbes``). See
+    ``find_deadline``.
     """
     start_probe = PatientProbes(
         start_probe or LinuxProbes(attributes),

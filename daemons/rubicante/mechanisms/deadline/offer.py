@@ -38,9 +38,9 @@ LOOK_SECONDS = 10.0
 """At least between two looks, however often the kernel refuses."""
 RETURN_SECONDS = 60.0
 """Between two looks whether what was offered at first is there again."""
-START_PATIENCE_SECONDS = 5.0
-"""How long EBUSY is doubted at the start: longer than the period of any thread that has gone, by
-the kernel's default limit."""
+START_PATIENCE_SECONDS = 2.0
+"""For which each probe doubts EBUSY at the start, which nothing interrupts. Later, under the book's
+lock, none waits."""
 PARTS = 1024
 """An offer minus foreign bandwidth is a multiple of 1/PARTS, which keeps its text short."""
 _MOVED = "the root domains have changed, and reservations are held in the former ones"
@@ -216,7 +216,7 @@ class DeadlineMechanism:
         now = self._clock()
         self._due, self._return_due = now + LOOK_SECONDS, now + RETURN_SECONDS
         self.close(back_ends)  # its probe threads are in the domains
-        support, partitions = self._probe(held, patience=0)  # under the lock; claims have waited
+        support, partitions = self._probe(held, patience=0)
         holds = _has_deadline(held)
         if holds and support.offer is not None and support.offer.domain is not self._domain:
             support = replace(support, offer=None, problems=(*support.problems, _MOVED))

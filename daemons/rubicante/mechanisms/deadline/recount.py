@@ -49,16 +49,17 @@ def rebuild_domains(system: System, root: Path, prefix: str) -> None:
         # Without balancing, the removal does not cut the domains once more, at a later time.
         system.write(path / _BALANCE, "0")
         system.remove_directory(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise KernelError(f"rebuilding root domains: {error}") from error
 
 
 class PatientProbes:
     """Implements ``StartProbe``: takes EBUSY for an answer only where it lasts.
 
-    The probes share ``patience`` seconds, which pass by ``wait``; one that says so ends them.
+    Each probe waits for ``patience`` seconds, which pass by ``wait``; one that says so ends them.
     ``rebuild`` has the kernel count again, None where nothing can, each time that EBUSY has lasted
     for ``GONE_THREAD_SECONDS``: sooner, it would give back twice what is charged to such a thread.
+    Without patience it does so at once, and the next answer stands.
     """
 
     def __init__(
@@ -68,36 +69,27 @@ class PatientProbes:
         self._rebuild = rebuild
         self._wait = wait
         self._patience = patience
-        self._waited = 0.0
 
     def __call__(self, cores: AbstractSet[int], *, enter: Enter | None = None) -> "PatientProbe":
         """As ``StartProbe``."""
-        return PatientProbe(self._start_probe(cores, enter=enter), self._recount)
-
-    def _recount(self) -> bool:
-        """Whether it is worth trying again."""
-        if self._patience <= 0:
-            return False
-        self._patience -= _RETRY_SECONDS
-        self._waited += _RETRY_SECONDS
-        if self._wait(_RETRY_SECONDS):
-            self._patience = 0
-            return False
-        if self._waited >= GONE_THREAD_SECONDS and self._rebuild is not None:
-            self._waited = 0.0
-            try:
-                self._rebuild()
-            except KernelError as error:
-                log.warning("DEADLINE bandwidth not counted again", extra={"cause": str(error)})
-        return True
+        return PatientProbe(
+            self._start_probe(cores, enter=enter),
+            rebuild=self._rebuild,
+            wait=self._wait,
+            patience=self._patience,
+        )
 
 
 class PatientProbe:
-    """Implements ``Probe``; ``recount`` says whether to try again after EBUSY."""
+    """Implements ``Probe``; see ``PatientProbes``."""
 
-    def __init__(self, probe: Probe, recount: Callable[[], bool]) -> None:
+    def __init__(
+        self, probe: Probe, *, rebuild: Rebuild | None, wait: Wait, patience: float
+    ) -> None:
         self._probe = probe
-        self._recount = recount
+        self._rebuild = rebuild
+        self._wait = wait
+        self._patience = patience
 
     @property
     def tid(self) -> int:
@@ -106,11 +98,28 @@ class PatientProbe:
 
     def attempt(self, attr: SchedAttr) -> OSError | None:
         """As ``Probe``; EBUSY only where it lasts."""
+        waited, rebuilds = 0.0, 0
         while (refusal := self._probe.attempt(attr)) is not None:
-            if refusal.errno != errno.EBUSY or not self._recount():
+            if refusal.errno != errno.EBUSY:
                 return refusal
+            if waited < self._patience:
+                waited += _RETRY_SECONDS
+                if self._wait(_RETRY_SECONDS):
+                    return refusal
+            elif self._patience or rebuilds:
+                return refusal
+            if waited >= (rebuilds + 1) * GONE_THREAD_SECONDS or not self._patience:
+                rebuilds += 1
+                self._count_again()
         return None
 
     def close(self) -> None:
         """End the thread."""
         self._probe.close()
+
+    def _count_again(self) -> None:
+        try:
+            if self._rebuild is not None:
+                self._rebuild()
+        except KernelError as error:
+            log.warning("DEADLINE bandwidth not counted again", extra={"cause": str(error)})

@@ -105,7 +105,7 @@ def test_at_its_start_it_doubts_that_a_domain_is_full_and_later_it_does_not(
     assert node.daemon.capability.deadline is not None
     node.daemon.stop.clear()
     node.daemon.mechanisms._deadline._invalidated.set()  # type: ignore[union-attr]  # noqa: SLF001
-    node.kernel.refuse["set"] = [OSError(errno.EBUSY, "busy")] * 2
+    node.kernel.refuse["set"] = [OSError(errno.EBUSY, "busy")] * 9
 
     node.look(after=LOOK_SECONDS)
 
