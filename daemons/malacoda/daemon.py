@@ -105,10 +105,7 @@ class Malacoda:
         self._period = settings.sampling_period
         runnable = RunnableThreads(cpus=frozenset(cpus), root=settings.proc_path)
         self._sampler = Sampler(
-            cpus=frozenset(cpus),
-            clock=clock,
-            root=settings.proc_path,
-            runnable=runnable,
+            cpus=frozenset(cpus), clock=clock, root=settings.proc_path, runnable=runnable
         )
         monitor_metrics = MonitorMetrics(registry)
         self.monitor = Monitor(

@@ -86,7 +86,10 @@ def advance(
     if state.counters is None:
         return replace(state, counters=sample, harm=harm)
     metrics = metrics_between(state.counters, sample)
-    alarms = {rule: _alarm(state, rule, metrics, sample) for rule in rules}
+    alarms = {
+        rule: _observed(state.alarms.get(rule, AlarmState()), rule, metrics, at=sample.at)
+        for rule in rules
+    }
     blind = tuple(sorted({rule.metric for rule in rules} - metrics.keys()))
     severity = assess(
         alarm=any(alarm.active for alarm in alarms.values()),
@@ -118,10 +121,7 @@ def refine(state: WatchState, turns: Sequence[Counters]) -> WatchState:
     for earlier, later in pairwise(turns):
         metrics = metrics_between(earlier, later)
         alarms = {
-            rule: observe(alarm, rule, at=later.at, value=metrics[rule.metric])
-            if rule.metric in metrics
-            else alarm
-            for rule, alarm in alarms.items()
+            rule: _observed(alarm, rule, metrics, at=later.at) for rule, alarm in alarms.items()
         }
     return replace(state, counters=turns[-1], alarms=alarms)
 
@@ -144,9 +144,9 @@ def _rewound(alarm: AlarmState, at: Nanoseconds) -> AlarmState:
     )
 
 
-def _alarm(
-    state: WatchState, rule: Rule, metrics: Mapping[Metric, float], sample: Counters
+def _observed(
+    alarm: AlarmState, rule: Rule, metrics: Mapping[Metric, float], *, at: Nanoseconds
 ) -> AlarmState:
-    alarm = state.alarms.get(rule, AlarmState())
+    """The alarm after one more sample; one without its metric leaves it as it is."""
     value = metrics.get(rule.metric)
-    return alarm if value is None else observe(alarm, rule, at=sample.at, value=value)
+    return alarm if value is None else observe(alarm, rule, at=at, value=value)

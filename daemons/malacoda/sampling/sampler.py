@@ -85,11 +85,12 @@ class Sampler:
         It does, without ``closely``, where the node's CPUs were quiet since the last turn, and the
         next turn will not be later than ``LONGEST_WAIT`` after the last sample that was due.
         """
-        now, turns, details = self.clock(), tuple(self._turns), self._details
-        due = closely or not turns or 2 * now - turns[-1].at > self._due_at + LONGEST_WAIT
+        now, known = self.clock(), self._turns
+        due = closely or not known or 2 * now - known[-1].at > self._due_at + LONGEST_WAIT
         if not due and self._glance(now):
             self._waited = True
             return Look()
+        turns, details = tuple(known), self._details
         sample = self.sample()
         if due:
             self._due_at = sample.at

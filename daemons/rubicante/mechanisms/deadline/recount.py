@@ -72,24 +72,37 @@ class PatientProbes:
 
     def __call__(self, cores: AbstractSet[int], *, enter: Enter | None = None) -> "PatientProbe":
         """As ``StartProbe``."""
-        return PatientProbe(
-            self._start_probe(cores, enter=enter),
-            rebuild=self._rebuild,
-            wait=self._wait,
-            patience=self._patience,
-        )
+        return PatientProbe(self._start_probe(cores, enter=enter), self._insist)
+
+    def _insist(self, probe: Probe, attr: SchedAttr) -> OSError | None:
+        waited, due, is_last = 0.0, min(self._patience, GONE_THREAD_SECONDS), False
+        while (refusal := probe.attempt(attr)) is not None:
+            if refusal.errno != errno.EBUSY or is_last:
+                return refusal
+            if waited < self._patience:
+                if self._wait(_RETRY_SECONDS):
+                    return refusal
+                waited += _RETRY_SECONDS
+            is_last = waited >= self._patience
+            if waited >= due:
+                due += GONE_THREAD_SECONDS
+                self._count_again()
+        return None
+
+    def _count_again(self) -> None:
+        try:
+            if self._rebuild is not None:
+                self._rebuild()
+        except KernelError as error:
+            log.warning("DEADLINE bandwidth not counted again", extra={"cause": str(error)})
 
 
 class PatientProbe:
-    """Implements ``Probe``; see ``PatientProbes``."""
+    """Implements ``Probe``; ``insist`` attempts for it, as long as its answer may be wrong."""
 
-    def __init__(
-        self, probe: Probe, *, rebuild: Rebuild | None, wait: Wait, patience: float
-    ) -> None:
+    def __init__(self, probe: Probe, insist: Callable[[Probe, SchedAttr], OSError | None]) -> None:
         self._probe = probe
-        self._rebuild = rebuild
-        self._wait = wait
-        self._patience = patience
+        self._insist = insist
 
     @property
     def tid(self) -> int:
@@ -98,28 +111,8 @@ class PatientProbe:
 
     def attempt(self, attr: SchedAttr) -> OSError | None:
         """As ``Probe``; EBUSY only where it lasts."""
-        waited, rebuilds = 0.0, 0
-        while (refusal := self._probe.attempt(attr)) is not None:
-            if refusal.errno != errno.EBUSY:
-                return refusal
-            if waited < self._patience:
-                waited += _RETRY_SECONDS
-                if self._wait(_RETRY_SECONDS):
-                    return refusal
-            elif self._patience or rebuilds:
-                return refusal
-            if waited >= (rebuilds + 1) * GONE_THREAD_SECONDS or not self._patience:
-                rebuilds += 1
-                self._count_again()
-        return None
+        return self._insist(self._probe, attr)
 
     def close(self) -> None:
         """End the thread."""
         self._probe.close()
-
-    def _count_again(self) -> None:
-        try:
-            if self._rebuild is not None:
-                self._rebuild()
-        except KernelError as error:
-            log.warning("DEADLINE bandwidth not counted again", extra={"cause": str(error)})
